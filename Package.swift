@@ -1,0 +1,159 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target: the strictest mode that the toolchain offers without unsafe flags.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func shim(_ name: String, pkgConfig: String? = nil) -> Target {
+    .systemLibrary(name: name, path: "Sources/Shims/\(name)", pkgConfig: pkgConfig)
+}
+
+func room(_ folder: String, _ name: String, _ dependencies: [String] = [], resources: [Resource]? = nil) -> Target {
+    .target(
+        name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/\(folder)/\(name)",
+        resources: resources, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [String]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/Programs/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [String]) -> Target {
+    .testTarget(
+        name: name, dependencies: (dependencies + ["TestSupport"]).map { .byName(name: $0) }, path: "Tests/\(name)",
+        swiftSettings: strict)
+}
+
+// Rooms in import order: a target may only depend on targets above it. `Tests/ArchitectureTests` enforces the same for imports.
+let shims: [Target] = [
+    shim("CEvent", pkgConfig: "libevent"),
+    shim("CHTTPParser"),
+    shim("CHiredis"),
+    shim("CSQLite", pkgConfig: "sqlite3"),
+    shim("CCurl", pkgConfig: "libcurl"),
+    shim("CCrypto", pkgConfig: "libcrypto"),
+    shim("CPango", pkgConfig: "pangocairo"),
+]
+
+let platform: [Target] = [
+    room("Platform", "Formats"),
+    room("Platform", "Telemetry", ["Formats"]),
+    room("Platform", "Settings", ["Formats"]),
+    room("Platform", "Cryptography", ["CCrypto", "Formats"]),
+    room("Platform", "EventLoop", ["CEvent", "Telemetry"]),
+    room("Platform", "HTTPServer", ["CEvent", "CHTTPParser", "EventLoop", "Formats", "Telemetry"]),
+    room("Platform", "HTTPClient", ["CCurl", "CEvent", "EventLoop", "Formats", "Telemetry"]),
+    room("Platform", "RedisClient", ["CHiredis", "CEvent", "EventLoop", "Formats", "Telemetry"]),
+    room("Platform", "Database", ["CSQLite", "EventLoop", "Formats", "Telemetry"]),
+    room("Platform", "PrivateFiles", ["Cryptography", "EventLoop", "Formats"]),
+    room("Platform", "Subprocess", ["EventLoop", "Formats"]),
+    room("Platform", "Typesetting", ["CPango", "Formats"]),
+]
+
+let jobQueue: [Target] = [
+    room("JobQueue", "JobQueue", ["Formats", "Telemetry", "EventLoop"]),
+    room("JobQueue", "JobQueueRedis", ["JobQueue", "RedisClient", "EventLoop", "Formats", "Telemetry"], resources: [.embedInCode("Scripts")]),
+]
+
+let domain: [Target] = [
+    room("Domain", "Money", ["Formats"]),
+    room("Providers", "ProviderPort", ["Money", "Formats", "Cryptography"]),
+    room("Domain", "Outbox", ["Database", "JobQueue", "Formats", "Telemetry", "EventLoop"], resources: [.embedInCode("Migrations")]),
+    room("Domain", "Ledger", ["Database", "Money", "Formats"], resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Notifications", ["Payments", "Outbox", "HTTPClient", "PrivateFiles", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Drafts",
+        ["Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Subprocess", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Plans", ["Notifications", "Payments", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Invoicing",
+        [
+            "Notifications", "Payments", "Outbox", "PrivateFiles", "Typesetting", "Money", "Database", "JobQueue", "Formats", "Telemetry",
+            "Cryptography",
+        ], resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Scheduling", ["Payments", "Outbox", "Database", "JobQueue", "Formats", "Telemetry"], resources: [.embedInCode("Migrations")]),
+]
+
+let providers: [Target] = [
+    room("Providers", "StandardWebhooks", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+]
+
+let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay"]
+let everyRoom = [
+    "Payments", "Ledger", "Outbox", "Notifications", "Drafts", "Plans", "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue",
+    "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+]
+
+let services: [Target] = [
+    room(
+        "Services", "IngestService",
+        ["ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats"]
+            + adapters),
+    room(
+        "Services", "WorkerService",
+        [
+            "Payments", "Outbox", "JobQueue", "JobQueueRedis", "RedisClient", "Database", "HTTPServer", "HTTPClient", "EventLoop", "Settings",
+            "Telemetry", "Formats", "ProviderPort", "Money", "Ledger",
+        ] + adapters),
+    room("Services", "WebService", everyRoom + adapters + ["WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis"]),
+    room("Services", "SandboxService", ["HTTPServer", "HTTPClient", "EventLoop", "Cryptography", "Settings", "Telemetry", "Formats", "StandardWebhooks"]),
+    room(
+        "Services", "OperatorCommands",
+        everyRoom + adapters + ["WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles"]),
+]
+
+let programs: [Target] = [
+    program("ingest", ["IngestService", "EventLoop", "Settings", "Telemetry"]),
+    program("worker-payments", ["WorkerService", "Payments", "Drafts", "Plans", "Invoicing", "Notifications"]),
+    program("worker-drafts", ["WorkerService", "Drafts"]),
+    program("worker-plans", ["WorkerService", "Plans"]),
+    program("worker-invoices", ["WorkerService", "Invoicing"]),
+    program("worker-notifications", ["WorkerService", "Notifications"]),
+    program("scheduler", ["WorkerService", "Scheduling"]),
+    program("web", ["WebService", "WorkerService"]),
+    program("sandbox", ["SandboxService", "EventLoop", "Settings", "Telemetry"]),
+    program("quittance", ["OperatorCommands"]),
+    program("bench", ["JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "EventLoop", "Cryptography", "Formats", "Database", "Payments"]),
+]
+
+let testTargets: [Target] = [
+    .target(
+        name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("ArchitectureTests", []),
+    tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "Subprocess", "Typesetting"]),
+    tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats"]),
+    tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
+    tests("DatabaseTests", ["Database", "Formats"]),
+    tests("JobQueueTests", ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"]),
+    tests("PaymentsTests", ["Payments", "Ledger", "Outbox", "Money", "ProviderPort", "Database", "JobQueue", "Formats"]),
+    tests("ProviderTests", ["ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography"]),
+    tests("DomainTests", everyRoom + ["PrivateFiles", "HTTPClient", "Subprocess", "Typesetting"]),
+    tests("ServiceTests", ["IngestService", "WorkerService", "WebService", "SandboxService", "OperatorCommands", "HTTPClient", "RedisClient"] + everyRoom + adapters),
+    tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
+]
+
+let package = Package(
+    name: "quittance",
+    products: [
+        .library(name: "JobQueue", targets: ["JobQueue"]),
+        .library(name: "JobQueueRedis", targets: ["JobQueueRedis"]),
+    ],
+    targets: shims + platform + jobQueue + domain + providers + services + programs + testTargets
+)

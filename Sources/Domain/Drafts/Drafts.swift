@@ -1,0 +1,2 @@
+/// Placeholder of the room Drafts, replaced by its first file.
+enum DraftsRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Invoicing, replaced by its first file.
+enum InvoicingRoom {}

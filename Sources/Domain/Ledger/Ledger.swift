@@ -1,0 +1,2 @@
+/// Placeholder of the room Ledger, replaced by its first file.
+enum LedgerRoom {}

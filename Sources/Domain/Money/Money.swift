@@ -1,0 +1,2 @@
+/// Placeholder of the room Money, replaced by its first file.
+enum MoneyRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Notifications, replaced by its first file.
+enum NotificationsRoom {}

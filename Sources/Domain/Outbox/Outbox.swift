@@ -1,0 +1,2 @@
+/// Placeholder of the room Outbox, replaced by its first file.
+enum OutboxRoom {}

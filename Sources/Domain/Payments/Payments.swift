@@ -1,0 +1,2 @@
+/// Placeholder of the room Payments, replaced by its first file.
+enum PaymentsRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Plans, replaced by its first file.
+enum PlansRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Scheduling, replaced by its first file.
+enum SchedulingRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room JobQueue, replaced by its first file.
+enum JobQueueRoom {}

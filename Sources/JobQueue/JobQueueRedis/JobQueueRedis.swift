@@ -1,0 +1,1 @@
+enum JobQueueRedisRoom { static let s = PackageResources.placeholder_lua }

@@ -1,0 +1,2 @@
+/// Placeholder of the room Cryptography, replaced by its first file.
+enum CryptographyRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Database, replaced by its first file.
+enum DatabaseRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room HTTPClient, replaced by its first file.
+enum HTTPClientRoom {}

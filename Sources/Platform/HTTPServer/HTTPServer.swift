@@ -1,0 +1,2 @@
+/// Placeholder of the room HTTPServer, replaced by its first file.
+enum HTTPServerRoom {}

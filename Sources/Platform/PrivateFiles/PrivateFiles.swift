@@ -1,0 +1,2 @@
+/// Placeholder of the room PrivateFiles, replaced by its first file.
+enum PrivateFilesRoom {}

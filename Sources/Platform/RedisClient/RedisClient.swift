@@ -1,0 +1,2 @@
+/// Placeholder of the room RedisClient, replaced by its first file.
+enum RedisClientRoom {}

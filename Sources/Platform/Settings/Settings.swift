@@ -1,0 +1,2 @@
+/// Placeholder of the room Settings, replaced by its first file.
+enum SettingsRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room Subprocess, replaced by its first file.
+enum SubprocessRoom {}

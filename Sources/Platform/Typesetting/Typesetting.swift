@@ -1,0 +1,2 @@
+import CPango
+enum TypesettingRoom { static let v = cairo_version() }

@@ -1,0 +1,2 @@
+/// Placeholder of the room ProviderPort, replaced by its first file.
+enum ProviderPortRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room IngestService, replaced by its first file.
+enum IngestServiceRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room OperatorCommands, replaced by its first file.
+enum OperatorCommandsRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room SandboxService, replaced by its first file.
+enum SandboxServiceRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room WebService, replaced by its first file.
+enum WebServiceRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room WorkerService, replaced by its first file.
+enum WorkerServiceRoom {}
