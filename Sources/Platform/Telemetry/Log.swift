@@ -1,6 +1,6 @@
 /// Placeholder until the room is filled: same surface as the finished one.
 public struct Log: Sendable {
-    public enum Value: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral { 
+    public enum Value: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
         case string(String), int(Int64), double(Double), bool(Bool)
         public init(stringLiteral value: String) { self = .string(value) }
         public init(integerLiteral value: Int64) { self = .int(value) }
