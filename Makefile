@@ -1,0 +1,34 @@
+# Quittance. `make help` lists what can be asked for.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo test bench build lint clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## set up, start everything, play one paid order through, stay up (Ctrl-C stops)
+	@deploy/run
+
+demo: ## the same play on ports and folders of its own, then stop: exit 0, or the step that failed
+	@deploy/demo
+
+test: ## every test, against the real Redis, SQLite, SMTP, docxtpl and sandbox
+	@deploy/bootstrap test
+	swift build --build-tests
+	swift test --skip-build --disable-xctest
+
+bench: build ## the benchmark tables; ONLY=queue (or ingest, pipeline, ...) runs one
+	@deploy/bootstrap bench
+	.build/release/bench $(if $(ONLY),--only $(ONLY))
+
+build: ## release binaries into .build/release
+	@deploy/bootstrap build
+	swift build -c release --static-swift-stdlib
+
+lint: ## formatting and syntax of everything, nothing changed
+	@deploy/bootstrap lint
+	@deploy/lint
+
+clean: ## remove builds and the Python environment; var/, where the data is, stays
+	rm -rf .build .venv
