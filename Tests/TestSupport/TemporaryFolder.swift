@@ -1,0 +1,82 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// An empty folder (mode 0700) that is removed with all its content when the value goes.
+///
+/// The path is short, so that unix sockets fit into it.
+public final class TemporaryFolder: Sendable {
+    public let path: String
+
+    public init(_ prefix: String = "quittance") throws {
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(parent)/\(prefix)-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw FixtureError("no temporary folder in \(parent): error \(errno)") }
+        path = template.withUnsafeBytes { String(decoding: $0.dropLast(), as: UTF8.self) }
+    }
+
+    deinit { removeTree(path) }
+
+    /// The path of `name` inside the folder.
+    public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes a small file into the folder and returns its path.
+    @discardableResult
+    public func write(_ text: String, to name: String) throws -> String {
+        let target = file(name)
+        guard let stream = fopen(target, "w") else { throw FixtureError("\(target) cannot be written: error \(errno)") }
+        defer { fclose(stream) }
+        let bytes = Array(text.utf8)
+        guard fwrite(bytes, 1, bytes.count, stream) == bytes.count else { throw FixtureError("\(target) cannot be written: error \(errno)") }
+        return target
+    }
+
+    /// The bytes of a file in the folder; nil when it is not there.
+    public func read(_ name: String) -> [UInt8]? {
+        guard let stream = fopen(file(name), "r") else { return nil }
+        defer { fclose(stream) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = fread(&piece, 1, piece.count, stream)
+            if count == 0 { return bytes }
+            bytes += piece[..<count]
+        }
+    }
+}
+
+/// Removes a folder and what is in it. A process that was just killed may still be leaving a file behind, hence a second round.
+private func removeTree(_ path: String) {
+    for _ in 0..<3 {
+        removeContent(of: path)
+        if rmdir(path) == 0 || errno == ENOENT { return }
+    }
+}
+
+private func removeContent(of path: String) {
+    guard let folder = opendir(path) else { return }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+            String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if name != "." && name != ".." { names.append(name) }
+    }
+    closedir(folder)
+    for name in names {
+        let child = "\(path)/\(name)"
+        var status = stat()
+        guard lstat(child, &status) == 0 else { continue }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            removeTree(child)
+        } else {
+            unlink(child)
+        }
+    }
+}
+
+/// A part of the test bench that could not be set up.
+public struct FixtureError: Error, CustomStringConvertible {
+    public let description: String
+    public init(_ description: String) { self.description = description }
+}
