@@ -1,0 +1,204 @@
+import Formats
+
+/// One job as it stands on a list: the object of `docs/wire-format.md`.
+///
+/// Anything that can push such an object is a producer, so decoding is strict about the fields that the engine acts upon and keeps
+/// every field it does not know: a retry re-encodes the job with them.
+public struct JobEnvelope: Sendable, Equatable {
+    /// The version of the format, `v`. Another one is refused: its fields might mean something else.
+    public static let version: Int64 = 1
+    /// Largest encoded job.
+    public static let bytesMax = 1 << 20
+    /// Longest `id`, `kind`, `unique` and `payment`.
+    public static let nameLengthMax = 200
+    /// Longest `queue`.
+    public static let queueLengthMax = 64
+
+    /// `job_<ULID>` when the product made it; unique among all jobs.
+    public var id: String
+    /// The stable name of what is to be done, such as `draft.generate`.
+    public var kind: String
+    /// The queue that the job belongs to: the part of its keys in braces.
+    public var queue: String
+    /// The parameters: always an object.
+    public var args: JSON
+    /// The payment that this job is done for, if any. Guards ask about it.
+    public var payment: String?
+    /// How many attempts have been spent. 0 when the job is new.
+    public var attempt: Int
+    /// When the job was made, by its producer's clock; 0 when the producer did not say.
+    public var enqueuedAtMs: Int64
+    /// The key under which the job wants to be the only one. Carried; acted upon by a later version of the engine.
+    public var unique: String?
+    /// W3C trace context.
+    public var traceparent: String?
+    /// Fields that this version does not know, kept as they came.
+    public var unknown: [UnknownField]
+
+    public struct UnknownField: Sendable, Equatable {
+        public let name: String
+        public let value: JSON
+
+        public init(name: String, value: JSON) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public init(
+        id: String, kind: String, queue: String, args: JSON, payment: String? = nil, attempt: Int = 0, enqueuedAtMs: Int64,
+        unique: String? = nil, traceparent: String? = nil, unknown: [UnknownField] = []
+    ) {
+        self.id = id
+        self.kind = kind
+        self.queue = queue
+        self.args = args
+        self.payment = payment
+        self.attempt = attempt
+        self.enqueuedAtMs = enqueuedAtMs
+        self.unique = unique
+        self.traceparent = traceparent
+        self.unknown = unknown
+    }
+
+    /// Reads a job.
+    /// - Throws: ``EnvelopeError`` naming the field and the rule. A retry never helps: the bytes stay what they are.
+    public init(decoding bytes: [UInt8]) throws(EnvelopeError) {
+        guard bytes.count <= Self.bytesMax else { throw EnvelopeError(field: "", rule: "a job has at most \(Self.bytesMax) bytes") }
+        let json: JSON
+        do { json = try JSON(parsing: bytes) } catch { throw EnvelopeError(field: "", rule: "a job is a JSON object: \(error)") }
+        guard case .object(let object) = json else { throw EnvelopeError(field: "", rule: "a job is a JSON object") }
+
+        var fields = EnvelopeFields()
+        for member in object { try fields.take(member.key, member.value) }
+        try self.init(fields: fields)
+    }
+
+    private init(fields: EnvelopeFields) throws(EnvelopeError) {
+        guard let version = fields.version else { throw .missing("v") }
+        guard version == Self.version else { throw EnvelopeError(field: "v", rule: "only version \(Self.version) is understood") }
+        guard let id = fields.id else { throw .missing("id") }
+        guard let kind = fields.kind else { throw .missing("kind") }
+        guard let queue = fields.queue else { throw .missing("queue") }
+        self.init(
+            id: id, kind: kind, queue: queue, args: fields.args ?? [:], payment: fields.payment, attempt: fields.attempt,
+            enqueuedAtMs: fields.enqueuedAtMs, unique: fields.unique, traceparent: fields.traceparent, unknown: fields.unknown)
+    }
+
+    /// The job as bytes for the list.
+    public func encoded() -> [UInt8] {
+        var writer = JSONWriter(reserving: 256)
+        writer.beginObject()
+        writer.member("v", Self.version)
+        writer.member("id", id)
+        writer.member("kind", kind)
+        writer.member("queue", queue)
+        writer.member("args", args)
+        writer.member("payment", optional: payment)
+        writer.member("attempt", Int64(attempt))
+        writer.member("enqueued_at", enqueuedAtMs)
+        if let unique { writer.member("unique", unique) }
+        if let traceparent { writer.member("traceparent", traceparent) }
+        for field in unknown {
+            writer.key(field.name)
+            writer.value(field.value)
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+
+    /// The same job with one more attempt spent.
+    public func afterAttempt() -> JobEnvelope {
+        var next = self
+        next.attempt += 1
+        return next
+    }
+
+    /// The parameters as `P`.
+    /// - Throws: ``ParametersError`` when they are not a `P`, or when `P` is paid-only and the job names no payment.
+    public func parameters<P: JobParameters>(as type: P.Type) throws(ParametersError) -> P {
+        if P.PaymentRule.isRequired && payment == nil { throw .paymentMissing(kind: kind) }
+        return try P(arguments: args)
+    }
+
+    /// Whether `name` may name a queue: letters, digits, `.`, `_` and `-`, so that it cannot break out of its keys' braces.
+    public static func isQueueName(_ name: String) -> Bool {
+        (1...queueLengthMax).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+                case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+                default: false
+                }
+            }
+    }
+}
+
+/// Why bytes are not a job. Final: the same bytes will be refused again.
+public struct EnvelopeError: Error, Equatable, CustomStringConvertible {
+    /// The field at fault; empty when it is the whole.
+    public let field: String
+    /// The rule that it breaks.
+    public let rule: String
+
+    static func missing(_ field: String) -> EnvelopeError { EnvelopeError(field: field, rule: "is missing") }
+
+    public var description: String { field.isEmpty ? rule : "job field \(field): \(rule)" }
+}
+
+/// The fields of an envelope while it is read, each checked as it comes.
+private struct EnvelopeFields {
+    var version: Int64?
+    var id: String?
+    var kind: String?
+    var queue: String?
+    var args: JSON?
+    var payment: String?
+    var attempt = 0
+    var enqueuedAtMs: Int64 = 0
+    var unique: String?
+    var traceparent: String?
+    var unknown: [JobEnvelope.UnknownField] = []
+
+    mutating func take(_ name: String, _ value: JSON) throws(EnvelopeError) {
+        switch name {
+        case "v":
+            guard let number = value.int else { throw EnvelopeError(field: name, rule: "must be an integer") }
+            version = number
+        case "id": id = try Self.text(name, value)
+        case "kind": kind = try Self.text(name, value)
+        case "queue":
+            guard let text = value.string, JobEnvelope.isQueueName(text) else {
+                throw EnvelopeError(field: name, rule: "must be 1 to \(JobEnvelope.queueLengthMax) letters, digits, '.', '_' or '-'")
+            }
+            queue = text
+        case "args":
+            guard case .object = value else { throw EnvelopeError(field: name, rule: "must be an object") }
+            args = value
+        case "payment": payment = try Self.textOrNull(name, value)
+        case "attempt":
+            guard let number = value.int, (0...1_000_000).contains(number) else {
+                throw EnvelopeError(field: name, rule: "must be an integer from 0 to 1000000")
+            }
+            attempt = Int(number)
+        case "enqueued_at":
+            guard let number = value.int, number >= 0 else { throw EnvelopeError(field: name, rule: "must be unix milliseconds") }
+            enqueuedAtMs = number
+        case "unique": unique = try Self.textOrNull(name, value)
+        case "traceparent": traceparent = try Self.textOrNull(name, value)
+        default: unknown.append(JobEnvelope.UnknownField(name: name, value: value))
+        }
+    }
+
+    private static func text(_ name: String, _ value: JSON) throws(EnvelopeError) -> String {
+        guard let text = value.string else { throw EnvelopeError(field: name, rule: "must be a string") }
+        guard (1...JobEnvelope.nameLengthMax).contains(text.utf8.count) else {
+            throw EnvelopeError(field: name, rule: "must have 1 to \(JobEnvelope.nameLengthMax) bytes")
+        }
+        return text
+    }
+
+    private static func textOrNull(_ name: String, _ value: JSON) throws(EnvelopeError) -> String? {
+        value.isNull ? nil : try text(name, value)
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room JobQueue, replaced by its first file.
-enum JobQueueRoom {}
