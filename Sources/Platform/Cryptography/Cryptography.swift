@@ -1,2 +1,0 @@
-/// Placeholder of the room Cryptography, replaced by its first file.
-enum CryptographyRoom {}
