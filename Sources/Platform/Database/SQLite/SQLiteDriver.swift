@@ -1,0 +1,126 @@
+import CSQLite
+import Synchronization
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// SQLite under the common contract: one writer, some readers, one file.
+final class SQLiteDriver: DatabaseDriver {
+    private let path: String
+    private let writer: SQLiteWriter
+    private let readers: SQLiteReaders
+    private let ending: Mutex<Ending>
+
+    /// Threads that still run, and who waits for their end.
+    private struct Ending {
+        var readers: Int
+        var writer = true
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    init(path: String, readers count: Int, log: Log) throws(DatabaseError) {
+        precondition((1...64).contains(count), "1 to 64 readers")
+        guard !path.isEmpty, !path.hasPrefix(":") else {
+            throw DatabaseError(kind: .cannotOpen, message: "SQLite needs a file's path, since several processes share it")
+        }
+        try SQLiteDriver.makeFolder(of: path)
+        self.path = path
+        let turnstile = try Turnstile(databasePath: path)
+        // In turn: the first process changes the file to WAL, and the log of one that died may have to be recovered.
+        try turnstile.enter()
+        defer { turnstile.leave() }
+        let session = try SQLiteSession.open(path: path, role: .writer)
+        var sessions: [SQLiteSession] = []
+        for _ in 0..<count { sessions.append(try SQLiteSession.open(path: path, role: .reader)) }
+        readers = SQLiteReaders()
+        let checkpoints = SQLiteCheckpoints(readers: readers, pageSize: try session.pageSize())
+        writer = SQLiteWriter(path: path, session: session, turnstile: turnstile, checkpoints: checkpoints, log: log)
+        ending = Mutex(Ending(readers: count))
+        readers.start(sessions) { [self] in readerEnded() }
+        writer.start { [self] in writerEnded() }
+    }
+
+    func submitWrite(_ call: any DatabaseCall) throws(DatabaseError) { try writer.submit(call) }
+    var waitingWrites: Int { writer.waiting }
+    func submitRead(_ call: any DatabaseCall) throws(DatabaseError) { try readers.submit(.read(call)) }
+
+    func beginClose() {
+        // The readers first: the writer closes after them, as the last connection.
+        readers.close()
+        if ending.withLock({ $0.readers == 0 }) { writer.close() }
+    }
+
+    func close() async {
+        beginClose()
+        await withCheckedContinuation { continuation in
+            let over = ending.withLock { ending in
+                guard ending.writer else { return true }
+                ending.waiting.append(continuation)
+                return false
+            }
+            if over { continuation.resume() }
+        }
+    }
+
+    private func readerEnded() {
+        let last = ending.withLock { ending in
+            ending.readers -= 1
+            return ending.readers == 0
+        }
+        if last { writer.close() }
+    }
+
+    private func writerEnded() {
+        let waiting = ending.withLock { ending in
+            ending.writer = false
+            defer { ending.waiting = [] }
+            return ending.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Makes the folder of the file and those above it, for their owner only.
+    private static func makeFolder(of path: String) throws(DatabaseError) {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
+        let folder = String(path[..<slash])
+        guard access(folder, F_OK) != 0 else { return }
+        try makeFolder(of: folder)
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+            throw DatabaseError(kind: .cannotOpen, message: "the folder \(folder) cannot be made: \(systemMessage(errno))")
+        }
+    }
+
+    // MARK: Migrations
+
+    func migrate(_ sets: [MigrationSet]) throws(DatabaseError) -> [AppliedMigration] {
+        let turnstile = try Turnstile(databasePath: path)
+        try turnstile.enter()
+        defer { turnstile.leave() }
+        let session = try SQLiteSession.open(path: path, role: .writer)
+        return try SQLiteMigrator(session: session, path: path).migrate(sets)
+    }
+
+    func checkMigrated(_ sets: [MigrationSet]) throws(DatabaseError) {
+        try SQLiteMigrator(session: SQLiteSession.open(path: path, role: .reader), path: path).check(sets)
+    }
+
+    // MARK: Backup
+
+    func submitBackup(to target: String, _ answer: @escaping @Sendable (Result<Void, DatabaseError>) -> Void) {
+        do {
+            try readers.submit(
+                .maintain { session in
+                    do throws(DatabaseError) {
+                        try SQLiteBackup.make(of: session, at: target)
+                        answer(.success(()))
+                    } catch {
+                        answer(.failure(error))
+                    }
+                })
+        } catch {
+            answer(.failure(error))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+import EventLoop
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The one writing connection of a process, on a thread of its own.
+///
+/// All closures that wait share one transaction and one fsync: each runs in a savepoint, so one that throws undoes only its own
+/// part. The callers learn their outcome after the commit; a commit that fails, fails all of them.
+///
+/// `@unchecked Sendable`: `session`, `turnstile` and `checkpoints` belong to the writer's thread from ``start(onEnd:)`` on.
+final class SQLiteWriter: @unchecked Sendable {
+    /// A group ends at this many closures …
+    static let groupMax = 256
+    /// … or after this time, so that other processes get their turn.
+    static let groupTime: Duration = .milliseconds(5)
+    static let waitingMax = 65_536
+
+    private let path: String
+    private let log: Log
+    private let queue = CallQueue<any DatabaseCall>(itemsMax: waitingMax)
+    private var session: SQLiteSession?
+    private let turnstile: Turnstile
+    private var checkpoints: SQLiteCheckpoints
+
+    init(path: String, session: SQLiteSession, turnstile: Turnstile, checkpoints: SQLiteCheckpoints, log: Log) {
+        self.path = path
+        self.session = session
+        self.turnstile = turnstile
+        self.checkpoints = checkpoints
+        self.log = log
+    }
+
+    func submit(_ call: any DatabaseCall) throws(DatabaseError) { try queue.push(call) }
+
+    var waiting: Int { queue.count }
+
+    /// Refuses further calls; those that wait are still carried out.
+    func close() { queue.close() }
+
+    /// Starts the thread, which ends after ``close()`` with `onEnd` as its last act.
+    func start(onEnd: @escaping @Sendable () -> Void) {
+        let thread = ThreadLaunch.start(name: "sql-writer") { [self] in
+            while let call = queue.next() {
+                serve(call)
+                if let session { checkpoints.afterCommit(session, turnstile) }
+            }
+            // The last connection to close empties the log into the file: in turn, so that nobody opening meanwhile finds it busy.
+            try? turnstile.enter()
+            session = nil
+            turnstile.leave()
+            onEnd()
+        }
+        pthread_detach(thread)
+    }
+
+    // MARK: One group
+
+    private enum Outcome {
+        case done
+        case failed(any Error)
+        /// SQLite gave up the whole transaction, the work of earlier closures with it.
+        case lost(any Error, DatabaseError)
+    }
+
+    private func serve(_ first: any DatabaseCall) {
+        let connection: Connection
+        let session: SQLiteSession
+        do {
+            try turnstile.enter()
+            session = try openSession()
+            try session.beginImmediate()
+            connection = Connection(session: session, isWriter: true)
+        } catch {
+            turnstile.leave()
+            log.warning("the database refuses a write", ["error": .string("\(error)")])
+            failWaiting(first, error)
+            return
+        }
+        let began = ContinuousClock.now
+        var done: [any DatabaseCall] = []
+        var failed: [(any DatabaseCall, any Error)] = []
+        var loss: DatabaseError?
+        var next: (any DatabaseCall)? = first
+        while let call = next {
+            if call.begin() {
+                SQLiteMetrics.shared.waited(began - call.submittedAt)
+                switch run(call, connection, session) {
+                case .done: done.append(call)
+                case .failed(let error): failed.append((call, error))
+                case .lost(let error, let cause):
+                    call.fail(error)
+                    loss = cause
+                }
+            }
+            guard loss == nil, done.count + failed.count < SQLiteWriter.groupMax, ContinuousClock.now - began < SQLiteWriter.groupTime else { break }
+            next = queue.poll()
+        }
+        if loss == nil {
+            do {
+                try session.commit()
+            } catch {
+                loss = error
+            }
+        }
+        if loss != nil && !session.rollback() { self.session = nil }
+        let ended = ContinuousClock.now
+        turnstile.leave()
+
+        if let loss {
+            SQLiteMetrics.shared.groupUndone()
+            log.warning("a group of writes was undone", ["error": .string("\(loss)"), "writes": .int(Int64(done.count + failed.count))])
+            // Also those that threw by themselves: what they read may have been work that is now undone.
+            for call in done + failed.map(\.0) { call.fail(loss) }
+            return
+        }
+        SQLiteMetrics.shared.committed(writes: done.count, in: ended - began, walPages: session.walPages)
+        for callback in connection.takeCallbacks() { callback() }
+        for call in done { call.succeed() }
+        for (call, error) in failed { call.fail(error) }
+    }
+
+    private func run(_ call: any DatabaseCall, _ connection: Connection, _ session: SQLiteSession) -> Outcome {
+        let mark = connection.callbackCount
+        var failure: (any Error)?
+        do {
+            try session.beginSavepoint()
+        } catch {
+            return .lost(error, session.loss ?? error)
+        }
+        do {
+            session.isLent = true
+            defer { session.isLent = false }
+            try call.run(connection)
+            if session.hasUnresolvedForeignKeys {
+                throw DatabaseError(kind: .foreignKeyViolation, message: "FOREIGN KEY constraint failed")
+            }
+        } catch {
+            failure = error
+        }
+        // A closure may have swallowed the error that ended the transaction.
+        if let loss = session.loss { return .lost(failure ?? loss, loss) }
+        do {
+            guard let failure else {
+                try session.releaseSavepoint()
+                return .done
+            }
+            connection.forgetCallbacks(after: mark)
+            try session.rollbackSavepoint()
+            return .failed(failure)
+        } catch {
+            return .lost(failure ?? error, session.loss ?? error)
+        }
+    }
+
+    /// The connection, opened anew when the last one could not get out of its transaction. Within our turn.
+    private func openSession() throws(DatabaseError) -> SQLiteSession {
+        if let session { return session }
+        let opened = try SQLiteSession.open(path: path, role: .writer)
+        session = opened
+        return opened
+    }
+
+    /// Answers those that wait now with the reason why no transaction could begin.
+    private func failWaiting(_ first: any DatabaseCall, _ error: DatabaseError) {
+        var next: (any DatabaseCall)? = first
+        for _ in 0..<SQLiteWriter.groupMax {
+            guard let call = next else { return }
+            call.fail(error)
+            next = queue.poll()
+        }
+        next?.fail(error)
+    }
+}
