@@ -33,7 +33,7 @@ struct ImportDirectionTests {
             #expect(Room.floors[floor] != nil, "Sources/\(floor) is no floor of the house")
             for name in try SourceTree.names(in: "Sources/\(floor)") { folders.insert("Sources/\(floor)/\(name)") }
         }
-        #expect(folders == Set(rooms.map(\.folder)))
+        #expect(folders.symmetricDifference(rooms.map(\.folder)).isEmpty)
         #expect(rooms.count > 30)
     }
 

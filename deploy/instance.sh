@@ -1,0 +1,54 @@
+# Read by deploy/run and deploy/demo: how an instance is made ready, started and stopped.
+# Where it lives comes from ENV_FILE and VAR_DIRECTORY; both must be exported by the caller.
+# shellcheck shell=bash
+
+current_step="setting up"
+
+# Says what is done, does it, and says how long it took. What it prints is kept and shown only when it fails.
+step() {
+    current_step="$1"
+    shift
+    local started=$SECONDS output="$VAR_DIRECTORY/step.log"
+    printf '── %s … ' "$current_step"
+    if "$@" >"$output" 2>&1; then
+        printf 'done (%ss)\n' "$((SECONDS - started))"
+    else
+        local status=$?
+        printf 'FAILED\n'
+        tail -n 40 "$output" >&2
+        return "$status"
+    fi
+}
+
+quittance() { deploy/with-env .build/release/quittance "$@"; }
+
+build_release() { swift build -c release --static-swift-stdlib; }
+
+make_template() {
+    # Read through with-env, so that the file and the environment are weighed as the programs weigh them.
+    # shellcheck disable=SC2016
+    deploy/with-env /bin/sh -c '.venv/bin/python deploy/docx/make_template.py "${PRIVATE_MEDIA_ROOT:-var/private}/templates/kit_complet_template.docx"'
+}
+
+start_all() {
+    started=yes
+    deploy/supervise start
+}
+
+stop_all() {
+    [[ "${started:-no}" == yes ]] || return 0
+    started=no
+    deploy/supervise stop
+}
+
+play() {
+    current_step="playing an order"
+    deploy/with-env .venv/bin/python deploy/play
+}
+
+make_ready() {
+    step "Building the release binaries (the first time takes minutes)" build_release
+    step "Migrating the database" quittance migrate
+    step "Making the drafts' template" make_template
+    step "Starting everything the Procfile names" start_all
+}
