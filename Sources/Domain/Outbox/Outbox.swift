@@ -1,2 +1,72 @@
-/// Placeholder of the room Outbox, replaced by its first file.
-enum OutboxRoom {}
+import Database
+import Formats
+import JobQueue
+
+/// The jobs that a transaction causes, written in the same transaction, so that there is never one without the other.
+///
+/// Every program slot (`worker-payments.0`) adds rows under its own name; its ``OutboxRelay`` publishes them after the
+/// commit. A row is also the job's record: see ``finish(_:as:detail:nowMs:in:)``.
+public struct Outbox: Sendable {
+    /// Program and process number, unique among the running processes.
+    public let slot: String
+    private let committed: @Sendable () -> Void
+
+    /// - Parameter committed: called after each commit that added rows; wakes the relay.
+    public init(slot: String, committed: @escaping @Sendable () -> Void = {}) {
+        self.slot = slot
+        self.committed = committed
+    }
+
+    public static let migrations = MigrationSet(
+        room: "outbox", migrations: [Migration(number: 1, name: "jobs", sqlite: String(decoding: PackageResources._001_jobs_sqlite_sql, as: UTF8.self))])
+
+    /// Adds a job.
+    /// - Returns: the job's id, or nil when a job with the same unique key is already there, finished or not.
+    @discardableResult
+    public func add(_ request: JobRequest, nowMs: Int64, in connection: Connection) throws -> String? {
+        let id = "job_" + ULID.make(nowMs: nowMs)
+        let changed = try connection.execute(
+            """
+            INSERT INTO outbox_jobs (id, queue, kind, args, payment, unique_key, run_at, traceparent, slot, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (unique_key) DO NOTHING
+            """,
+            [
+                .text(id), .text(request.queue), .text(request.kind), .text(request.args.text), .optional(request.payment),
+                .optional(request.unique), .optional(request.runAtMs), .optional(request.traceparent), .text(slot), .integer(nowMs),
+            ])
+        guard changed == 1 else { return nil }
+        connection.afterCommit(committed)
+        return id
+    }
+
+    /// Records the outcome of a job, once. To be called in the transaction of the job's effect, before the effect.
+    ///
+    /// A job that an outside producer pushed has no row yet; it gets one here.
+    /// - Returns: false when the job was finished before: its effect must not be repeated.
+    public static func finish(
+        _ job: JobEnvelope, as outcome: JobRecord.Outcome, detail: String? = nil, nowMs: Int64, in connection: Connection
+    ) throws -> Bool {
+        let update = "UPDATE outbox_jobs SET finished_at = $2, outcome = $3, detail = $4 WHERE id = $1 AND finished_at IS NULL"
+        let bindings: [SQLValue] = [.text(job.id), .integer(nowMs), .text(outcome.rawValue), .optional(detail)]
+        if try connection.execute(update, bindings) == 1 { return true }
+        let adopted = try connection.execute(
+            """
+            INSERT INTO outbox_jobs (id, queue, kind, args, payment, slot, created_at, published_at)
+            VALUES ($1, $2, $3, $4, $5, 'outside', $6, $6) ON CONFLICT (id) DO NOTHING
+            """,
+            [.text(job.id), .text(job.queue), .text(job.kind), .text(job.args.text), .optional(job.payment), .integer(nowMs)])
+        guard adopted == 1 else { return false }
+        return try connection.execute(update, bindings) == 1
+    }
+
+    /// Whether the job was finished before. Without a row it was not.
+    public static func isFinished(_ job: String, in connection: Connection) throws -> Bool {
+        try connection.first("SELECT 1 AS found FROM outbox_jobs WHERE id = $1 AND finished_at IS NOT NULL", [.text(job)]) != nil
+    }
+
+    /// Takes a buried job up again, so that a replay of it may have its effect.
+    public static func reopen(_ job: String, in connection: Connection) throws -> Bool {
+        try connection.execute(
+            "UPDATE outbox_jobs SET finished_at = NULL, outcome = NULL, detail = NULL WHERE id = $1 AND outcome = 'buried'", [.text(job)]) == 1
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room Drafts, replaced by its first file.
-enum DraftsRoom {}

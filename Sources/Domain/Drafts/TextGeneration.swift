@@ -1,0 +1,111 @@
+import Formats
+import HTTPClient
+import JobQueue
+
+/// An OpenAI-compatible chat endpoint.
+public struct TextGeneration: Sendable {
+    /// Such as `https://api.openai.com/v1`; the path of the call is appended.
+    private let baseURL: String
+    private let apiKey: String?
+    private let model: String
+    private let client: HTTPClient
+    /// The whole answer must be there within this time; a local server may first load its model.
+    private let timeout: Duration
+
+    public init(baseURL: String, apiKey: String?, model: String, client: HTTPClient, timeout: Duration = .seconds(120)) {
+        self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
+        self.apiKey = apiKey
+        self.model = model
+        self.client = client
+        self.timeout = timeout
+    }
+
+    /// Longest answer that is taken, in tokens; a huge value alone makes servers answer 429.
+    static let tokensMax: Int64 = 4000
+
+    func generate(system: String, user: String) async throws -> DraftAnswer {
+        var headers: HTTPHeaders = ["content-type": "application/json", "accept": "application/json"]
+        if let apiKey { headers["authorization"] = "Bearer \(apiKey)" }
+        // OpenAI deprecates `max_tokens`, compatible servers read only that one.
+        let limitName = baseURL.contains("api.openai.com") ? "max_completion_tokens" : "max_tokens"
+        let body: JSON = [
+            "model": .string(model), limitName: .int(Self.tokensMax),
+            "messages": [["role": "system", "content": .string(system)], ["role": "user", "content": .string(user)]],
+        ]
+        let request = HTTPClient.Request(
+            method: "POST", url: baseURL + "/chat/completions", headers: headers, body: body.bytes, timeout: timeout)
+        let response: HTTPClient.Response
+        do { response = try await client.send(request) } catch {
+            throw TextGenerationError(kind: .unavailable, message: error.message, retryAfterSeconds: nil)
+        }
+        return try Self.read(status: response.status, headers: response.headers, body: response.body, model: model)
+    }
+
+    /// Reads an answer. Servers differ, so errors are read leniently and successes strictly.
+    static func read(status: Int, headers: HTTPHeaders, body: [UInt8], model: String) throws(TextGenerationError) -> DraftAnswer {
+        let json = try? JSON(parsing: body)
+        if status != 200 || json?["error"] != nil || json?["object"]?.string == "error" {
+            throw TextGenerationError(status: status, headers: headers, json: json)
+        }
+        guard let choice = json?["choices"]?[0] else {
+            throw TextGenerationError(kind: .unavailable, message: "the answer has no choices", retryAfterSeconds: nil)
+        }
+        if let refusal = choice["message"]?["refusal"]?.string {
+            throw TextGenerationError(kind: .refused, message: String(refusal.prefix(200)), retryAfterSeconds: nil)
+        }
+        let finish = choice["finish_reason"]?.string
+        guard finish == nil || finish == "stop" else {
+            throw TextGenerationError(kind: .refused, message: "the answer ended by '\(finish ?? "")', not by itself", retryAfterSeconds: nil)
+        }
+        guard let content = choice["message"]?["content"]?.string, !content.isEmpty else {
+            throw TextGenerationError(kind: .unavailable, message: "the answer is empty", retryAfterSeconds: nil)
+        }
+        return DraftAnswer(
+            model: json?["model"]?.string ?? model, content: content, promptTokens: json?["usage"]?["prompt_tokens"]?.int,
+            completionTokens: json?["usage"]?["completion_tokens"]?.int)
+    }
+}
+
+/// Why no text came. Says whether a retry helps.
+public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringConvertible {
+    public enum Kind: String, Sendable {
+        /// Silence, overload, too fast: later.
+        case unavailable
+        /// Money or key: somebody must act, no retry helps.
+        case account
+        /// The request itself, or the model will not.
+        case refused
+    }
+    public let kind: Kind
+    public let message: String
+    public let retryAfterSeconds: Int64?
+
+    init(kind: Kind, message: String, retryAfterSeconds: Int64?) {
+        self.kind = kind
+        self.message = message
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+
+    init(status: Int, headers: HTTPHeaders, json: JSON?) {
+        let error = json?["error"]
+        let code = error?["code"]?.string ?? error?["code"]?.numberText ?? ""
+        let type = error?["type"]?.string ?? json?["type"]?.string ?? ""
+        let text = error?["message"]?.string ?? error?.string ?? json?["message"]?.string ?? ""
+        let billing = ["insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"]
+        if billing.contains(code) || type == "insufficient_quota" || status == 401 || status == 403 || status == 404 {
+            kind = .account
+        } else if [408, 409, 429].contains(status) || status >= 500 || status == 200 {
+            kind = .unavailable
+        } else {
+            kind = .refused
+        }
+        message = "status \(status)" + (code.isEmpty ? "" : " \(code)") + (text.isEmpty ? "" : ": " + String(text.prefix(200)))
+        retryAfterSeconds = headers["retry-after"].flatMap { Int64($0) }.flatMap { (1...86_400).contains($0) ? $0 : nil }
+    }
+
+    public var jobDisposition: JobDisposition {
+        kind == .unavailable ? .retry(after: retryAfterSeconds.map { .seconds($0) }) : .bury
+    }
+
+    public var description: String { "text generation: \(message)" }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room Invoicing, replaced by its first file.
-enum InvoicingRoom {}

@@ -1,0 +1,108 @@
+import Database
+import Formats
+import HTTPClient
+import JobQueue
+import Outbox
+import Payments
+import PrivateFiles
+
+/// Carries out ``SendNotification`` by e-mail.
+///
+/// The crash window's policy is *again, the duplicate visible*: a mail whose result was lost is sent once more under the
+/// same Message-ID, which mail programs show once.
+public struct NotificationSending: Sendable {
+    private let database: Database
+    private let smtp: SMTPClient
+    private let files: PrivateFiles
+    private let from: (name: String, address: String)
+
+    /// Largest attachment that is mailed, in bytes.
+    static let attachmentLimit = 10 << 20
+
+    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: (name: String, address: String)) {
+        self.database = database
+        self.smtp = smtp
+        self.files = files
+        self.from = from
+    }
+
+    public func run(_ message: SendNotification, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let rendered: RenderedMessage
+        do { rendered = try RenderedMessage(message.template, language: message.language, values: message.values) } catch {
+            throw JobFailure.bury("\(error)")
+        }
+        let started = nowMs()
+        let host = String(from.address.split(separator: "@").last ?? "localhost")
+        let beginning = try await database.write { connection in
+            try Self.begin(message, rendered, job: job, host: host, nowMs: started, in: connection)
+        }
+        guard case .send(let messageID) = beginning else {
+            if case .skip(let reason) = beginning { return .skipped(reason: reason) }
+            return .done
+        }
+        do {
+            try await smtp.send(
+                from: from.address, to: [message.recipient], message: try await compose(message, rendered, messageID: messageID, nowMs: started))
+        } catch let error as SMTPError {
+            try await database.write { try NotificationRecord.markError(message.key, "\(error)", refused: error.isPermanent, in: $0) }
+            throw error.isPermanent ? JobFailure.bury("\(error)") : JobFailure.retry("\(error)")
+        }
+        let finished = nowMs()
+        try await database.write { connection in
+            try NotificationRecord.markSent(message.key, nowMs: finished, in: connection)
+            _ = try Outbox.finish(job, as: .done, detail: messageID, nowMs: finished, in: connection)
+        }
+        return .done
+    }
+
+    private enum Beginning: Sendable {
+        case send(messageID: String)
+        case skip(String)
+        case sentBefore
+    }
+
+    /// Re-reads the payment, if the message names one, and writes the intent, in one transaction.
+    private static func begin(
+        _ message: SendNotification, _ rendered: RenderedMessage, job: JobEnvelope, host: String, nowMs: Int64, in connection: Connection
+    ) throws -> Beginning {
+        if try Outbox.isFinished(job.id, in: connection) { return .sentBefore }
+        if let id = job.payment {
+            let state = try PaymentStore.find(id, in: connection)?.state
+            guard let state, state.allowsPaidWork else {
+                let reason = "payment is \(state?.rawValue ?? "unknown")"
+                _ = try Outbox.finish(job, as: .skipped, detail: reason, nowMs: nowMs, in: connection)
+                return .skip(reason)
+            }
+        }
+        let record = try NotificationRecord.intend(
+            message, subject: rendered.subject, host: host, payment: job.payment, job: job.id, nowMs: nowMs, in: connection)
+        guard record.state != "sent" else {
+            _ = try Outbox.finish(job, as: .done, detail: record.messageID, nowMs: nowMs, in: connection)
+            return .sentBefore
+        }
+        return .send(messageID: record.messageID)
+    }
+
+    private func compose(
+        _ message: SendNotification, _ rendered: RenderedMessage, messageID: String, nowMs: Int64
+    ) async throws -> [UInt8] {
+        var attachments: [MailMessage.Attachment] = []
+        for file in message.attachments {
+            let bytes = try await files.read(file.path, limit: Self.attachmentLimit)
+            attachments.append(MailMessage.Attachment(name: file.name, contentType: file.contentType, bytes: bytes))
+        }
+        let mail = MailMessage(
+            from: MailMessage.Mailbox(name: from.name, address: from.address), to: [MailMessage.Mailbox(name: nil, address: message.recipient)],
+            subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs)
+        do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }
+    }
+}
+
+/// The guard of messages: asks for the payment only when the message names one.
+public struct NotificationGuard: JobGuard {
+    private let paid: PaidGuard
+    public init(database: Database) { paid = PaidGuard(database: database) }
+    public func admit(_ job: JobEnvelope) async throws -> GuardVerdict {
+        job.payment == nil ? .run : try await paid.admit(job)
+    }
+}

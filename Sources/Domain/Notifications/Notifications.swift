@@ -1,2 +1,0 @@
-/// Placeholder of the room Notifications, replaced by its first file.
-enum NotificationsRoom {}

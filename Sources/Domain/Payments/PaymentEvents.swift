@@ -1,0 +1,199 @@
+import Database
+import Formats
+import JobQueue
+import Outbox
+import ProviderPort
+
+/// An event together with what its adapter read in it, made outside the transaction.
+public struct ReadEvent: Sendable {
+    public let event: ProviderEvent
+    public let reading: Reading
+
+    public enum Reading: Sendable {
+        case notice(ProviderNotice)
+        /// Verified, but not of the provider's shape: kept for a person.
+        case unreadable(String)
+        /// No adapter of that name is on here.
+        case noAdapter
+    }
+
+    public init(_ event: ProviderEvent, providers: ProviderRegistry) {
+        self.event = event
+        guard let adapter = providers[event.provider] else {
+            reading = .noAdapter
+            return
+        }
+        do {
+            reading = .notice(try adapter.parse(body: event.body, contentType: event.contentType))
+        } catch {
+            reading = .unreadable(error.description)
+        }
+    }
+}
+
+/// Applies events in the caller's transaction: archive, match, then fact or fetch.
+public struct PaymentEvents: Sendable {
+    public let facts: PaymentFacts
+    public let providers: ProviderRegistry
+
+    public init(facts: PaymentFacts, providers: ProviderRegistry) {
+        self.facts = facts
+        self.providers = providers
+    }
+
+    public enum Outcome: String, Sendable { case applied, verifying, ignored, unmatched, quarantined, duplicate }
+
+    /// Archives an event and lets it take effect, once: the same id a second time only counts a delivery.
+    public func apply(_ read: ReadEvent, nowMs: Int64, in connection: Connection) throws -> Outcome {
+        let event = read.event
+        let inserted = try connection.execute(
+            """
+            INSERT INTO payments_events (id, provider, mode, trust, type, received_at, content_type, body, headers, matched_key, outcome)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'ignored') ON CONFLICT (id) DO NOTHING
+            """,
+            [
+                .text(event.id), .text(event.provider), .text(event.mode), .text(event.trust.rawValue), .text(event.type),
+                .integer(event.timeMs), .text(event.contentType), .blob(event.body), .text(event.headers),
+                .optional(event.matchedKey.map(Int64.init)),
+            ])
+        guard inserted == 1 else {
+            try connection.execute("UPDATE payments_events SET deliveries = deliveries + 1 WHERE id = $1", [.text(event.id)])
+            return .duplicate
+        }
+        switch read.reading {
+        case .unreadable(let why): return try settle(event, .quarantined, detail: why, attempt: nil, in: connection)
+        case .noAdapter: return try settle(event, .quarantined, detail: "provider \(event.provider) is off here", attempt: nil, in: connection)
+        case .notice(let notice): return try apply(notice, of: event, nowMs: nowMs, in: connection)
+        }
+    }
+
+    /// Lets events that matched nothing take effect for an attempt whose references have just become known.
+    public func rematch(_ attempt: PaymentAttempt, nowMs: Int64, in connection: Connection) throws {
+        let rows = try connection.query(
+            """
+            SELECT DISTINCT e.* FROM payments_unmatched u JOIN payments_references r ON r.provider = u.provider AND r.value = u.value
+            JOIN payments_events e ON e.id = u.event WHERE r.attempt = $1 AND e.outcome = 'unmatched' ORDER BY e.received_at
+            """, [.text(attempt.id)])
+        for row in rows {
+            let event = try ProviderEvent(archived: row)
+            guard case .notice(let notice) = ReadEvent(event, providers: providers).reading else { continue }
+            _ = try apply(notice, of: event, nowMs: nowMs, in: connection)
+            try connection.execute("DELETE FROM payments_unmatched WHERE event = $1", [.text(event.id)])
+        }
+    }
+
+    private func apply(_ notice: ProviderNotice, of event: ProviderEvent, nowMs: Int64, in connection: Connection) throws -> Outcome {
+        if notice.references.isEmpty && notice.claim == .unknown {
+            return try settle(event, .ignored, detail: "a type that is not used: \(event.type)", attempt: nil, in: connection)
+        }
+        guard let attempt = try PaymentStore.attempt(of: notice.references, provider: event.provider, in: connection) else {
+            for reference in notice.references {
+                try connection.execute(
+                    "INSERT INTO payments_unmatched (event, provider, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    [.text(event.id), .text(event.provider), .text(reference.value)])
+            }
+            let told = notice.references.map { "\($0.kind) \($0.value)" }.joined(separator: ", ")
+            return try settle(event, .unmatched, detail: "no payment has \(told)", attempt: nil, in: connection)
+        }
+        try connection.execute(
+            "UPDATE payments_attempts SET webhook_received_at = COALESCE(webhook_received_at, $2) WHERE id = $1",
+            [.text(attempt.id), .integer(event.timeMs)])
+        guard attempt.mode == event.mode else {
+            let detail = "a \(event.mode) event for a \(attempt.mode) attempt"
+            return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
+        }
+        if mustAsk(event, notice) {
+            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.id), nowMs: nowMs, in: connection)
+            return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
+        }
+        let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.id)
+        let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
+    }
+
+    /// Only a proof that covers status, amount and currency is believed; for all else the provider is asked.
+    private func mustAsk(_ event: ProviderEvent, _ notice: ProviderNotice) -> Bool {
+        guard let capabilities = providers[event.provider]?.capabilities, capabilities.hasStatus else { return false }
+        if event.trust != .signed || !capabilities.proofCoversMoney { return true }
+        return notice.claim == .unknown || (notice.claim == .captured && notice.amount == nil && notice.amountProblem == nil)
+    }
+
+    private func settle(
+        _ event: ProviderEvent, _ outcome: Outcome, detail: String?, attempt: PaymentAttempt?, in connection: Connection
+    ) throws -> Outcome {
+        try connection.execute(
+            "UPDATE payments_events SET outcome = $2, detail = $3, attempt = $4, payment = $5 WHERE id = $1",
+            [.text(event.id), .text(outcome.rawValue), .optional(detail), .optional(attempt?.id), .optional(attempt?.payment)])
+        return outcome
+    }
+}
+
+extension ProviderEvent {
+    /// The event as the archive holds it.
+    init(archived row: Row) throws {
+        guard let trust = Trust(rawValue: try row.text("trust")) else { throw PaymentError.damagedRow(try row.text("id")) }
+        self.init(
+            id: try row.text("id"), provider: try row.text("provider"), mode: try row.text("mode"), trust: trust, type: try row.text("type"),
+            timeMs: try row.int("received_at"), contentType: try row.text("content_type"), body: try row.blob("body"),
+            headers: try row.text("headers"), matchedKey: try row.intOrNil("matched_key").map(Int.init), payment: nil, target: "", traceparent: nil)
+    }
+}
+
+/// One row of the archive, as listings show it.
+public struct EventRecord: Sendable {
+    public let id: String
+    public let provider: String
+    public let mode: String
+    public let trust: String
+    public let type: String
+    public let receivedAtMs: Int64
+    public let payment: String?
+    public let outcome: String
+    public let detail: String?
+    public let deliveries: Int64
+
+    private static let columns = "id, provider, mode, trust, type, received_at, payment, outcome, detail, deliveries"
+
+    private init(_ row: Row) throws {
+        id = try row.text("id")
+        provider = try row.text("provider")
+        mode = try row.text("mode")
+        trust = try row.text("trust")
+        type = try row.text("type")
+        receivedAtMs = try row.int("received_at")
+        payment = try row.textOrNil("payment")
+        outcome = try row.text("outcome")
+        detail = try row.textOrNil("detail")
+        deliveries = try row.int("deliveries")
+    }
+
+    /// The events of one payment, oldest first.
+    public static func of(payment: String, in connection: Connection) throws -> [EventRecord] {
+        try connection.query("SELECT \(columns) FROM payments_events WHERE payment = $1 ORDER BY received_at, id", [.text(payment)])
+            .map(EventRecord.init)
+    }
+
+    /// Events of one outcome (`unmatched`, `quarantined`, …), newest first.
+    public static func list(outcome: PaymentEvents.Outcome, limit: Int, in connection: Connection) throws -> [EventRecord] {
+        try connection.query(
+            "SELECT \(columns) FROM payments_events WHERE outcome = $1 ORDER BY received_at DESC LIMIT $2",
+            [.text(outcome.rawValue), .integer(Int64(limit))]
+        ).map(EventRecord.init)
+    }
+
+    /// How many events ended how.
+    public static func counts(in connection: Connection) throws -> [(outcome: String, count: Int64)] {
+        try connection.query("SELECT outcome, COUNT(*) AS n FROM payments_events GROUP BY outcome ORDER BY outcome", []).map {
+            (try $0.text("outcome"), try $0.int("n"))
+        }
+    }
+
+    /// Removes bodies older than `cutoffMs` that belong to settled events; at most `limit` a call.
+    public static func purge(receivedBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
+        try connection.execute(
+            """
+            DELETE FROM payments_events WHERE id IN (SELECT id FROM payments_events
+              WHERE received_at < $1 AND outcome IN ('applied', 'ignored', 'verifying') ORDER BY received_at LIMIT $2)
+            """, [.integer(cutoffMs), .integer(Int64(limit))])
+    }
+}

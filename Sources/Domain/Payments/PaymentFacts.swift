@@ -1,0 +1,176 @@
+import Database
+import Formats
+import Ledger
+import Money
+import Outbox
+import ProviderPort
+
+/// Enters facts and lets the payment follow them: state, audit, ledger and the jobs of the purpose, in one transaction.
+public struct PaymentFacts: Sendable {
+    public let purposes: PurposeRegistry
+    public let outbox: Outbox
+
+    public init(purposes: PurposeRegistry, outbox: Outbox) {
+        self.purposes = purposes
+        self.outbox = outbox
+    }
+
+    /// Where a fact comes from.
+    public struct Source: Sendable {
+        /// Who says so: `provider:cinetpay`, `reconciliation`, `staff:…`.
+        public let actor: String
+        /// The event, job or request.
+        public let reference: String
+        public init(actor: String, reference: String) {
+            self.actor = actor
+            self.reference = reference
+        }
+    }
+
+    /// Enters what a provider proved or answered about an attempt.
+    /// - Returns: the payment's state afterwards. A fact that is already known changes nothing.
+    @discardableResult
+    public func record(
+        _ notice: ProviderNotice, attempt: PaymentAttempt, source: Source, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentState {
+        try PaymentStore.register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
+        if notice.errorCode != nil || notice.errorText != nil {
+            try connection.execute(
+                "UPDATE payments_attempts SET error_code = $2, error_text = $3 WHERE id = $1",
+                [.text(attempt.id), .optional(notice.errorCode), .optional(notice.errorText.map { String($0.prefix(500)) })])
+        }
+        guard notice.claim != .unknown else { return try PaymentStore.require(attempt.payment, in: connection).state }
+        let changed = try connection.execute(
+            """
+            INSERT INTO payments_facts (payment, attempt, claim, amount, currency, problem, provider_transaction, occurred_at, source,
+              recorded_at, fact_key)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (payment, fact_key) DO NOTHING
+            """,
+            [
+                .text(attempt.payment), .text(attempt.id), .text(notice.claim.rawValue), .optional(notice.amount?.minorUnits),
+                .optional(notice.amount?.currency.code), .optional(notice.amountProblem), .optional(notice.transaction),
+                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(Self.key(of: notice, attempt: attempt.id)),
+            ])
+        if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
+        let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
+        if state == .conflicted { try hold(notice, attempt: attempt, nowMs: nowMs, in: connection) }
+        return state
+    }
+
+    /// Money that came in but contradicts what is owed is in hand all the same: it is booked to suspense, as it came.
+    private func hold(_ notice: ProviderNotice, attempt: PaymentAttempt, nowMs: Int64, in connection: Connection) throws {
+        let payment = try PaymentStore.require(attempt.payment, in: connection)
+        guard notice.claim == .captured, let amount = notice.amount, amount.isPositive, payment.captured == 0 else { return }
+        try Ledger.post(
+            LedgerEntry(
+                atMs: nowMs, debit: .provider(attempt.provider), credit: .suspense, amount: amount, payment: payment.id,
+                memo: "captured, not what is owed", sourceKey: "\(payment.id):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection)
+    }
+
+    /// A claim with its amount is one fact, however often and by whichever way it is told.
+    private static func key(of notice: ProviderNotice, attempt: String) -> String {
+        let amount = notice.amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? notice.amountProblem.map { "?\($0)" } ?? ""
+        return "\(attempt):\(notice.claim.rawValue):\(amount)"
+    }
+
+    /// Brings the payment to where its facts say it stands.
+    private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> PaymentState {
+        let payment = try PaymentStore.require(id, in: connection)
+        let attempts = try PaymentStore.attempts(of: id, in: connection)
+        let standing = PaymentFold.standing(
+            of: try Self.facts(of: id, in: connection), owed: payment.amount,
+            allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
+        for concern in standing.concerns {
+            try PaymentTask.open(payment: id, kind: standing.state.rawValue, detail: concern, nowMs: nowMs, in: connection)
+        }
+        try post(standing, of: payment, attempts: attempts, nowMs: nowMs, in: connection)
+        let moves = standing.state != payment.state && payment.state.mayMove(to: standing.state)
+        let state = moves ? standing.state : payment.state
+        let firstPaid = state == .paid && payment.paidAtMs == nil
+        try connection.execute(
+            """
+            UPDATE payments_payments SET state = $2, captured = $3, refunded = $4, updated_at = $5,
+              paid_at = COALESCE(paid_at, CASE WHEN $6 = 1 THEN $5 END) WHERE id = $1
+            """,
+            [
+                .text(id), .text(state.rawValue), .integer(standing.captured), .integer(standing.refunded), .integer(nowMs),
+                .integer(firstPaid ? 1 : 0),
+            ])
+        if !state.isOpen { try close(attempts, in: connection) }
+        guard moves else { return state }
+        try PaymentAudit.record(
+            payment: id, from: payment.state, to: state, actor: source.actor, source: source.reference,
+            detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
+        if firstPaid, let purpose = purposes[payment.purpose] {
+            let paid = try PaymentStore.require(id, in: connection)
+            for request in try purpose.fulfil(paid, nowMs: nowMs, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }
+        }
+        return state
+    }
+
+    /// Every capture and refund is one ledger entry per attempt and sum. Money of a conflicted payment goes to suspense.
+    private func post(
+        _ standing: PaymentStanding, of payment: Payment, attempts: [PaymentAttempt], nowMs: Int64, in connection: Connection
+    ) throws {
+        guard let provider = attempts.last?.provider else { return }
+        let held = LedgerAccount.provider(provider)
+        let earned = standing.state == .conflicted ? LedgerAccount.suspense : LedgerAccount.sales(payment.purpose)
+        if standing.captured > payment.captured {
+            try Ledger.post(
+                LedgerEntry(
+                    atMs: nowMs, debit: held, credit: earned, amount: Money(standing.captured - payment.captured, payment.amount.currency),
+                    payment: payment.id, memo: "captured", sourceKey: "\(payment.id):captured:\(standing.captured)"), in: connection)
+        }
+        if standing.refunded > payment.refunded {
+            try Ledger.post(
+                LedgerEntry(
+                    atMs: nowMs, debit: earned, credit: held, amount: Money(standing.refunded - payment.refunded, payment.amount.currency),
+                    payment: payment.id, memo: "refunded", sourceKey: "\(payment.id):refunded:\(standing.refunded)"), in: connection)
+        }
+    }
+
+    private func close(_ attempts: [PaymentAttempt], in connection: Connection) throws {
+        for attempt in attempts where attempt.isOpen {
+            try connection.execute("UPDATE payments_attempts SET open = 0, next_check_at = NULL WHERE id = $1", [.text(attempt.id)])
+        }
+    }
+
+    static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {
+        try connection.query(
+            "SELECT attempt, claim, amount, currency, problem FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
+        ).map { row in
+            guard let claim = ProviderClaim(rawValue: try row.text("claim")) else { throw PaymentError.damagedRow(payment) }
+            let currency = try row.textOrNil("currency").map { code in try Currency(code: code) }
+            let units = try row.intOrNil("amount")
+            let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }
+            return PaymentFact(attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"))
+        }
+    }
+}
+
+/// Something a person has to look at.
+public struct PaymentTask: Sendable {
+    public let id: Int64
+    public let payment: String
+    public let kind: String
+    public let detail: String
+    public let createdAtMs: Int64
+
+    static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
+        try connection.execute(
+            "INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
+    }
+
+    /// Open tasks, oldest first; of one payment or of all.
+    public static func open(of payment: String? = nil, limit: Int = 200, in connection: Connection) throws -> [PaymentTask] {
+        try connection.query(
+            "SELECT * FROM payments_tasks WHERE closed_at IS NULL AND ($1 IS NULL OR payment = $1) ORDER BY id LIMIT $2",
+            [.optional(payment), .integer(Int64(limit))]
+        ).map { row in
+            PaymentTask(
+                id: try row.int("id"), payment: try row.text("payment"), kind: try row.text("kind"), detail: try row.text("detail"),
+                createdAtMs: try row.int("created_at"))
+        }
+    }
+}

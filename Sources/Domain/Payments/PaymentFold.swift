@@ -1,0 +1,147 @@
+import Money
+import ProviderPort
+
+/// One thing held for true of a payment: a claim of its provider that was proved or fetched, or a decision of ours.
+public struct PaymentFact: Sendable, Equatable {
+    public let attempt: String
+    public let claim: ProviderClaim
+    public let amount: Money?
+    /// Why the provider's amount is no amount of ours, where it is not.
+    public let amountProblem: String?
+
+    public init(attempt: String, claim: ProviderClaim, amount: Money?, amountProblem: String? = nil) {
+        self.attempt = attempt
+        self.claim = claim
+        self.amount = amount
+        self.amountProblem = amountProblem
+    }
+}
+
+/// What the facts amount to.
+public struct PaymentStanding: Sendable, Equatable {
+    public let state: PaymentState
+    /// Minor units captured and given back, in the payment's currency.
+    public let captured: Int64
+    public let refunded: Int64
+    /// What a person must look at, in a sentence; empty when nothing.
+    public let concerns: [String]
+}
+
+/// State as a pure function of the *set* of facts: their order and repetition cannot matter.
+public enum PaymentFold {
+    /// - Parameters:
+    ///   - owed: what is to be paid.
+    ///   - allowsDeposits: whether less than owed is a part payment and not a conflict.
+    ///   - attempts: ids of the attempts in the order they were started.
+    public static func standing(of facts: [PaymentFact], owed: Money, allowsDeposits: Bool, attempts: [String]) -> PaymentStanding {
+        var concerns: [String] = []
+        var captured: Int64 = 0
+        var exactCaptures = 0
+        var conflicting = false
+        for attempt in attempts {
+            let mine = facts.filter { $0.attempt == attempt }
+            switch capture(in: mine, owed: owed) {
+            case .none: continue
+            case .amount(let units):
+                if mine.contains(where: { $0.claim == .expired }) {
+                    concerns.append("attempt \(attempt) was paid after it had expired")
+                    conflicting = true
+                }
+                captured += units
+                if units == owed.minorUnits { exactCaptures += 1 }
+            case .contradiction(let why):
+                concerns.append("attempt \(attempt): \(why)")
+                conflicting = true
+            }
+        }
+        if exactCaptures > 1 { concerns.append("paid \(exactCaptures) times: the surplus is to be refunded") }
+        let refunded = refunds(in: facts, captured: captured, currency: owed.currency)
+        let chargedBack = captured > 0 && facts.contains { $0.claim == .chargedBack }
+        if captured > 0 && captured < owed.minorUnits && !allowsDeposits {
+            concerns.append("captured \(Money(captured, owed.currency).decimalText) of \(owed.decimalText) \(owed.currency)")
+            conflicting = true
+        }
+        if captured > owed.minorUnits && exactCaptures == 0 {
+            concerns.append("captured \(Money(captured, owed.currency).decimalText), more than \(owed.decimalText) \(owed.currency)")
+            conflicting = true
+        }
+        let state: PaymentState
+        if conflicting {
+            state = .conflicted
+        } else if chargedBack {
+            state = .chargedBack
+        } else if captured > 0 && refunded >= captured {
+            state = .refunded
+        } else if captured > 0 && refunded > 0 {
+            state = .partiallyRefunded
+        } else if captured >= owed.minorUnits {
+            state = .paid
+        } else if captured > 0 {
+            state = .partiallyPaid
+        } else {
+            state = uncaptured(facts, attempts: attempts)
+        }
+        return PaymentStanding(state: state, captured: captured, refunded: refunded, concerns: concerns.sorted())
+    }
+
+    private enum Capture {
+        case none, amount(Int64), contradiction(String)
+    }
+
+    /// The one amount captured by an attempt. An attempt is one payment at the provider, so two amounts contradict each other.
+    private static func capture(in facts: [PaymentFact], owed: Money) -> Capture {
+        let captures = facts.filter { $0.claim == .captured }
+        guard let first = captures.first else { return .none }
+        if let problem = captures.compactMap(\.amountProblem).min() { return .contradiction(problem) }
+        guard let amount = first.amount else { return .contradiction("captured without an amount") }
+        guard captures.allSatisfy({ $0.amount == amount }) else {
+            let told = Set(captures.compactMap { $0.amount?.decimalText }).sorted().joined(separator: " and ")
+            return .contradiction("the provider told different amounts: \(told)")
+        }
+        guard amount.currency == owed.currency else {
+            return .contradiction("captured \(amount.decimalText) \(amount.currency) instead of \(owed.decimalText) \(owed.currency)")
+        }
+        guard amount.minorUnits <= owed.minorUnits else {
+            return .contradiction("captured \(amount.decimalText) instead of \(owed.decimalText) \(owed.currency)")
+        }
+        return .amount(amount.minorUnits)
+    }
+
+    /// What was given back. A refund that comes without its capture waits for it; one without an amount is of everything.
+    private static func refunds(in facts: [PaymentFact], captured: Int64, currency: Currency) -> Int64 {
+        guard captured > 0 else { return 0 }
+        var total: Int64 = 0
+        for attempt in Set(facts.map(\.attempt)) {
+            let mine = facts.filter { $0.attempt == attempt && $0.claim == .refunded }
+            guard !mine.isEmpty else { continue }
+            guard mine.allSatisfy({ $0.amount?.currency == currency }) else { return captured }
+            // Providers state the sum refunded so far; the largest is the latest.
+            total += mine.compactMap { $0.amount?.minorUnits }.max() ?? 0
+        }
+        return min(total, captured)
+    }
+
+    /// Without a capture the latest attempt that is still open decides, else the latest one.
+    private static func uncaptured(_ facts: [PaymentFact], attempts: [String]) -> PaymentState {
+        var last: PaymentState = .created
+        for attempt in attempts {
+            let claims = Set(facts.filter { $0.attempt == attempt }.map(\.claim))
+            let state: PaymentState =
+                if claims.contains(.cancelled) {
+                    .cancelled
+                } else if claims.contains(.failed) {
+                    .failed
+                } else if claims.contains(.expired) {
+                    .expired
+                } else if claims.contains(.processing) {
+                    .processing
+                } else if claims.contains(.pending) {
+                    .pending
+                } else {
+                    .created
+                }
+            if state.isOpen || !last.isOpen || last == .created { last = state }
+        }
+        return last
+    }
+}

@@ -1,0 +1,45 @@
+import Database
+import JobQueue
+import ProviderPort
+
+/// What a kind of payment buys, and what is to happen once it is paid. A room that sells something provides one; the
+/// program wires them. Everything happens in the transaction that moves the payment.
+public protocol PaymentPurpose: Sendable {
+    /// The payment's `purpose`.
+    var name: String { get }
+    /// Whether less than what is owed counts as a part payment.
+    var allowsDeposits: Bool { get }
+    /// Called once, in the transaction in which the payment first becomes paid: enters what the room has to note and answers
+    /// the jobs to start.
+    func fulfil(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+}
+
+extension PaymentPurpose {
+    public var allowsDeposits: Bool { false }
+}
+
+/// The purposes that a program knows.
+public struct PurposeRegistry: Sendable {
+    private let purposes: [String: any PaymentPurpose]
+
+    public init(_ purposes: [any PaymentPurpose]) {
+        self.purposes = Dictionary(purposes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    public subscript(name: String) -> (any PaymentPurpose)? { purposes[name] }
+}
+
+/// The adapters that a program knows, each with the mode it runs in.
+public struct ProviderRegistry: Sendable {
+    private let adapters: [String: (adapter: any PaymentProvider, mode: String)]
+
+    /// - Parameter adapters: those whose `PROVIDER_MODE_…` is not `off`.
+    public init(_ adapters: [(adapter: any PaymentProvider, mode: String)]) {
+        self.adapters = Dictionary(adapters.map { ($0.adapter.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    public subscript(name: String) -> (any PaymentProvider)? { adapters[name]?.adapter }
+    /// `sandbox` or `live`; nil when the provider is off.
+    public func mode(of name: String) -> String? { adapters[name]?.mode }
+    public var names: [String] { adapters.keys.sorted() }
+}

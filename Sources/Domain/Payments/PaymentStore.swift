@@ -1,0 +1,187 @@
+import Database
+import Formats
+import Money
+import ProviderPort
+
+/// Payments, attempts and references in SQL. All calls run inside a transaction of the caller.
+public enum PaymentStore {
+    public static let migrations = MigrationSet(
+        room: "payments",
+        migrations: [Migration(number: 1, name: "payments", sqlite: String(decoding: PackageResources._001_payments_sqlite_sql, as: UTF8.self))])
+
+    /// Creates a payment in state `created`, with its first audit row.
+    public static func create(_ new: NewPayment, actor: String, nowMs: Int64, in connection: Connection) throws -> Payment {
+        guard new.amount.isPositive else { throw PaymentError.invalid(field: "amount", rule: "must be positive") }
+        let id = "pay_" + ULID.make(nowMs: nowMs)
+        try connection.execute(
+            """
+            INSERT INTO payments_payments (id, purpose, subject, description, amount, currency, state, customer_name, customer_email,
+              customer_phone, language, metadata, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, 'created', $7, $8, $9, $10, $11, $12, $12)
+            """,
+            [
+                .text(id), .text(new.purpose), .text(new.subject), .text(new.description), .integer(new.amount.minorUnits),
+                .text(new.amount.currency.code), .text(new.customer.name), .optional(new.customer.email), .optional(new.customer.phone),
+                .text(new.customer.language), .text(PaymentMetadata.encode(new.metadata)), .integer(nowMs),
+            ])
+        try PaymentAudit.record(payment: id, from: nil, to: .created, actor: actor, source: new.purpose, detail: nil, nowMs: nowMs, in: connection)
+        return try require(id, in: connection)
+    }
+
+    public static func find(_ id: String, in connection: Connection) throws -> Payment? {
+        try connection.first("SELECT * FROM payments_payments WHERE id = $1", [.text(id)]).map(Payment.init)
+    }
+
+    /// - Throws: ``PaymentError/notFound(_:)``.
+    public static func require(_ id: String, in connection: Connection) throws -> Payment {
+        guard let payment = try find(id, in: connection) else { throw PaymentError.notFound(id) }
+        return payment
+    }
+
+    /// The newest payment of a subject.
+    public static func latest(purpose: String, subject: String, in connection: Connection) throws -> Payment? {
+        try connection.first(
+            "SELECT * FROM payments_payments WHERE purpose = $1 AND subject = $2 ORDER BY created_at DESC, id DESC LIMIT 1",
+            [.text(purpose), .text(subject)]
+        ).map(Payment.init)
+    }
+
+    /// Payments, newest first; `state` and `purpose` narrow the list. At most `limit` rows after `before` (a payment id).
+    public static func list(
+        state: PaymentState? = nil, purpose: String? = nil, before: String? = nil, limit: Int, in connection: Connection
+    ) throws -> [Payment] {
+        try connection.query(
+            """
+            SELECT * FROM payments_payments WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR purpose = $2) AND ($3 IS NULL OR id < $3)
+            ORDER BY id DESC LIMIT $4
+            """, [.optional(state?.rawValue), .optional(purpose), .optional(before), .integer(Int64(limit))]
+        ).map(Payment.init)
+    }
+
+    /// How many payments stand where.
+    public static func counts(in connection: Connection) throws -> [(state: PaymentState, count: Int64)] {
+        try connection.query("SELECT state, COUNT(*) AS n FROM payments_payments GROUP BY state ORDER BY state", []).compactMap { row in
+            guard let state = PaymentState(rawValue: try row.text("state")) else { return nil }
+            return (state, try row.int("n"))
+        }
+    }
+
+    // MARK: Attempts
+
+    /// Starts an attempt and registers our reference for it, to be committed *before* the provider is called: whatever the
+    /// call comes to, its webhook and the reconciliation find the attempt.
+    /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
+    public static func startAttempt(
+        of payment: Payment, provider: String, mode: String, method: String?, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentAttempt {
+        switch payment.state {
+        case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
+        default: throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
+        }
+        let id = attemptID(nowMs: nowMs)
+        try connection.execute(
+            """
+            INSERT INTO payments_attempts (id, payment, number, provider, mode, method, created_at, next_check_at)
+            VALUES ($1, $2, (SELECT COALESCE(MAX(number), 0) + 1 FROM payments_attempts WHERE payment = $2), $3, $4, $5, $6, $7)
+            """,
+            [
+                .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
+                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)),
+            ])
+        try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
+        return try requireAttempt(id, in: connection)
+    }
+
+    /// Records what the provider answered to the start of an attempt.
+    public static func recordInitiation(_ initiation: Initiation, attempt: String, nowMs: Int64, in connection: Connection) throws {
+        let found = try requireAttempt(attempt, in: connection)
+        try connection.execute(
+            "UPDATE payments_attempts SET payment_url = $2, qr_code = $3, expires_at = $4 WHERE id = $1",
+            [.text(attempt), .text(initiation.paymentURL), .optional(initiation.qrCode), .optional(initiation.expiresAtMs)])
+        try register(initiation.references, attempt: attempt, provider: found.provider, nowMs: nowMs, in: connection)
+    }
+
+    public static func requireAttempt(_ id: String, in connection: Connection) throws -> PaymentAttempt {
+        guard let row = try connection.first("SELECT * FROM payments_attempts WHERE id = $1", [.text(id)]) else { throw PaymentError.notFound(id) }
+        return try PaymentAttempt(row)
+    }
+
+    /// The attempts of a payment in the order they were started.
+    public static func attempts(of payment: String, in connection: Connection) throws -> [PaymentAttempt] {
+        try connection.query("SELECT * FROM payments_attempts WHERE payment = $1 ORDER BY number", [.text(payment)]).map(PaymentAttempt.init)
+    }
+
+    // MARK: References
+
+    /// Enters references of an attempt; one that already leads somewhere stays.
+    public static func register(
+        _ references: [ProviderReference], attempt: String, provider: String, nowMs: Int64, in connection: Connection
+    ) throws {
+        for reference in references {
+            try connection.execute(
+                """
+                INSERT INTO payments_references (provider, value, kind, attempt, created_at) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (provider, value) DO NOTHING
+                """,
+                [.text(provider), .text(reference.value), .text(reference.kind), .text(attempt), .integer(nowMs)])
+        }
+    }
+
+    /// The attempt that the first known of these references leads to.
+    public static func attempt(of references: [ProviderReference], provider: String, in connection: Connection) throws -> PaymentAttempt? {
+        for reference in references {
+            let row = try connection.first(
+                """
+                SELECT a.* FROM payments_references r JOIN payments_attempts a ON a.id = r.attempt
+                WHERE r.provider = $1 AND r.value = $2
+                """, [.text(provider), .text(reference.value)])
+            if let row { return try PaymentAttempt(row) }
+        }
+        return nil
+    }
+
+    /// Every reference of an attempt, oldest first.
+    public static func references(of attempt: String, in connection: Connection) throws -> [ProviderReference] {
+        try connection.query("SELECT kind, value FROM payments_references WHERE attempt = $1 ORDER BY created_at, kind", [.text(attempt)]).map {
+            ProviderReference(try $0.text("kind"), try $0.text("value"))
+        }
+    }
+
+    /// Ten characters of time and fourteen of chance: a ULID without two of its random characters.
+    private static func attemptID(nowMs: Int64) -> String {
+        let ulid = ULID.make(nowMs: nowMs)
+        return String(ulid.prefix(10) + ulid.suffix(14))
+    }
+}
+
+/// The append-only trail of a payment's moves.
+public struct PaymentAudit: Sendable {
+    public let atMs: Int64
+    public let from: String?
+    public let to: String
+    /// Who: `provider:cinetpay`, `staff:…`, `api:…`, `reconciliation`.
+    public let actor: String
+    /// What caused it: an event, a job, a request.
+    public let source: String
+    public let detail: String?
+
+    static func record(
+        payment: String, from: PaymentState?, to: PaymentState, actor: String, source: String, detail: String?, nowMs: Int64,
+        in connection: Connection
+    ) throws {
+        try connection.execute(
+            "INSERT INTO payments_audit (payment, at, from_state, to_state, actor, source, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            [
+                .text(payment), .integer(nowMs), .optional(from?.rawValue), .text(to.rawValue), .text(actor), .text(source), .optional(detail),
+            ])
+    }
+
+    /// The trail of one payment, oldest first.
+    public static func of(payment: String, in connection: Connection) throws -> [PaymentAudit] {
+        try connection.query("SELECT * FROM payments_audit WHERE payment = $1 ORDER BY id", [.text(payment)]).map { row in
+            PaymentAudit(
+                atMs: try row.int("at"), from: try row.textOrNil("from_state"), to: try row.text("to_state"), actor: try row.text("actor"),
+                source: try row.text("source"), detail: try row.textOrNil("detail"))
+        }
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room Payments, replaced by its first file.
-enum PaymentsRoom {}

@@ -1,0 +1,92 @@
+import Database
+import Formats
+import JobQueue
+import Money
+import Outbox
+import ProviderPort
+
+/// `payment.verify`: asks the provider what has become of an attempt and enters its answer. A job of its own, so that a slow
+/// provider never holds up the events behind it, and any kill is survived.
+public struct VerifyPayment: JobParameters {
+    public static let kind = "payment.verify"
+    public static let queue = "payments"
+
+    public let attempt: String
+    /// The event, cron tick or request that asks for it.
+    public let cause: String
+
+    /// The job for one cause; the same cause twice is one job.
+    static func request(attempt: PaymentAttempt, cause: String) throws -> JobRequest {
+        try JobRequest(
+            VerifyPayment(attempt: attempt.id, cause: cause), payment: attempt.payment, unique: "verify:\(attempt.id):\(cause)")
+    }
+}
+
+/// Carries out ``VerifyPayment``.
+public struct PaymentVerification: Sendable {
+    private let database: Database
+    private let events: PaymentEvents
+    private let transport: any ProviderTransport
+
+    public init(database: Database, events: PaymentEvents, transport: any ProviderTransport) {
+        self.database = database
+        self.events = events
+        self.transport = transport
+    }
+
+    /// Asks and applies.
+    /// - Throws: ``ProviderError``; an unreachable provider is asked again later, never assumed to have said anything.
+    public func run(_ parameters: VerifyPayment, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let (attempt, references) = try await database.read { connection in
+            let attempt = try PaymentStore.requireAttempt(parameters.attempt, in: connection)
+            return (attempt, try PaymentStore.references(of: attempt.id, in: connection))
+        }
+        guard let adapter = events.providers[attempt.provider] else {
+            throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
+        }
+        let answer = try await ask(adapter, references)
+        let now = nowMs()
+        _ = try await database.write { [events] connection in
+            guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else {
+                return try PaymentStore.require(attempt.payment, in: connection).state
+            }
+            try connection.execute(
+                "UPDATE payments_attempts SET checks = checks + 1, last_answer = $2 WHERE id = $1",
+                [.text(attempt.id), .text(Self.summary(of: answer))])
+            let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
+            return try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
+        }
+        return .done
+    }
+
+    /// Asks by the provider's own references first, then by ours.
+    private func ask(_ adapter: any PaymentProvider, _ references: [ProviderReference]) async throws -> ProviderNotice {
+        let theirs = references.filter { $0.kind != "ours" }
+        var missing: ProviderError?
+        for reference in theirs + references.filter({ $0.kind == "ours" }) {
+            do {
+                return try await adapter.status(of: reference, over: transport)
+            } catch {
+                guard error.kind == .notFound else { throw error }
+                missing = error
+            }
+        }
+        throw missing ?? ProviderError(.notFound, "the attempt has no reference to ask by")
+    }
+
+    private static func summary(of notice: ProviderNotice) -> String {
+        var members: [(String, JSON)] = [("claim", .string(notice.claim.rawValue))]
+        if let amount = notice.amount { members += [("amount", .string(amount.decimalText)), ("currency", .string(amount.currency.code))] }
+        if let code = notice.errorCode { members.append(("error_code", .string(code))) }
+        if let text = notice.errorText { members.append(("error_text", .string(String(text.prefix(500))))) }
+        if let transaction = notice.transaction { members.append(("transaction", .string(transaction))) }
+        return JSON.object(JSONObject(members)).text
+    }
+}
+
+extension ProviderError: JobErrorClassifying {
+    public var jobDisposition: JobDisposition {
+        if retryHelps { return .retry(after: retryAfterSeconds.map { .seconds($0) }) }
+        return .bury
+    }
+}

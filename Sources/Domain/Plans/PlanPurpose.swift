@@ -1,0 +1,27 @@
+import Database
+import JobQueue
+import Notifications
+import Payments
+
+/// Payments that buy a plan for a team.
+public struct PlanPurpose: PaymentPurpose {
+    public static let name = "plan"
+    public var name: String { Self.name }
+    private let invoice: @Sendable (Payment) -> JobRequest
+
+    /// - Parameter invoice: makes the invoice's job, which is another room's.
+    public init(invoice: @escaping @Sendable (Payment) -> JobRequest) { self.invoice = invoice }
+
+    public func fulfil(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        let plan = payment.metadata["new_plan"] ?? ""
+        let activation = try JobRequest(
+            ActivatePlan(team: payment.subject, plan: plan), payment: payment.id, unique: "\(ActivatePlan.kind):\(payment.id)")
+        return [activation, invoice(payment)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
+    }
+}
+
+extension PlanPurpose {
+    public static let migrations = MigrationSet(
+        room: "plans",
+        migrations: [Migration(number: 1, name: "plans", sqlite: String(decoding: PackageResources._001_plans_sqlite_sql, as: UTF8.self))])
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room Plans, replaced by its first file.
-enum PlansRoom {}

@@ -1,2 +1,0 @@
-/// Placeholder of the room Scheduling, replaced by its first file.
-enum SchedulingRoom {}

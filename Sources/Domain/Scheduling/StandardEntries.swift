@@ -1,0 +1,52 @@
+import Database
+import Formats
+import Outbox
+import Payments
+
+/// The entries that every installation has.
+public enum StandardEntries {
+    /// Finished job records and settled events are kept this long: 90 days.
+    public static let keepMs: Int64 = 90 * 24 * 60 * 60_000
+    /// Rows removed by one tick, so that a purge never holds the writer for long.
+    static let purgeMax = 5000
+    /// Attempts looked at by one tick.
+    static let reconcileMax = 1000
+
+    /// A slot whose rows have waited this long is silent.
+    static let silentMs: Int64 = 30_000
+
+    public static func all(reconciliation: Reconciliation, relay: OutboxRelay, database: Database) -> [CronEntry] {
+        [reconcile(reconciliation), sweep(relay, database), purge]
+    }
+
+    /// Publishes the jobs of programs that went away between commit and publication.
+    static func sweep(_ relay: OutboxRelay, _ database: Database) -> CronEntry {
+        CronEntry(
+            name: "outbox-sweep", expression: "* * * * *", summary: "publish jobs left behind by programs that went away",
+            followUp: { run in
+                let slots = try await database.read { try JobRecord.silentSlots(olderThan: run.nowMs - silentMs, in: $0) }
+                var published = 0
+                for slot in slots { published += try await relay.adopt(slot: slot) }
+                return "\(published) jobs of \(slots.count) slots published"
+            },
+            body: { _, _ in "" })
+    }
+
+    /// Asks the providers about payments that have been waiting for more than 15 minutes.
+    static func reconcile(_ reconciliation: Reconciliation) -> CronEntry {
+        CronEntry(name: "reconcile", expression: "*/5 * * * *", summary: "ask providers about payments that wait for more than 15 minutes") {
+            run, connection in
+            let findings = try reconciliation.findings(
+                minimumAgeMs: 15 * 60_000, onlyDue: true, nowMs: run.nowMs, limit: reconcileMax, in: connection)
+            let (asked, givenUp) = try reconciliation.carryOut(findings, cause: run.cause, nowMs: run.nowMs, in: connection)
+            return "\(asked) asked, \(givenUp) given up"
+        }
+    }
+
+    static let purge = CronEntry(name: "purge", expression: "30 3 * * *", summary: "remove job records and settled events after 90 days") {
+        run, connection in
+        let jobs = try JobRecord.purge(finishedBefore: run.nowMs - keepMs, limit: purgeMax, in: connection)
+        let events = try EventRecord.purge(receivedBefore: run.nowMs - keepMs, limit: purgeMax, in: connection)
+        return "\(jobs) jobs, \(events) events removed"
+    }
+}

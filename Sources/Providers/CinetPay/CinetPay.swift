@@ -1,0 +1,2 @@
+/// Placeholder of the room CinetPay, replaced by its first file.
+enum CinetPayRoom {}

@@ -1,0 +1,2 @@
+/// Placeholder of the room PaymentBackend, replaced by its first file.
+enum PaymentBackendRoom {}

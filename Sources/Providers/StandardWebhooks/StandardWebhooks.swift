@@ -1,0 +1,2 @@
+/// Placeholder of the room StandardWebhooks, replaced by its first file.
+enum StandardWebhooksRoom {}
