@@ -23,4 +23,10 @@
 // Declared here because Swift's view of glibc leaves out its extensions.
 extern int pthread_setname_np(pthread_t thread, const char *name);
 static inline void quittance_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+extern int accept4(int listener, struct sockaddr *peer, socklen_t *length, int flags);
+// The next waiting connection, non-blocking and not inherited by child processes; -1 and errno when there is none.
+static inline int quittance_accept(int listener, struct sockaddr_storage *peer) {
+    socklen_t length = sizeof *peer;
+    return accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
 #endif
