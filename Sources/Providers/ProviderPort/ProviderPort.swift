@@ -39,12 +39,15 @@ public struct ProviderCapabilities: Sendable {
     public let proofCoversMoney: Bool
     public let hasInitiate: Bool
     public let hasStatus: Bool
+    /// Kinds of reference that the status call takes, best first.
+    public let statusReferenceKinds: [String]
 
-    public init(hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool) {
+    public init(hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool, statusReferenceKinds: [String] = ["ours"]) {
         self.hasProof = hasProof
         self.proofCoversMoney = proofCoversMoney
         self.hasInitiate = hasInitiate
         self.hasStatus = hasStatus
+        self.statusReferenceKinds = hasStatus ? statusReferenceKinds : []
     }
 }
 
@@ -92,12 +95,15 @@ public struct AcceptedWebhook: Sendable, Equatable {
     public let type: String
     /// Number of the secret that matched, 0 being the newest, so that a rotation can be finished safely.
     public let matchedKey: Int?
+    /// How it passed, for staff, where there is more than one way. Holds nothing secret.
+    public let note: String?
 
-    public init(trust: Trust, deliveryID: String, type: String, matchedKey: Int?) {
+    public init(trust: Trust, deliveryID: String, type: String, matchedKey: Int?, note: String? = nil) {
         self.trust = trust
         self.deliveryID = deliveryID
         self.type = type
         self.matchedKey = matchedKey
+        self.note = note
     }
 }
 
@@ -156,7 +162,8 @@ public struct ProviderReference: Sendable, Hashable {
 /// What is to be paid, for `initiate`.
 public struct PaymentOrder: Sendable {
     public let payment: String
-    /// Our id at the provider: unique per attempt, so that a retry cannot create a second payment.
+    /// Our id at the provider: unique per attempt, so that a retry cannot create a second payment. Letters, digits and
+    /// hyphens, 25 at most: the narrowest provider's rule.
     public let attempt: String
     public let amount: Money
     public let description: String

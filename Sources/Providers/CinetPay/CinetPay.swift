@@ -1,2 +1,0 @@
-/// Placeholder of the room CinetPay, replaced by its first file.
-enum CinetPayRoom {}

@@ -1,2 +1,0 @@
-/// Placeholder of the room PaymentBackend, replaced by its first file.
-enum PaymentBackendRoom {}

@@ -1,0 +1,40 @@
+import Formats
+import ProviderPort
+
+/// The payment back end of Servelink: initiate, status, and a signed callback that states status and, where it does, amount.
+public struct PaymentBackendProvider: PaymentProvider {
+    public let name = "payment-backend"
+    public let capabilities = ProviderCapabilities(
+        hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["external"])
+
+    private let proof: CallbackProof
+    private let api: PaymentBackendAPI
+
+    /// - Parameters:
+    ///   - baseURL: `PAYMENT_BACKEND_URL`, without the path.
+    ///   - apiKey: `PAYMENT_API_KEY`.
+    ///   - secrets: `PAYMENT_WEBHOOK_SECRET`, the newest first. With none, every callback is refused.
+    public init(baseURL: String, apiKey: String, secrets: [String]) throws(ProviderError) {
+        proof = try CallbackProof(secrets: secrets)
+        api = PaymentBackendAPI(baseURL: baseURL, apiKey: apiKey)
+    }
+
+    public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
+        proof.verdict(on: webhook, provider: name, nowMs: nowMs)
+    }
+
+    public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice {
+        let message: JSON
+        do { message = try JSON(parsing: body) } catch { throw ProviderError(.unreadable, "the body is not JSON: \(error)") }
+        // With Standard Webhooks the payment stands in `data`; without, at the top.
+        return try PaymentRecord.notice(of: message["data"]?.object == nil ? message : message["data"] ?? message)
+    }
+
+    public func initiate(_ order: PaymentOrder, over transport: any ProviderTransport) async throws(ProviderError) -> Initiation {
+        try await api.initiate(order, over: transport)
+    }
+
+    public func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await api.status(of: reference, over: transport)
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room StandardWebhooks, replaced by its first file.
-enum StandardWebhooksRoom {}

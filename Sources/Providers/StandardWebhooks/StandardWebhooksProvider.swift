@@ -1,0 +1,30 @@
+import Formats
+import Money
+import ProviderPort
+
+/// Any sender that signs by the Standard Webhooks scheme and reports payments as `payment.*` messages.
+///
+/// The signature covers status, amount and currency, so an event is applied without asking back; there is no API to ask.
+public struct StandardWebhooksProvider: PaymentProvider {
+    public let name = "standard-webhooks"
+    public let capabilities = ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: false)
+
+    private let verifier: StandardWebhooksVerifier
+
+    /// - Parameter secrets: `STANDARD_WEBHOOKS_SECRET`, the newest first. With none, every post is refused.
+    public init(secrets: [String]) throws(ProviderError) {
+        verifier = try StandardWebhooksVerifier(secrets: secrets)
+    }
+
+    public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
+        switch verifier.verify(headers: webhook.headers, body: webhook.body, nowMs: nowMs) {
+        case .verified(let id, let matchedKey):
+            .accepted(AcceptedWebhook(trust: .signed, deliveryID: id, type: "payment.notification", matchedKey: matchedKey))
+        case .refused(let reason): .refused(reason: reason)
+        }
+    }
+
+    public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice {
+        try PaymentMessage.notice(of: body)
+    }
+}
