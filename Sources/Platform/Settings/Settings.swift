@@ -1,2 +1,188 @@
-/// Placeholder of the room Settings, replaced by its first file.
-enum SettingsRoom {}
+import Formats
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Everything the environment says, read once in `main`, checked, and handed down. Below the programs nobody reads the
+/// environment.
+public struct Settings: Sendable {
+    public enum LogFormat: String, Sendable, CaseIterable { case json, text }
+    public enum LogLevel: String, Sendable, CaseIterable { case debug, info, warning, error }
+    public enum Language: String, Sendable, CaseIterable { case fr, en }
+
+    public struct OpenAI: Sendable, Equatable {
+        public let apiKey: Secret?
+        public let baseURL: String
+        public let model: String
+    }
+
+    public let redis: RedisAddress
+    public let database: DatabaseAddress
+    /// The prefix of every Redis key.
+    public let queuePrefix: String
+
+    public let varDirectory: String
+    public let privateMediaRoot: String
+    public let spoolDirectory: String
+
+    public let ingestAddress: SocketAddress
+    public let webAddress: SocketAddress
+    public let sandboxAddress: SocketAddress
+    /// Where this process shows its metrics: the set port plus ``slot``; nil when it shows none.
+    public let metricsAddress: SocketAddress?
+    /// Without a slash at its end.
+    public let baseURL: String
+
+    public let workerConcurrency: Int
+    public let shutdownGrace: Duration
+    public let slot: Int
+    public let logFormat: LogFormat
+    public let logLevel: LogLevel
+    public let secretKey: Secret?
+    public let language: Language
+
+    public let sentryDSN: Secret?
+    public let traceEndpoint: String?
+    public let openAI: OpenAI
+    public let docxPython: String
+    /// May hold user and password.
+    public let smtpURL: String
+    public let mailFrom: String
+
+    /// By name, every provider we know, those that are off too.
+    public let providers: [String: ProviderSettings]
+    /// The largest batch of usage samples in bytes.
+    public let usageBodyLimit: Int
+
+    private let environment: [String: String]
+
+    /// Reads and checks an environment.
+    /// - Throws: all problems together, each naming its variable and rule.
+    public init(environment: [String: String]) throws(SettingsError) {
+        var reader = SettingsReader(environment: environment)
+        let known = Set(Self.variables.map(\.name))
+        self.environment = environment.filter { known.contains($0.key) }
+
+        redis = reader.redisAddress()
+        varDirectory = Self.withoutSlash(reader.value("VAR_DIRECTORY") ?? "var")
+        database = reader.databaseAddress(in: varDirectory)
+        privateMediaRoot = reader.raw("PRIVATE_MEDIA_ROOT").map(Self.withoutSlash) ?? "\(varDirectory)/private"
+        spoolDirectory = reader.raw("SPOOL_DIRECTORY").map(Self.withoutSlash) ?? "\(varDirectory)/spool"
+        queuePrefix = reader.queuePrefix()
+
+        ingestAddress = reader.address("INGEST_ADDRESS") ?? SocketAddress("127.0.0.1", 8080)
+        webAddress = reader.address("WEB_ADDRESS") ?? SocketAddress("127.0.0.1", 8081)
+        sandboxAddress = reader.address("SANDBOX_ADDRESS") ?? SocketAddress("127.0.0.1", 8082)
+        slot = reader.whole("SLOT", 0...999)
+        metricsAddress = reader.metricsAddress(slot: slot)
+        baseURL = reader.baseURL(webAddress: webAddress)
+
+        workerConcurrency = reader.whole("WORKER_CONCURRENCY", 1...1000)
+        shutdownGrace = reader.duration("SHUTDOWN_GRACE", most: .seconds(600))
+        logFormat = reader.choice("LOG_FORMAT", LogFormat.self)
+        logLevel = reader.choice("LOG_LEVEL", LogLevel.self)
+        secretKey = reader.secretKey()
+        language = reader.choice("DEFAULT_LANGUAGE", Language.self)
+
+        sentryDSN = reader.url("SENTRY_DSN", schemes: ["https", "http"]).map { Secret($0) }
+        traceEndpoint = reader.url("OTEL_EXPORTER_OTLP_ENDPOINT", schemes: ["http", "https"])
+        openAI = OpenAI(
+            apiKey: reader.raw("OPENAI_API_KEY").map { Secret($0) },
+            baseURL: reader.url("OPENAI_BASE_URL", schemes: ["https", "http"]) ?? "", model: reader.value("OPENAI_MODEL") ?? "")
+        docxPython = reader.value("DOCX_PYTHON") ?? ""
+        smtpURL = reader.url("SMTP_URL", schemes: ["smtp", "smtps"]) ?? ""
+        mailFrom = reader.mailFrom()
+
+        var providers: [String: ProviderSettings] = [:]
+        for description in ProviderDescription.all {
+            providers[description.name] = reader.provider(description, sandbox: sandboxAddress.description)
+        }
+        self.providers = providers
+        usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
+        reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
+        reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
+
+        let live = ProviderDescription.all.filter { providers[$0.name]?.mode == .live }
+        reader.checkLive(live.map(\.name), baseURL: baseURL, hasSecretKey: secretKey != nil)
+        guard reader.problems.isEmpty else { throw SettingsError(problems: reader.problems) }
+    }
+
+    /// Reads the process's environment.
+    public static func load() throws(SettingsError) -> Settings { try Settings(environment: ProcessEnvironment.all()) }
+
+    /// The provider of that name; nil when we know none.
+    public func provider(_ name: String) -> ProviderSettings? { providers[name] }
+
+    static func withoutSlash(_ path: String) -> String { path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path }
+
+    // MARK: Listing
+
+    /// One line of `quittance doctor`.
+    public struct Listed: Sendable, Equatable {
+        public let name: String
+        /// Masked where it is secret; empty when nothing counts.
+        public let value: String
+        public let isSet: Bool
+    }
+
+    /// Every variable with what counts for it; secrets masked.
+    public func describe() -> [Listed] {
+        let reader = SettingsReader(environment: environment)
+        return Self.variables.map { variable in
+            let given = reader.raw(variable.name)
+            return Listed(name: variable.name, value: shown(variable, given ?? standard(of: variable)), isSet: given != nil)
+        }
+    }
+
+    /// The standard value as it works here: some follow another variable.
+    private func standard(of variable: SettingVariable) -> String {
+        switch variable.name {
+        case "DATABASE_URL": "sqlite:\(varDirectory)/quittance.db"
+        case "PRIVATE_MEDIA_ROOT": privateMediaRoot
+        case "SPOOL_DIRECTORY": spoolDirectory
+        case "BASE_URL": baseURL
+        default:
+            ProviderDescription.all.first { $0.values.contains { $0.variable.name == variable.name && $0.key == "api_url" } }
+                .flatMap { providers[$0.name]?.apiURL } ?? variable.standard ?? ""
+        }
+    }
+
+    private func shown(_ variable: SettingVariable, _ value: String) -> String {
+        switch variable.privacy {
+        case .open: return value
+        case .mayHoldPassword: return URLParts.masked(value)
+        case .secret:
+            let count = value.split(whereSeparator: \.isWhitespace).count
+            return count == 0 ? "" : count == 1 ? "[redacted]" : "[redacted], \(count) values"
+        }
+    }
+}
+
+/// The environment of this process.
+enum ProcessEnvironment {
+    /// The variables we know, and those whose names the system lists: Swift refuses C's `environ`, a shared variable.
+    static func all() -> [String: String] {
+        var found: [String: String] = [:]
+        for name in Set(Settings.variables.map(\.name)).union(listedNames()) {
+            if let text = getenv(name) { found[name] = String(cString: text) }
+        }
+        return found
+    }
+
+    private static func listedNames() -> [String] {
+        let descriptor = open("/proc/self/environ", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return [] }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while bytes.count < 4 << 20 {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { break }
+            bytes += buffer[..<count]
+        }
+        return bytes.split(separator: 0).compactMap { pair in
+            pair.firstIndex(of: UInt8(ascii: "=")).map { String(decoding: pair[..<$0], as: UTF8.self) }
+        }
+    }
+}

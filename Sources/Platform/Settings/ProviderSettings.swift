@@ -1,0 +1,75 @@
+import Formats
+
+/// Whether a provider's money is real.
+public enum ProviderMode: String, Sendable, CaseIterable {
+    case off, sandbox, live
+}
+
+/// What one provider's adapter is made with.
+public struct ProviderSettings: Sendable, Equatable, CustomStringConvertible {
+    public let name: String
+    public let mode: ProviderMode
+    /// The largest webhook body in bytes.
+    public let bodyLimit: Int
+    /// What proves a webhook, or keys its capability path: all verify, the first signs. Empty when none is set.
+    public let secrets: [String]
+    /// Whether its webhooks bring a proof at all; one that has none is always asked.
+    public let hasProof: Bool
+    /// `api_url`, `api_key`, `site_id` and what else the adapter needs; only what is set or has a standard value.
+    public let values: [String: String]
+
+    public var isOn: Bool { mode != .off }
+    public var apiURL: String? { values["api_url"] }
+
+    /// Without any value: keys are among them.
+    public var description: String { "\(name) (\(mode.rawValue))" }
+}
+
+extension SettingsReader {
+    mutating func provider(_ description: ProviderDescription, sandbox: String) -> ProviderSettings {
+        let mode = choice(description.modeVariable, ProviderMode.self)
+        let bodyLimit = byteCount(description.bodyLimitVariable, most: 10_000_000)
+        let secretVariable = description.proof ?? description.capability
+        let secrets = secretVariable.map { words($0.name) } ?? []
+        if description.secretsAreWebhookKeys { checkWebhookKeys(secrets, secretVariable?.name ?? "") }
+        if let proof = description.proof, mode == .live, secrets.isEmpty {
+            problem(
+                proof.name, "it is not set, and \(description.modeVariable) is live",
+                "a source whose webhooks bring a proof goes live only with the secret that checks it", proof.example)
+        }
+        var values: [String: String] = [:]
+        for value in description.values { values[value.key] = read(value, of: description.name, mode, sandbox) }
+        return ProviderSettings(
+            name: description.name, mode: mode, bodyLimit: bodyLimit, secrets: secrets, hasProof: description.proof != nil, values: values)
+    }
+
+    private mutating func read(_ value: ProviderDescription.Value, of provider: String, _ mode: ProviderMode, _ sandbox: String) -> String? {
+        let name = value.variable.name
+        guard value.isURL else { return raw(name) }
+        if raw(name) == nil, value.key == "api_url", mode == .sandbox {
+            // The sandbox plays every provider under its name, with the path of the real one behind it.
+            let path = value.variable.standard.flatMap(URLParts.init)?.path ?? ""
+            return "http://\(sandbox)/\(provider)\(path)"
+        }
+        guard let text = url(name, schemes: ["http", "https"]) else { return nil }
+        if mode == .live, !text.hasPrefix("https://") {
+            problem(
+                name, "it is not https, and the provider is live", "a live provider is only spoken to over https", "\(name)=https://api.example.com")
+        }
+        return text
+    }
+
+    private mutating func checkWebhookKeys(_ secrets: [String], _ name: String) {
+        for (place, secret) in secrets.enumerated() {
+            let text = secret.hasPrefix("whsec_") ? String(secret.dropFirst(6)) : secret
+            let which = secrets.count == 1 ? "the value" : "value \(place + 1) of \(secrets.count)"
+            let rule = "whsec_ and Base64 of at least 16 bytes, several separated by blanks"
+            let example = "\(name)=whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
+            guard let key = Base64.decode(text, lenientPadding: true) else {
+                problem(name, "\(which) is not whsec_ and Base64", rule, example)
+                continue
+            }
+            if key.count < 16 { problem(name, "\(which) holds \(key.count) bytes only", rule, example) }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+/// What is known of one variable of the environment.
+public struct SettingVariable: Sendable {
+    public enum Privacy: Sendable {
+        case open
+        /// An address that may hold a password: shown without it.
+        case mayHoldPassword
+        /// Never shown.
+        case secret
+    }
+    public let name: String
+    public let section: String
+    /// What counts when the variable is not set; nil when nothing does.
+    public let standard: String?
+    /// A value as it could look, where there is no standard one.
+    public let sample: String
+    public let privacy: Privacy
+    /// One or two sentences for `.env.example`.
+    public let explanation: String
+
+    init(_ name: String, in section: String, standard: String? = nil, sample: String = "", _ privacy: Privacy, _ explanation: String) {
+        self.name = name
+        self.section = section
+        self.standard = standard
+        self.sample = sample
+        self.privacy = privacy
+        self.explanation = explanation
+    }
+
+    init(_ name: String, in section: String, standard: String? = nil, sample: String = "", _ explanation: String) {
+        self.init(name, in: section, standard: standard, sample: sample, .open, explanation)
+    }
+
+    var example: String { "\(name)=\(standard ?? sample)" }
+}
+
+extension Settings {
+    /// Every variable the programs know, in the order of `.env.example`.
+    public static let variables: [SettingVariable] = general + ProviderDescription.all.flatMap(\.variables) + usage
+
+    private static let general: [SettingVariable] = places + programs + services
+
+    private static let places: [SettingVariable] = [
+        SettingVariable(
+            "REDIS_URL", in: "Stores", standard: "redis://127.0.0.1:6390/0", .mayHoldPassword,
+            "The Redis that carries events and jobs: redis://[user:password@]host[:port][/database] or unix:///path/to/socket. "
+                + "rediss:// and redis+sentinel:// are not built yet."),
+        SettingVariable(
+            "DATABASE_URL", in: "Stores", standard: "sqlite:var/quittance.db", .mayHoldPassword,
+            "Where the truth is kept: sqlite:path (relative to the working directory). postgres:// is not built yet."),
+        SettingVariable(
+            "VAR_DIRECTORY", in: "Stores", standard: "var",
+            "The folder for everything a run makes. DATABASE_URL, PRIVATE_MEDIA_ROOT and SPOOL_DIRECTORY stand in it unless set themselves."),
+        SettingVariable(
+            "PRIVATE_MEDIA_ROOT", in: "Stores", standard: "var/private",
+            "The folder of drafts, invoices and templates. Never served by a web server directly."),
+        SettingVariable(
+            "SPOOL_DIRECTORY", in: "Stores", standard: "var/spool",
+            "Where ingest keeps events while Redis cannot take them. It must survive a restart of the machine."),
+        SettingVariable(
+            "QUEUE_PREFIX", in: "Stores", standard: "quittance:",
+            "Stands before every Redis key, so that two installations can share one Redis. At most 64 letters, digits and _-.: signs."),
+    ]
+
+    private static let programs: [SettingVariable] = [
+        SettingVariable(
+            "INGEST_ADDRESS", in: "Programs", standard: "127.0.0.1:8080", "Where ingest listens for webhooks, host:port. Port 0 takes a free one."),
+        SettingVariable(
+            "WEB_ADDRESS", in: "Programs", standard: "127.0.0.1:8081", "Where the API, the checkout pages and the console listen, host:port."),
+        SettingVariable("SANDBOX_ADDRESS", in: "Programs", standard: "127.0.0.1:8082", "Where the played providers listen, host:port."),
+        SettingVariable(
+            "METRICS_ADDRESS", in: "Programs", sample: "127.0.0.1:9100",
+            "Where a worker shows /metrics and /healthz, host:port; off unless set. Each process adds its SLOT to the port; port 0 takes a free one."),
+        SettingVariable(
+            "BASE_URL", in: "Programs", standard: "http://127.0.0.1:8081",
+            "The address customers and providers reach us under, used in every link. Unless set it follows WEB_ADDRESS; https is a must "
+                + "once a provider is live."),
+        SettingVariable(
+            "WORKER_CONCURRENCY", in: "Programs", standard: "10", "How many jobs one worker process runs at a time, 1 to 1000."),
+        SettingVariable(
+            "SHUTDOWN_GRACE", in: "Programs", standard: "25s",
+            "How long a program may take to finish its work when asked to stop (ms, s or m; at most 10m). What is left goes back to its queue."),
+        SettingVariable(
+            "SLOT", in: "Programs", standard: "0",
+            "Which of several processes of one kind this is, 0 to 999. The supervisor sets it; set it by hand only without one."),
+        SettingVariable("LOG_FORMAT", in: "Programs", standard: "json", "json, one object a line, or text for people."),
+        SettingVariable("LOG_LEVEL", in: "Programs", standard: "info", "The least that is logged: debug, info, warning or error."),
+        SettingVariable(
+            "SECRET_KEY", in: "Programs", sample: "$(openssl rand -hex 32)", .secret,
+            "Signs links and the paths of webhooks that bring no proof. At least 32 characters; a must once a provider is live."),
+        SettingVariable(
+            "DEFAULT_LANGUAGE", in: "Programs", standard: "fr", "The language of mails and invoices when the customer chose none: fr or en."),
+    ]
+
+    private static let services: [SettingVariable] = [
+        SettingVariable(
+            "SENTRY_DSN", in: "Services", sample: "https://key@sentry.example/1", .mayHoldPassword, "Where errors are reported; off unless set."),
+        SettingVariable(
+            "OTEL_EXPORTER_OTLP_ENDPOINT", in: "Services", sample: "http://127.0.0.1:4318", .mayHoldPassword,
+            "Where traces are sent (OTLP over HTTP); off unless set."),
+        SettingVariable(
+            "OPENAI_API_KEY", in: "Services", sample: "sk-...", .secret, "The key of the service that writes drafts. A local one needs none."),
+        SettingVariable(
+            "OPENAI_BASE_URL", in: "Services", standard: "https://api.openai.com/v1",
+            "Any endpoint that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, the sandbox."),
+        SettingVariable("OPENAI_MODEL", in: "Services", standard: "gpt-4o-mini", "The model drafts are written with."),
+        SettingVariable(
+            "DOCX_PYTHON", in: "Services", standard: ".venv/bin/python", "The Python that has docxtpl, which fills the templates of drafts."),
+        SettingVariable(
+            "SMTP_URL", in: "Services", standard: "smtp://127.0.0.1:8025", .mayHoldPassword,
+            "The mail server: smtp://[user:password@]host[:port], or smtps:// for TLS from the start."),
+        SettingVariable(
+            "MAIL_FROM", in: "Services", standard: "Quittance <no-reply@localhost>", "The sender of every mail: an address, or a name with one."),
+    ]
+
+    private static let usage: [SettingVariable] = [
+        SettingVariable("BODY_LIMIT_USAGE", in: "usage", standard: "2MiB", "The largest batch of usage samples, at most 10MB.")
+    ]
+
+    /// The text of `.env.example`.
+    public static var exampleFile: String {
+        var text = """
+            # Every setting of Quittance. A line that is commented out shows what counts unless it is set, or how a value could look.
+            # Copy to .env and change what you need; what the environment already says wins over the file.
+            # Every *_SECRET may hold several values separated by blanks: all verify, the first signs.
+
+            """
+        var section = ""
+        for variable in variables {
+            if variable.section != section {
+                section = variable.section
+                text += "\n# --- \(section) ---\n"
+            }
+            text += "\n# \(variable.explanation)\n#\(variable.example)\n"
+        }
+        return text
+    }
+}
