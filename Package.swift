@@ -136,6 +136,7 @@ let programs: [Target] = [
 let testTargets: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
+    .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
     tests("ArchitectureTests", []),
     tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "Subprocess", "Typesetting"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats"]),

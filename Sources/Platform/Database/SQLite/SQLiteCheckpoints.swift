@@ -2,20 +2,27 @@ import Synchronization
 
 /// When the write-ahead log is moved into the file. SQLite's own automatic checkpoint is off: it would run inside a commit, while
 /// the other processes wait for their turn.
+///
+/// Under steady load a checkpoint beside the writers never reaches the end of the log, and only a log that was moved to its end begins
+/// anew. So there are three steps, each dearer to others than the one before.
 struct SQLiteCheckpoints {
     /// From here on the log is moved, as far as possible, by a reader's thread and outside the writers' lock.
-    static let passivePages = 1000
-    /// A log longer than this is emptied within our turn, which waits for readers no longer than ``truncateWait``.
+    static let besidePages = 1000
+    /// From here on the rest is moved within our turn, which takes a few milliseconds because most was moved beside the writers.
+    static let inTurnPages = 3000
+    /// A log longer than this is also cut within our turn, which waits for readers no longer than ``truncateWait``.
     static let walBytesMax = 64 << 20
     static let truncateWait: Duration = .milliseconds(200)
+
+    enum Step { case beside, inTurn, truncate }
 
     private let readers: SQLiteReaders
     private let pageSize: Int
     private let running = RunningFlag()
     private var lastPages = 0
-    private var lastTruncatePages = 0
+    private var lastInTurnPages = 0
 
-    /// One checkpoint of this process at a time.
+    /// One checkpoint beside the writers per process at a time.
     private final class RunningFlag: Sendable { let value = Atomic<Bool>(false) }
 
     init(readers: SQLiteReaders, pageSize: Int) {
@@ -25,22 +32,34 @@ struct SQLiteCheckpoints {
 
     /// Looks at the log's length after a group, and has it moved when that is due.
     mutating func afterCommit(_ session: SQLiteSession, _ turnstile: Turnstile) {
-        let pages = session.walPages
-        if pages < lastPages {
-            // The log began anew.
-            lastPages = 0
-            lastTruncatePages = 0
-        }
-        if pages * pageSize > SQLiteCheckpoints.walBytesMax && pages >= lastTruncatePages + SQLiteCheckpoints.passivePages {
-            lastTruncatePages = pages
-            truncate(session, turnstile)
-        } else if pages >= SQLiteCheckpoints.passivePages && pages >= lastPages + SQLiteCheckpoints.passivePages / 4 {
-            lastPages = pages
-            passive()
+        switch step(pages: session.walPages) {
+        case .beside: moveBeside()
+        case .inTurn: moveInTurn(session, turnstile, cutting: false)
+        case .truncate: moveInTurn(session, turnstile, cutting: true)
+        case nil: break
         }
     }
 
-    private func passive() {
+    /// What is due for a log of so many pages; not the same again before it has grown further.
+    mutating func step(pages: Int) -> Step? {
+        if pages < lastPages {
+            // The log began anew.
+            lastPages = 0
+            lastInTurnPages = 0
+        }
+        if pages >= SQLiteCheckpoints.inTurnPages && pages >= lastInTurnPages + SQLiteCheckpoints.besidePages {
+            lastPages = pages
+            lastInTurnPages = pages
+            return pages * pageSize > SQLiteCheckpoints.walBytesMax ? .truncate : .inTurn
+        }
+        if pages >= SQLiteCheckpoints.besidePages && pages >= lastPages + SQLiteCheckpoints.besidePages / 4 {
+            lastPages = pages
+            return .beside
+        }
+        return nil
+    }
+
+    private func moveBeside() {
         guard !running.value.exchange(true, ordering: .acquiringAndReleasing) else { return }
         let running = running
         do {
@@ -56,14 +75,18 @@ struct SQLiteCheckpoints {
         }
     }
 
-    private func truncate(_ session: SQLiteSession, _ turnstile: Turnstile) {
+    private func moveInTurn(_ session: SQLiteSession, _ turnstile: Turnstile, cutting: Bool) {
         // Most of it first, while others may write.
         _ = try? session.checkpoint(.passive)
         guard (try? turnstile.enter()) != nil else { return }
+        defer { turnstile.leave() }
+        guard cutting else {
+            _ = try? session.checkpoint(.passive)
+            return
+        }
         session.waitWhenBusy(SQLiteCheckpoints.truncateWait)
         // Busy when a reader is long: tried again after more commits.
         _ = try? session.checkpoint(.truncate)
         session.waitWhenBusy(SQLiteSession.busyTimeout)
-        turnstile.leave()
     }
 }

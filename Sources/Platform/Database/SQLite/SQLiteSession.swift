@@ -141,6 +141,8 @@ final class SQLiteSession: SQLSession {
         }
     }
 
+    var cachedStatements: Int { cache.count }
+
     private func statement(_ sql: String) throws(DatabaseError) -> SQLiteStatement {
         if let found = cache.find(sql) {
             if !found.inUse {

@@ -86,7 +86,7 @@ final class SQLiteWriter: @unchecked Sendable {
         var next: (any DatabaseCall)? = first
         while let call = next {
             if call.begin() {
-                SQLiteMetrics.shared.waited(began - call.submittedAt)
+                SQLiteMetrics.shared.waited(ContinuousClock.now - call.submittedAt)
                 switch run(call, connection, session) {
                 case .done: done.append(call)
                 case .failed(let error): failed.append((call, error))
@@ -113,7 +113,8 @@ final class SQLiteWriter: @unchecked Sendable {
             SQLiteMetrics.shared.groupUndone()
             log.warning("a group of writes was undone", ["error": .string("\(loss)"), "writes": .int(Int64(done.count + failed.count))])
             // Also those that threw by themselves: what they read may have been work that is now undone.
-            for call in done + failed.map(\.0) { call.fail(loss) }
+            let answer = loss.forNeighbours
+            for call in done + failed.map(\.0) { call.fail(answer) }
             return
         }
         SQLiteMetrics.shared.committed(writes: done.count, in: ended - began, walPages: session.walPages)
@@ -172,5 +173,15 @@ final class SQLiteWriter: @unchecked Sendable {
             next = queue.poll()
         }
         next?.fail(error)
+    }
+}
+
+extension DatabaseError {
+    /// What the other callers of a group get when the group is undone: for them a retry helps, even where it does not help the one
+    /// whose statement was the cause.
+    fileprivate var forNeighbours: DatabaseError {
+        isTransient
+            ? self
+            : DatabaseError(kind: .interrupted, code: code, message: "another write ended the transaction that this one shared: \(message)")
     }
 }
