@@ -27,7 +27,7 @@ build_release() { swift build -c release --static-swift-stdlib; }
 make_template() {
     # Read through with-env, so that the file and the environment are weighed as the programs weigh them.
     # shellcheck disable=SC2016
-    deploy/with-env /bin/sh -c '.venv/bin/python deploy/docx/make_template.py "${PRIVATE_MEDIA_ROOT:-var/private}/templates/kit_complet_template.docx"'
+    deploy/with-env /bin/sh -c '.venv/bin/python deploy/docx/make_template.py "${PRIVATE_MEDIA_ROOT:-$VAR_DIRECTORY/private}/templates/kit_complet_template.docx"'
 }
 
 start_all() {
