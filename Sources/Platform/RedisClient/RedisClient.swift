@@ -1,2 +1,0 @@
-/// Placeholder of the room RedisClient, replaced by its first file.
-enum RedisClientRoom {}

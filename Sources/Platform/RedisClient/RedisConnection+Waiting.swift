@@ -1,0 +1,78 @@
+import EventLoop
+
+/// A command that waits for a connection.
+struct WaitingCommand {
+    let command: RedisCommand
+    let deadline: Int64
+    let handler: RedisReplyHandler
+}
+
+/// Commands sent while there is no connection.
+extension RedisConnection {
+    /// Keeps a command until there is a connection, or refuses it.
+    func hold(_ command: RedisCommand, deadline: Int64, _ reply: @escaping RedisReplyHandler) {
+        if case .closed(let reason) = phase { return refuse(reply, reason) }
+        guard waitsForConnection else { return refuse(reply, notConnected) }
+        guard waiting.count < Self.waitingMax else { return refuse(reply, .tooMuchWaits) }
+        waiting.append(WaitingCommand(command: command, deadline: deadline, handler: reply))
+        if waiting.count == 1 { watchWaiting() }
+    }
+
+    /// Fails a command soon, but not within the call that sent it: a caller that tries again at once cannot hold the loop up.
+    func refuse(_ reply: @escaping RedisReplyHandler, _ reason: RedisError) {
+        refused.append((reply, reason))
+        // The timer holds the connection until all have been told, be it closed or not.
+        if refused.count == 1 { LoopTimer(on: loop) { [self] in failRefused() }.start(after: .zero) }
+    }
+
+    private func failRefused() {
+        let failing = refused
+        refused = []
+        for (reply, reason) in failing {
+            RedisMetrics.countError(reason.kind)
+            reply(.failure(reason))
+        }
+    }
+
+    /// Sends what has waited, with what is left of its time. Only in phase ready.
+    func sendWaiting() {
+        let sending = waiting
+        waiting = []
+        waitingTimer?.cancel()
+        let now = Monotonic.nanoseconds
+        for item in sending {
+            guard case .ready(let link) = phase else {
+                hold(item.command, deadline: item.deadline, item.handler)
+                continue
+            }
+            precondition(purpose == .shared || link.isIdle, "a connection for blocking reads carries one command at a time")
+            if !link.submit(item.command, now: now, deadline: item.deadline, item.handler) { refuse(item.handler, .tooMuchWaits) }
+        }
+    }
+
+    func failWaiting(_ reason: RedisError) {
+        for item in waiting { refuse(item.handler, reason) }
+        waiting = []
+        waitingTimer?.cancel()
+    }
+
+    private func watchWaiting() {
+        guard let first = waiting.map(\.deadline).min() else { return }
+        let timer = waitingTimer ?? LoopTimer(on: loop) { [weak self] in self?.expireWaiting() }
+        waitingTimer = timer
+        timer.start(after: .nanoseconds(max(first - Monotonic.nanoseconds, 0)))
+    }
+
+    private func expireWaiting() {
+        let now = Monotonic.nanoseconds
+        let reason = RedisError(.timeout, "no connection in time; \(notConnected.message)", mayHaveBeenExecuted: false)
+        for item in waiting where item.deadline <= now { refuse(item.handler, reason) }
+        waiting.removeAll { $0.deadline <= now }
+        watchWaiting()
+    }
+
+    var notConnected: RedisError {
+        let reason = lastError.map { ": \($0.message)" } ?? ""
+        return RedisError(.connection, "not connected to \(address.placeText)\(reason)", mayHaveBeenExecuted: false)
+    }
+}
