@@ -20,7 +20,7 @@ public final class RedisServer: Sendable {
     /// - Parameters:
     ///   - config: lines of redis.conf, for instance `["appendonly": "yes", "appendfsync": "always", "maxmemory": "4mb"]`; a value may hold
     ///     several words. An empty value is written as `""`.
-    ///   - password: `requirepass`.
+    ///   - password: `requirepass`; without quotation marks and backslashes.
     public static func start(config: [String: String] = [:], password: String? = nil) async throws -> RedisServer {
         // A port may be taken between being found free and being bound: then another one is tried.
         var attempts = 0
@@ -32,7 +32,7 @@ public final class RedisServer: Sendable {
             lines["port"] = "\(port)"
             lines["dir"] = folder.path
             lines["unixsocket"] = folder.file("redis.sock")
-            if let password { lines["requirepass"] = password }
+            if let password { lines["requirepass"] = "\"\(password)\"" }
             lines.merge(config) { $1 }
             let text = lines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.isEmpty ? "\"\"" : $0.value)\n" }.joined()
             try folder.write(text, to: "redis.conf")

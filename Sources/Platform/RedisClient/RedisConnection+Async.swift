@@ -91,15 +91,6 @@ extension RedisConnection {
         return try result.get()
     }
 
-    private func addWaiter(within limit: Duration, _ body: @escaping @Sendable (Result<Connected, RedisError>) -> Void) {
-        waitersMade += 1
-        let number = waitersMade
-        waiters[number] = body
-        loop.schedule(after: limit) { [self] in
-            if let waiter = waiters.removeValue(forKey: number) { waiter(.failure(notConnected)) }
-        }
-    }
-
     /// Ends the connection under a blocking read; what waits to be sent is forgotten with it.
     private func giveUpBlockingRead() {
         let reason = RedisError(.cancelled, "the blocking read was given up", mayHaveBeenExecuted: true)

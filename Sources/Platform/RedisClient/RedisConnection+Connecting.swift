@@ -38,9 +38,7 @@ extension RedisConnection {
         link?.shut(reason)
         failWaiting(reason)
         waitingTimer = nil
-        let telling = waiters.values
-        waiters = [:]
-        for waiter in telling { waiter(.failure(reason)) }
+        tellWaiters(.failure(reason))
     }
 
     var currentLink: RedisLink? {
@@ -214,9 +212,7 @@ extension RedisConnection {
             log.info("redis connected again", ["redis": .string(address.placeText), "generation": .int(Int64(connected.generation))])
         }
         for observer in connectObservers { observer(connected) }
-        let telling = waiters.values
-        waiters = [:]
-        for waiter in telling { waiter(.success(connected)) }
+        tellWaiters(.success(connected))
         if case .ready = phase { sendWaiting() }
     }
 

@@ -7,7 +7,13 @@ struct WaitingCommand {
     let handler: RedisReplyHandler
 }
 
-/// Commands sent while there is no connection.
+/// A caller that waits for a connection, with the timer of its patience.
+struct ConnectionWaiter {
+    let body: (Result<RedisConnection.Connected, RedisError>) -> Void
+    let timer: LoopTimer
+}
+
+/// Commands sent while there is no connection, and callers that wait for one.
 extension RedisConnection {
     /// Keeps a command until there is a connection, or refuses it.
     func hold(_ command: RedisCommand, deadline: Int64, _ reply: @escaping RedisReplyHandler) {
@@ -69,6 +75,26 @@ extension RedisConnection {
         for item in waiting where item.deadline <= now { refuse(item.handler, reason) }
         waiting.removeAll { $0.deadline <= now }
         watchWaiting()
+    }
+
+    func addWaiter(within limit: Duration, _ body: @escaping (Result<Connected, RedisError>) -> Void) {
+        waitersMade += 1
+        let number = waitersMade
+        let timer = LoopTimer(on: loop) { [weak self] in
+            guard let self, let waiter = waiters.removeValue(forKey: number) else { return }
+            waiter.body(.failure(notConnected))
+        }
+        waiters[number] = ConnectionWaiter(body: body, timer: timer)
+        timer.start(after: limit)
+    }
+
+    func tellWaiters(_ result: Result<Connected, RedisError>) {
+        let telling = waiters.values
+        waiters = [:]
+        for waiter in telling {
+            waiter.timer.cancel()
+            waiter.body(result)
+        }
     }
 
     var notConnected: RedisError {

@@ -79,7 +79,7 @@ public final class RedisConnection: @unchecked Sendable {
     var waiting: [WaitingCommand] = []
     var waitingTimer: LoopTimer?
     var refused: [(RedisReplyHandler, RedisError)] = []
-    var waiters: [UInt64: @Sendable (Result<Connected, RedisError>) -> Void] = [:]
+    var waiters: [UInt64: ConnectionWaiter] = [:]
     var waitersMade: UInt64 = 0
 
     /// Makes a connection that is not yet started.

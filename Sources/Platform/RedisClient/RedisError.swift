@@ -53,8 +53,8 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// An error reply as a value; `text` is the reply without its leading `-`.
-    static func server(_ text: String) -> RedisError {
+    /// What an error reply means; `text` is the reply without its leading `-`.
+    public static func server(_ text: String) -> RedisError {
         let word = text.prefix { $0 != " " }
         let isCode = !word.isEmpty && word.utf8.allSatisfy { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
         let code = isCode ? String(word) : "ERR"
