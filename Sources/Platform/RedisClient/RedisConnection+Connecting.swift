@@ -209,7 +209,7 @@ extension RedisConnection {
         if connected.generation > 1 { RedisMetrics.countReconnect() }
         if wasReported {
             wasReported = false
-            log.info("redis connected again", ["redis": .string(address.placeText), "generation": .int(Int64(connected.generation))])
+            log.info("redis connected again", ["redis": .string(address.placeText), "generation": .int(connected.generation)])
         }
         for observer in connectObservers { observer(connected) }
         tellWaiters(.success(connected))

@@ -21,7 +21,7 @@ extension RedisConnection {
         guard waitsForConnection else { return refuse(reply, notConnected) }
         guard waiting.count < Self.waitingMax else { return refuse(reply, .tooMuchWaits) }
         waiting.append(WaitingCommand(command: command, deadline: deadline, handler: reply))
-        if waiting.count == 1 { watchWaiting() }
+        if deadline < waitingTimerDeadline { watchWaiting(until: deadline) }
     }
 
     /// Fails a command soon, but not within the call that sent it: a caller that tries again at once cannot hold the loop up.
@@ -42,9 +42,7 @@ extension RedisConnection {
 
     /// Sends what has waited, with what is left of its time. Only in phase ready.
     func sendWaiting() {
-        let sending = waiting
-        waiting = []
-        waitingTimer?.cancel()
+        let sending = takeWaiting()
         let now = Monotonic.nanoseconds
         for item in sending {
             guard case .ready(let link) = phase else {
@@ -57,16 +55,21 @@ extension RedisConnection {
     }
 
     func failWaiting(_ reason: RedisError) {
-        for item in waiting { refuse(item.handler, reason) }
-        waiting = []
-        waitingTimer?.cancel()
+        for item in takeWaiting() { refuse(item.handler, reason) }
     }
 
-    private func watchWaiting() {
-        guard let first = waiting.map(\.deadline).min() else { return }
+    private func takeWaiting() -> [WaitingCommand] {
+        defer { waiting = [] }
+        waitingTimer?.cancel()
+        waitingTimerDeadline = .max
+        return waiting
+    }
+
+    private func watchWaiting(until deadline: Int64) {
+        waitingTimerDeadline = deadline
         let timer = waitingTimer ?? LoopTimer(on: loop) { [weak self] in self?.expireWaiting() }
         waitingTimer = timer
-        timer.start(after: .nanoseconds(max(first - Monotonic.nanoseconds, 0)))
+        timer.start(after: .nanoseconds(max(deadline - Monotonic.nanoseconds, 0)))
     }
 
     private func expireWaiting() {
@@ -74,7 +77,8 @@ extension RedisConnection {
         let reason = RedisError(.timeout, "no connection in time; \(notConnected.message)", mayHaveBeenExecuted: false)
         for item in waiting where item.deadline <= now { refuse(item.handler, reason) }
         waiting.removeAll { $0.deadline <= now }
-        watchWaiting()
+        waitingTimerDeadline = .max
+        if let next = waiting.map(\.deadline).min() { watchWaiting(until: next) }
     }
 
     func addWaiter(within limit: Duration, _ body: @escaping (Result<Connected, RedisError>) -> Void) {

@@ -78,6 +78,7 @@ public final class RedisConnection: @unchecked Sendable {
     var disconnectObservers: [(RedisError) -> Void] = []
     var waiting: [WaitingCommand] = []
     var waitingTimer: LoopTimer?
+    var waitingTimerDeadline = Int64.max
     var refused: [(RedisReplyHandler, RedisError)] = []
     var waiters: [UInt64: ConnectionWaiter] = [:]
     var waitersMade: UInt64 = 0
@@ -88,7 +89,7 @@ public final class RedisConnection: @unchecked Sendable {
     ///   - stuckLimit: silence behind a timed-out command after which the connection is made anew; three time-outs unless given.
     public init(
         loop: EventLoop, address: RedisAddress, name: String, timeout: Duration = .seconds(2), purpose: Purpose = .shared,
-        waitsForConnection: Bool = false, stuckLimit: Duration? = nil, log: Log = Log()
+        waitsForConnection: Bool = false, stuckLimit: Duration? = nil, log: Log = Log("redis")
     ) {
         precondition(timeout > .zero, "a command's time-out is positive")
         self.loop = loop
