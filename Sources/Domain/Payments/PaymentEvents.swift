@@ -52,12 +52,12 @@ public struct PaymentEvents: Sendable {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'ignored') ON CONFLICT (id) DO NOTHING
             """,
             [
-                .text(event.id), .text(event.provider), .text(event.mode), .text(event.trust.rawValue), .text(event.type),
+                .text(event.archiveID), .text(event.provider), .text(event.mode), .text(event.trust.rawValue), .text(event.type),
                 .integer(event.timeMs), .text(event.contentType), .blob(event.body), .text(event.headers),
                 .optional(event.matchedKey.map(Int64.init)),
             ])
         guard inserted == 1 else {
-            try connection.execute("UPDATE payments_events SET deliveries = deliveries + 1 WHERE id = $1", [.text(event.id)])
+            try connection.execute("UPDATE payments_events SET deliveries = deliveries + 1 WHERE id = $1", [.text(event.archiveID)])
             return .duplicate
         }
         switch read.reading {
@@ -78,7 +78,7 @@ public struct PaymentEvents: Sendable {
             let event = try ProviderEvent(archived: row)
             guard case .notice(let notice) = ReadEvent(event, providers: providers).reading else { continue }
             _ = try apply(notice, of: event, nowMs: nowMs, in: connection)
-            try connection.execute("DELETE FROM payments_unmatched WHERE event = $1", [.text(event.id)])
+            try connection.execute("DELETE FROM payments_unmatched WHERE event = $1", [.text(event.archiveID)])
         }
     }
 
@@ -90,7 +90,7 @@ public struct PaymentEvents: Sendable {
             for reference in notice.references {
                 try connection.execute(
                     "INSERT INTO payments_unmatched (event, provider, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    [.text(event.id), .text(event.provider), .text(reference.value)])
+                    [.text(event.archiveID), .text(event.provider), .text(reference.value)])
             }
             let told = notice.references.map { "\($0.kind) \($0.value)" }.joined(separator: ", ")
             return try settle(event, .unmatched, detail: "no payment has \(told)", attempt: nil, in: connection)
@@ -103,10 +103,10 @@ public struct PaymentEvents: Sendable {
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
         if mustAsk(event, notice) {
-            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.id), nowMs: nowMs, in: connection)
+            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.archiveID), nowMs: nowMs, in: connection)
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
         }
-        let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.id)
+        let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.archiveID)
         let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
     }
@@ -123,17 +123,21 @@ public struct PaymentEvents: Sendable {
     ) throws -> Outcome {
         try connection.execute(
             "UPDATE payments_events SET outcome = $2, detail = $3, attempt = $4, payment = $5 WHERE id = $1",
-            [.text(event.id), .text(outcome.rawValue), .optional(detail), .optional(attempt?.id), .optional(attempt?.payment)])
+            [.text(event.archiveID), .text(outcome.rawValue), .optional(detail), .optional(attempt?.id), .optional(attempt?.payment)])
         return outcome
     }
 }
 
 extension ProviderEvent {
+    /// An id is the provider's own: unique with its source only.
+    var archiveID: String { "\(provider)/\(id)" }
+
     /// The event as the archive holds it.
     init(archived row: Row) throws {
+        let provider = try row.text("provider")
         guard let trust = Trust(rawValue: try row.text("trust")) else { throw PaymentError.damagedRow(try row.text("id")) }
         self.init(
-            id: try row.text("id"), provider: try row.text("provider"), mode: try row.text("mode"), trust: trust, type: try row.text("type"),
+            id: String(try row.text("id").dropFirst(provider.count + 1)), provider: provider, mode: try row.text("mode"), trust: trust, type: try row.text("type"),
             timeMs: try row.int("received_at"), contentType: try row.text("content_type"), body: try row.blob("body"),
             headers: try row.text("headers"), matchedKey: try row.intOrNil("matched_key").map(Int.init), payment: nil, target: "", traceparent: nil)
     }

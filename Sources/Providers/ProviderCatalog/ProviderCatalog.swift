@@ -1,0 +1,63 @@
+import CinetPay
+import Formats
+import PaymentBackend
+import ProviderPort
+import Settings
+import StandardWebhooks
+
+/// Makes the adapters that the settings turn on. The one place that knows every provider by name: a new provider is its
+/// folder and one line here.
+public enum ProviderCatalog {
+    /// An adapter as this installation runs it.
+    public struct Source: Sendable {
+        public let adapter: any PaymentProvider
+        /// `sandbox` or `live`.
+        public let mode: String
+        /// Largest body that is taken, in bytes.
+        public let bodyLimit: Int
+        /// The paths of the seed products that answer for this provider, besides `/webhooks/<name>`.
+        public let otherPaths: [String]
+    }
+
+    /// - Throws: ``ProviderError`` of kind `misconfigured` naming the provider, when a value that its mode needs is missing.
+    public static func sources(_ settings: Settings) throws(ProviderError) -> [Source] {
+        var sources: [Source] = []
+        for name in settings.providers.keys.sorted() {
+            guard let provider = settings.providers[name], provider.mode != .off, let make = makers[name] else { continue }
+            sources.append(
+                Source(
+                    adapter: try make(provider), mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit,
+                    otherPaths: seedPaths[name] ?? []))
+        }
+        return sources
+    }
+
+    private typealias Maker = @Sendable (ProviderSettings) throws(ProviderError) -> any PaymentProvider
+
+    private static let makers: [String: Maker] = [
+        "standard-webhooks": { provider throws(ProviderError) in try StandardWebhooksProvider(secrets: provider.secrets) },
+        "payment-backend": { provider throws(ProviderError) in
+            try PaymentBackendProvider(
+                baseURL: try require("PAYMENT_BACKEND_URL", of: provider), apiKey: try require("PAYMENT_API_KEY", of: provider),
+                secrets: provider.secrets)
+        },
+        "cinetpay": { provider throws(ProviderError) in
+            CinetPayProvider(
+                apiKey: try require("CINETPAY_API_KEY", of: provider), siteID: try require("CINETPAY_SITE_ID", of: provider),
+                secrets: provider.secrets, apiURL: provider.values["CINETPAY_API_URL"] ?? "https://api-checkout.cinetpay.com/v2",
+                live: provider.mode == .live)
+        },
+    ]
+
+    private static let seedPaths: [String: [String]] = [
+        "payment-backend": ["/api/payments/callback"],
+        "cinetpay": ["/payments/cinetpay/notify/"],
+    ]
+
+    private static func require(_ variable: String, of provider: ProviderSettings) throws(ProviderError) -> String {
+        guard let value = provider.values[variable], !value.isEmpty else {
+            throw ProviderError(.misconfigured, "\(provider.name) is on, but \(variable) is not set")
+        }
+        return value
+    }
+}

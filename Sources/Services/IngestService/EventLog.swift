@@ -1,0 +1,168 @@
+import EventLoop
+import Formats
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// An append-only file of events, one line each: sixteen hex digits of checksum, a blank, the event's JSON. A torn last line
+/// is recognised by its checksum.
+///
+/// All calls block: they belong on a thread of their own.
+struct EventLogFile: ~Copyable {
+    let path: String
+    private let descriptor: Int32
+    private(set) var size: Int
+
+    /// Opens (or creates) the file and locks it for this process.
+    /// - Throws: ``EventLogError``; `locked` when another process has it.
+    init(path: String) throws(EventLogError) {
+        let opened = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard opened >= 0 else { throw EventLogError(.system, "open", path, errno) }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            let number = errno
+            close(opened)
+            throw EventLogError(number == EWOULDBLOCK ? .locked : .system, "flock", path, number)
+        }
+        self.path = path
+        descriptor = opened
+        size = Int(lseek(opened, 0, SEEK_END))
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends lines in one write.
+    /// - Parameter sync: whether they must be on stable storage before the call returns.
+    mutating func append(_ events: [[UInt8]], sync: Bool) throws(EventLogError) {
+        var buffer: [UInt8] = []
+        buffer.reserveCapacity(events.reduce(0) { $0 + $1.count + 18 })
+        for event in events {
+            buffer.append(contentsOf: EventLogLine.checksum(event))
+            buffer.append(UInt8(ascii: " "))
+            buffer.append(contentsOf: event)
+            buffer.append(UInt8(ascii: "\n"))
+        }
+        var written = 0
+        while written < buffer.count {
+            let count = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress! + written, buffer.count - written) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else {
+                let number = errno
+                // Half a line would spoil the next one: take it back.
+                ftruncate(descriptor, off_t(size))
+                throw EventLogError(number == ENOSPC || number == EDQUOT ? .full : .system, "write", path, number)
+            }
+            written += count
+        }
+        if sync {
+            guard fdatasync(descriptor) == 0 else { throw EventLogError(.system, "fdatasync", path, errno) }
+        }
+        size += buffer.count
+    }
+
+    /// Reads whole lines from `offset`, at most about `limit` bytes (at least one line).
+    /// - Returns: the events, and the offset behind them. Damaged lines are left out.
+    func read(from offset: Int, limit: Int) throws(EventLogError) -> (events: [[UInt8]], next: Int, damaged: Int) {
+        var wanted = limit
+        while true {
+            var buffer = [UInt8](repeating: 0, count: wanted)
+            let count = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, wanted, off_t(offset)) }
+            guard count >= 0 else { throw EventLogError(.system, "read", path, errno) }
+            guard let lastBreak = buffer[..<count].lastIndex(of: UInt8(ascii: "\n")) else {
+                // No whole line: the end of the file, a torn end, or a line longer than the buffer.
+                if count < wanted { return ([], offset, 0) }
+                wanted *= 2
+                continue
+            }
+            var events: [[UInt8]] = []
+            var damaged = 0
+            for line in buffer[..<lastBreak].split(separator: UInt8(ascii: "\n")) {
+                if let event = EventLogLine.event(in: line) { events.append(event) } else { damaged += 1 }
+            }
+            return (events, offset + lastBreak + 1, damaged)
+        }
+    }
+
+    consuming func remove() { unlink(path) }
+}
+
+/// One line of an event log.
+enum EventLogLine {
+    /// FNV-1a over 64 bits, in hex: finds torn and damaged lines; nobody is meant to be kept out by it.
+    static func checksum(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in bytes {
+            hash ^= UInt64(byte)
+            hash = hash &* 0x100_0000_01b3
+        }
+        let digits = Array("0123456789abcdef".utf8)
+        return (0..<16).map { digits[Int((hash >> UInt64(60 - 4 * $0)) & 15)] }
+    }
+
+    static func event(in line: ArraySlice<UInt8>) -> [UInt8]? {
+        guard line.count > 17, line[line.startIndex + 16] == UInt8(ascii: " ") else { return nil }
+        let event = line.dropFirst(17)
+        return checksum(event).elementsEqual(line.prefix(16)) ? Array(event) : nil
+    }
+}
+
+/// What a file of events could not do.
+struct EventLogError: Error, CustomStringConvertible {
+    enum Kind: Sendable { case locked, full, system }
+    let kind: Kind
+    let description: String
+
+    init(_ kind: Kind, _ operation: String, _ path: String, _ number: Int32) {
+        self.kind = kind
+        description = "\(operation) \(path): \(String(cString: strerror(number)))"
+    }
+}
+
+/// Reads journals and spools from outside, for `quittance rebuild-queues` and tests.
+public enum EventLogReader {
+    /// The events of every file of `folder` whose name begins with `prefix`, in the order of the names; locked files too.
+    public static func events(in folder: String, prefix: String) throws -> [[UInt8]] {
+        var events: [[UInt8]] = []
+        for name in FolderListing.names(in: folder) where name.hasPrefix(prefix) {
+            let descriptor = open(folder + "/" + name, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw EventLogError(.system, "open", name, errno) }
+            defer { close(descriptor) }
+            let size = Int(lseek(descriptor, 0, SEEK_END))
+            var buffer = [UInt8](repeating: 0, count: size)
+            var filled = 0
+            while filled < size {
+                let count = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + filled, size - filled, off_t(filled)) }
+                guard count > 0 else { break }
+                filled += count
+            }
+            events += buffer[..<filled].split(separator: UInt8(ascii: "\n")).compactMap(EventLogLine.event(in:))
+        }
+        return events
+    }
+}
+
+enum FolderListing {
+    /// Names of the folder's files, sorted; empty when there is no such folder.
+    static func names(in folder: String) -> [String] {
+        guard let handle = opendir(folder) else { return [] }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Makes the folder and those above it, for this user only.
+    static func make(_ path: String) throws(EventLogError) {
+        var built = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            built += (built.isEmpty || built == "/" ? "" : "/") + part
+            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw EventLogError(.system, "mkdir", built, errno) }
+        }
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room IngestService, replaced by its first file.
-enum IngestServiceRoom {}

@@ -1,0 +1,93 @@
+import Formats
+import Synchronization
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Every accepted event, kept for 24 hours in hourly files of this process's own, so that an emptied Redis costs a rebuild
+/// and no money. Where Redis does not promise durability, an event is on stable storage here before it is answered.
+final class Journal: Sendable {
+    struct Entry: Sendable {
+        let event: [UInt8]
+        /// Called on the journal's thread once the event is on stable storage (true) or cannot be (false).
+        let synced: (@Sendable (Bool) -> Void)?
+    }
+
+    static let keepMs: Int64 = 24 * 60 * 60_000
+    private static let hourMs: Int64 = 60 * 60_000
+    private static let failures = MetricRegistry.shared.counter("ingest_journal_failures_total", help: "Events that the journal could not keep.")
+
+    private let writer: JournalWriter
+    private let thread: FileThread<Entry>
+
+    init(folder: String, log: Log) throws {
+        try FolderListing.make(folder)
+        let writer = JournalWriter(folder: folder, log: log, failures: Self.failures)
+        self.writer = writer
+        thread = FileThread(name: "journal") { writer.write($0) }
+    }
+
+    func append(_ event: [UInt8], synced: (@Sendable (Bool) -> Void)? = nil) { thread.submit(Entry(event: event, synced: synced)) }
+
+    func close() { thread.close() }
+
+    /// Touched by the journal's thread only, hence `@unchecked Sendable`.
+    private final class JournalWriter: @unchecked Sendable {
+        private let folder: String
+        private let log: Log
+        private let failures: Counter
+        private var file: JournalFile?
+
+        init(folder: String, log: Log, failures: Counter) {
+            self.folder = folder
+            self.log = log
+            self.failures = failures
+        }
+
+        func write(_ entries: [Entry]) {
+            let mustSync = entries.contains { $0.synced != nil }
+            var kept = true
+            do {
+                let file = try currentFile()
+                try file.append(entries.map(\.event), sync: mustSync)
+            } catch {
+                kept = false
+                failures.add(Int64(entries.count))
+                log.error("the journal cannot be written", ["error": .string("\(error)"), "events": .int(Int64(entries.count))])
+            }
+            for entry in entries { entry.synced?(kept) }
+        }
+
+        private func currentFile() throws -> JournalFile {
+            let hour = WallClock.nowMs / Journal.hourMs
+            if let file, file.hour == hour { return file }
+            let fresh = try JournalFile(hour: hour, folder: folder)
+            file = fresh
+            removeOld(before: hour - Journal.keepMs / Journal.hourMs)
+            return fresh
+        }
+
+        /// A file's name begins with its hour, in ten digits.
+        private func removeOld(before hour: Int64) {
+            for name in FolderListing.names(in: folder) where name.hasPrefix("journal-") {
+                if let named = Int64(name.dropFirst(8).prefix(10)), named < hour { unlink(folder + "/" + name) }
+            }
+        }
+    }
+
+    private final class JournalFile {
+        let hour: Int64
+        private var file: EventLogFile
+
+        init(hour: Int64, folder: String) throws(EventLogError) {
+            self.hour = hour
+            let digits = String(hour)
+            let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
+            file = try EventLogFile(path: "\(folder)/journal-\(padded)-\(getpid()).log")
+        }
+
+        func append(_ events: [[UInt8]], sync: Bool) throws(EventLogError) { try file.append(events, sync: sync) }
+    }
+}
