@@ -93,9 +93,10 @@ let providers: [Target] = [
     room("Providers", "StandardWebhooks", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "ProviderCatalog", ["CinetPay", "PaymentBackend", "StandardWebhooks", "ProviderPort", "Settings", "Formats"]),
 ]
 
-let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay"]
+let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay", "ProviderCatalog"]
 let everyRoom = [
     "Payments", "Ledger", "Outbox", "Notifications", "Drafts", "Plans", "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue",
     "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",

@@ -38,14 +38,13 @@ public enum ProviderCatalog {
         "standard-webhooks": { provider throws(ProviderError) in try StandardWebhooksProvider(secrets: provider.secrets) },
         "payment-backend": { provider throws(ProviderError) in
             try PaymentBackendProvider(
-                baseURL: try require("PAYMENT_BACKEND_URL", of: provider), apiKey: try require("PAYMENT_API_KEY", of: provider),
+                baseURL: try require("api_url", of: provider), apiKey: try require("api_key", of: provider),
                 secrets: provider.secrets)
         },
         "cinetpay": { provider throws(ProviderError) in
             CinetPayProvider(
-                apiKey: try require("CINETPAY_API_KEY", of: provider), siteID: try require("CINETPAY_SITE_ID", of: provider),
-                secrets: provider.secrets, apiURL: provider.values["CINETPAY_API_URL"] ?? "https://api-checkout.cinetpay.com/v2",
-                live: provider.mode == .live)
+                apiKey: try require("api_key", of: provider), siteID: try require("site_id", of: provider), secrets: provider.secrets,
+                apiURL: try require("api_url", of: provider), live: provider.mode == .live)
         },
     ]
 
@@ -54,9 +53,9 @@ public enum ProviderCatalog {
         "cinetpay": ["/payments/cinetpay/notify/"],
     ]
 
-    private static func require(_ variable: String, of provider: ProviderSettings) throws(ProviderError) -> String {
-        guard let value = provider.values[variable], !value.isEmpty else {
-            throw ProviderError(.misconfigured, "\(provider.name) is on, but \(variable) is not set")
+    private static func require(_ key: String, of provider: ProviderSettings) throws(ProviderError) -> String {
+        guard let value = provider.values[key], !value.isEmpty else {
+            throw ProviderError(.misconfigured, "provider \(provider.name) is on, but its \(key) is not set")
         }
         return value
     }

@@ -108,11 +108,17 @@ private final class SpoolState: @unchecked Sendable {
 
     private func writable() throws -> SpoolFile {
         if let last = files.last, last.isOurs, last.size < Spool.fileBytesMax { return last }
-        serial += 1
-        let name = "spool-\(WallClock.nowMs)-\(getpid())-\(serial).log"
-        let file = try SpoolFile(path: folder + "/" + name, isOurs: true)
-        files.append(file)
-        return file
+        while true {
+            serial += 1
+            let name = "spool-\(WallClock.nowMs)-\(getpid())-\(serial).log"
+            do {
+                let file = try SpoolFile(path: folder + "/" + name, isOurs: true)
+                files.append(file)
+                return file
+            } catch where error.kind == .locked {
+                // Another process adopted the file between its making and its locking: it is empty, so take a new one.
+            }
+        }
     }
 
     private func nextEvents() -> [[UInt8]] {

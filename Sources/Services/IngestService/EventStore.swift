@@ -1,0 +1,197 @@
+import EventLoop
+import Formats
+import RedisClient
+import Synchronization
+import Telemetry
+
+/// Makes an event durable: onto the Redis list, or into the spool when Redis is down, slow, refusing or forgetful. One per
+/// loop; everything happens on the loop's thread.
+///
+/// `@unchecked Sendable`: its variables are touched on the loop's thread only, which `store` and the timers are called on.
+final class EventStore: @unchecked Sendable {
+    enum Outcome: Sendable { case stored, unavailable }
+
+    private let loop: EventLoop
+    private let redis: RedisConnection
+    private let key: String
+    private let refusedPrefix: String
+    private let journal: Journal
+    private let spool: Spool
+    private let log: Log
+    /// Redis answers in time and keeps what it is given, by its last sign.
+    private var healthy = false
+    /// Redis itself promises stable storage (`appendfsync always`), so that its answer is enough.
+    private var redisSyncs = false
+    private var draining = false
+    private var inFlight = 0
+    private let published = Atomic<Bool>(false)
+
+    /// Redis is slow beyond this.
+    static let timeout = Duration.seconds(2)
+
+    private static let pushed = MetricRegistry.shared.counter("ingest_events_pushed_total", help: "Events pushed onto the Redis list.")
+    private static let spooled = MetricRegistry.shared.counter("ingest_events_spooled_total", help: "Events kept in the local spool first.")
+    private static let drained = MetricRegistry.shared.counter("ingest_events_drained_total", help: "Spooled events pushed later.")
+    private static let lost = MetricRegistry.shared.counter("ingest_events_unavailable_total", help: "Posts answered 503: nothing could keep them.")
+
+    init(loop: EventLoop, redis: RedisConnection, queuePrefix: String, journal: Journal, spool: Spool, log: Log) {
+        self.loop = loop
+        self.redis = redis
+        key = queuePrefix + "{events}:ready"
+        refusedPrefix = queuePrefix + "{refused}:"
+        self.journal = journal
+        self.spool = spool
+        self.log = log
+    }
+
+    /// Whether Redis takes events as of now; from any thread.
+    var isHealthy: Bool { published.load(ordering: .relaxed) }
+
+    func start() {
+        redis.onConnect { [self] _ in loop.execute { self.inspect() } }
+        redis.onDisconnect { [self] _ in loop.execute { self.setHealthy(false) } }
+        redis.start()
+    }
+
+    // MARK: Storing
+
+    /// Keeps the event and says so on the loop's thread.
+    func store(_ event: [UInt8], _ done: @escaping (Outcome) -> Void) {
+        loop.preconditionOnLoop()
+        inFlight += 1
+        let finish: (Outcome) -> Void = { [self] outcome in
+            inFlight -= 1
+            done(outcome)
+        }
+        guard healthy else {
+            journal.append(event)
+            return intoSpool(event, finish)
+        }
+        if redisSyncs {
+            journal.append(event)
+            push(event, finish)
+        } else {
+            pushAfterSync(event, finish)
+        }
+    }
+
+    private func push(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
+        redis.send(RedisCommand("LPUSH", key, event), timeout: Self.timeout) { [self] result in
+            switch result {
+            case .success(.integer):
+                Self.pushed.add()
+                finish(.stored)
+            case .success(let other): refused("\(other.errorText ?? "an answer that is no number")", event, finish)
+            case .failure(let error): refused("\(error)", event, finish)
+            }
+        }
+    }
+
+    /// Redis may lose what it was given last: the journal has it on stable storage first.
+    private func pushAfterSync(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
+        let box = LoopBound(finish)
+        journal.append(event) { [self] kept in
+            loop.execute {
+                guard kept else { return self.intoSpool(event, box.value) }
+                self.push(event, box.value)
+            }
+        }
+    }
+
+    private func refused(_ reason: String, _ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
+        if healthy { log.warning("redis does not take events, spooling", ["reason": .string(reason)]) }
+        setHealthy(false)
+        intoSpool(event, finish)
+    }
+
+    private func intoSpool(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
+        let box = LoopBound(finish)
+        spool.append(event) { [self] kept in
+            loop.execute {
+                (kept ? Self.spooled : Self.lost).add()
+                box.value(kept ? .stored : .unavailable)
+            }
+        }
+    }
+
+    /// Keeps a refusal for staff, if Redis is there; nothing depends on it.
+    func keep(_ refusal: RefusalRecord) {
+        guard healthy else { return }
+        let list = refusedPrefix + refusal.source
+        redis.send(RedisCommand("LPUSH", list, refusal.encoded()), timeout: Self.timeout) { _ in }
+        redis.send(RedisCommand("LTRIM", list, 0, RefusalRecord.kept - 1), timeout: Self.timeout) { _ in }
+    }
+
+    // MARK: Redis' health
+
+    /// Asks how durable Redis is; a server that does not tell is taken for forgetful.
+    private func inspect() {
+        redis.send(RedisCommand("CONFIG", "GET", "appendfsync"), timeout: Self.timeout) { [self] result in
+            var policy = "unknown"
+            if case .success(.array(let pair)) = result, pair.count == 2, let value = pair[1].string { policy = value }
+            redis.send(RedisCommand("CONFIG", "GET", "appendonly"), timeout: Self.timeout) { [self] result in
+                var isOn = false
+                if case .success(.array(let pair)) = result, pair.count == 2 { isOn = pair[1].string == "yes" }
+                redisSyncs = isOn && policy == "always"
+                if !redisSyncs { log.info("redis does not sync each write: the journal does", ["appendfsync": .string(policy)]) }
+                probe()
+            }
+        }
+    }
+
+    /// Called every half second on the loop: looks whether a sick Redis is back, and drains the spool when it is well.
+    func tend() {
+        if !healthy && redis.isConnected { probe() }
+        if healthy { drain() }
+    }
+
+    /// A write that leaves nothing behind: shows that Redis answers *and* takes writes.
+    private func probe() {
+        let probeKey = key + ":probe"
+        redis.send(RedisCommand("SET", probeKey, "1", "PX", "1000"), timeout: Self.timeout) { [self] result in
+            if case .success(let value) = result, value.errorText == nil { setHealthy(true) }
+        }
+    }
+
+    private func setHealthy(_ value: Bool) {
+        if value && !healthy { log.info("redis takes events") }
+        healthy = value
+        published.store(value, ordering: .relaxed)
+    }
+
+    // MARK: Draining
+
+    private func drain() {
+        guard !draining, spool.count > 0, spoolOwner else { return }
+        draining = true
+        spool.next { [self] events in loop.execute { self.drain(events) } }
+    }
+
+    /// Only one loop drains, so that the order is kept.
+    var spoolOwner = false
+
+    private func drain(_ events: [[UInt8]]) {
+        guard !events.isEmpty, healthy else {
+            draining = false
+            return
+        }
+        var command = RedisCommand("LPUSH", key)
+        for event in events { command.append(event) }
+        redis.send(command, timeout: Self.timeout) { [self] result in
+            draining = false
+            guard case .success(.integer) = result else { return setHealthy(false) }
+            Self.drained.add(Int64(events.count))
+            spool.markPushed()
+            drain()
+        }
+    }
+
+    /// Whether no event is on its way; loop thread only.
+    var isIdle: Bool { inFlight == 0 }
+}
+
+/// Carries a loop-bound closure through another thread and back. `@unchecked Sendable`: it is only called on its loop.
+struct LoopBound<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,146 @@
+import EventLoop
+import Formats
+import HTTPServer
+import ProviderPort
+import RedisClient
+import Telemetry
+
+/// The handling of posts on one loop. Nothing here waits: a post is verified at once and answered when its event is durable.
+///
+/// `@unchecked Sendable`: its variables are touched on the loop's thread only, where `handle` is called.
+final class IngestLane: @unchecked Sendable {
+    let loop: EventLoop
+    let store: EventStore
+    let redis: RedisConnection
+    private let table: SourceTable
+    private let capabilities: CapabilitySigner?
+    private let spool: Spool
+    private let log: Log
+    private var limiter = FailureLimiter()
+    private var counters: [String: Counter] = [:]
+
+    init(
+        loop: EventLoop, store: EventStore, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, spool: Spool, log: Log
+    ) {
+        self.loop = loop
+        self.store = store
+        self.redis = redis
+        self.table = table
+        self.capabilities = capabilities
+        self.spool = spool
+        self.log = log
+    }
+
+    private static let accepted = HTTPResponse(status: 200, headers: ["content-type": "application/json"], body: Array(#"{"received":true}"#.utf8))
+
+    func handle(_ request: HTTPRequest, _ responder: HTTPResponder, all lanes: [IngestLane]) {
+        let path = request.path
+        guard let match = table.match(path: path) else { return responder.respond(operational(path, request, lanes)) }
+        let source = match.source
+        let nowMs = WallClock.nowMs
+        let limiterKey = source.name + " " + request.remoteAddress
+        if let seconds = limiter.wait(limiterKey, nowMs: nowMs) {
+            count(source, "throttled")
+            var response = HTTPResponse.problem(429, "too many refused posts")
+            response.headers["retry-after"] = String(seconds)
+            return responder.respond(response)
+        }
+        if let payment = match.payment, capabilities?.verify(match.capability ?? "", provider: source.name, payment: payment) != true {
+            return refuse(request, responder, source, reason: "the capability in the path is wrong", limiterKey, nowMs)
+        }
+        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
+        switch source.adapter.verifyWebhook(webhook, nowMs: nowMs) {
+        case .ignored:
+            count(source, "ignored")
+            responder.respond(Self.accepted)
+        case .refused(let reason):
+            guard request.method == "POST" else { return methodNotAllowed(responder, source) }
+            refuse(request, responder, source, reason: reason, limiterKey, nowMs)
+        case .accepted(let webhook):
+            guard request.method == "POST" else { return methodNotAllowed(responder, source) }
+            accept(request, responder, source, webhook, payment: match.payment, nowMs)
+        }
+    }
+
+    private func accept(
+        _ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, _ webhook: AcceptedWebhook, payment: String?, _ nowMs: Int64
+    ) {
+        let event = ProviderEvent(
+            id: webhook.deliveryID, provider: source.name, mode: source.mode, trust: webhook.trust, type: webhook.type, timeMs: nowMs,
+            contentType: request.headers["content-type"] ?? "", body: request.body, headers: Self.keptHeaders(request.headers),
+            matchedKey: webhook.matchedKey, payment: payment, target: payment == nil ? request.path : "/webhooks/\(source.name)",
+            traceparent: request.headers["traceparent"])
+        store.store(event.encoded()) { [self] outcome in
+            switch outcome {
+            case .stored:
+                count(source, "accepted")
+                responder.respond(Self.accepted)
+            case .unavailable:
+                count(source, "unavailable")
+                var response = HTTPResponse.problem(503, "the event cannot be kept now")
+                response.headers["retry-after"] = "5"
+                responder.respond(response)
+            }
+        }
+    }
+
+    /// The same 401 whatever the reason: it is for staff only.
+    private func refuse(
+        _ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ limiterKey: String, _ nowMs: Int64
+    ) {
+        count(source, "refused")
+        limiter.failed(limiterKey, nowMs: nowMs)
+        log.warning("post refused", ["provider": .string(source.name), "reason": .string(reason)])
+        store.keep(RefusalRecord(source: source.name, atMs: nowMs, reason: reason, request: request))
+        responder.respond(.problem(401, "the post could not be verified"))
+    }
+
+    private func methodNotAllowed(_ responder: HTTPResponder, _ source: WebhookSource) {
+        count(source, "wrong_method")
+        var response = HTTPResponse.problem(405, "only POST is taken here")
+        response.headers["allow"] = "POST"
+        responder.respond(response)
+    }
+
+    private func operational(_ path: String, _ request: HTTPRequest, _ lanes: [IngestLane]) -> HTTPResponse {
+        switch path {
+        case "/healthz", "/readyz", "/metrics":
+            guard request.method == "GET" || request.method == "HEAD" else {
+                var response = HTTPResponse.problem(405, "only GET is taken here")
+                response.headers["allow"] = "GET, HEAD"
+                return response
+            }
+        default: return .problem(404, "not found")
+        }
+        switch path {
+        case "/healthz": return .text(200, "ok\n")
+        case "/readyz":
+            let ready = lanes.allSatisfy { $0.store.isHealthy } || !spool.isFailing
+            return ready ? .text(200, "ready\n") : .text(503, "no event can be made durable\n")
+        default:
+            return HTTPResponse(
+                status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))
+        }
+    }
+
+    private func count(_ source: WebhookSource, _ outcome: String) {
+        let key = source.name + outcome
+        if let counter = counters[key] { return counter.add() }
+        let counter = MetricRegistry.shared.counter(
+            "ingest_posts_total", help: "Posts by source and what became of them.", labels: [("source", source.name), ("outcome", outcome)])
+        counters[key] = counter
+        counter.add()
+    }
+
+    /// Headers worth keeping with the event; those that prove something are masked.
+    private static func keptHeaders(_ headers: HTTPHeaders) -> String {
+        var lines = ""
+        for name in ["user-agent", "webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"] {
+            if let value = headers[name] { lines += "\(name): \(value)\n" }
+        }
+        for name in ["webhook-signature", "svix-signature", "x-token", "x-webhook-signature", "authorization"] where headers.contains(name) {
+            lines += "\(name): \(Redaction.mark)\n"
+        }
+        return lines
+    }
+}

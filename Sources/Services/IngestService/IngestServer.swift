@@ -1,0 +1,102 @@
+import Cryptography
+import EventLoop
+import Formats
+import HTTPServer
+import ProviderPort
+import RedisClient
+import Synchronization
+import Telemetry
+
+/// What ingest needs to run.
+public struct IngestConfiguration: Sendable {
+    public var address: SocketAddress
+    public var redis: RedisAddress
+    public var queuePrefix: String
+    public var spoolDirectory: String
+    /// Loops, each with a thread and a Redis connection of its own.
+    public var loops: Int
+    /// Signs capability paths; without it there are none.
+    public var secretKey: String?
+    public var sources: [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])]
+
+    public init(
+        address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int, secretKey: String?,
+        sources: [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])]
+    ) {
+        self.address = address
+        self.redis = redis
+        self.queuePrefix = queuePrefix
+        self.spoolDirectory = spoolDirectory
+        self.loops = loops
+        self.secretKey = secretKey
+        self.sources = sources
+    }
+}
+
+/// The ingest process: takes providers' posts, verifies them, makes them durable, answers. Knows no SQL.
+public final class IngestServer: Service {
+    public let name = "ingest"
+    private let configuration: IngestConfiguration
+    private let loops: [EventLoop]
+    private let lanes: [IngestLane]
+    private let journal: Journal
+    private let spool: Spool
+    private let server: HTTPServer
+    private let tending = Mutex<[RepeatingTimer]>([])
+
+    public init(_ configuration: IngestConfiguration, log: Log) throws {
+        self.configuration = configuration
+        var loops: [EventLoop] = []
+        for number in 0..<configuration.loops { loops.append(try EventLoop.started(name: "ingest-\(number)")) }
+        self.loops = loops
+        let journal = try Journal(folder: configuration.spoolDirectory, log: log)
+        let spool = try Spool(folder: configuration.spoolDirectory, log: log)
+        self.journal = journal
+        self.spool = spool
+        let table = SourceTable(
+            configuration.sources.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
+        let capabilities = configuration.secretKey.map { CapabilitySigner(secret: $0) }
+        lanes = loops.enumerated().map { number, loop in
+            let redis = RedisConnection(loop: loop, address: configuration.redis, name: "ingest-\(number)", timeout: EventStore.timeout)
+            let store = EventStore(
+                loop: loop, redis: redis, queuePrefix: configuration.queuePrefix, journal: journal, spool: spool, log: log)
+            store.spoolOwner = number == 0
+            return IngestLane(loop: loop, store: store, redis: redis, table: table, capabilities: capabilities, spool: spool, log: log)
+        }
+        let settings = HTTPServerConfiguration(
+            address: configuration.address, loops: loops.count,
+            bodyLimit: { head in table.match(path: head.path)?.source.bodyLimit ?? 4096 })
+        let lanes = lanes
+        server = HTTPServer(configuration: settings, loops: loops, name: "ingest http", log: log) { request, responder in
+            // Few loops: a walk is quicker than a dictionary.
+            for lane in lanes where lane.loop === responder.loop { return lane.handle(request, responder, all: lanes) }
+            responder.respond(.problem(500, "unknown loop"))
+        }
+    }
+
+    /// Where it listens, once started.
+    public var address: SocketAddress { server.boundAddress }
+
+    public func start() async throws {
+        for lane in lanes { await lane.loop.run { lane.store.start() } }
+        let timers = lanes.map { lane in lane.loop.repeating(every: .milliseconds(500)) { lane.store.tend() } }
+        let spool = spool
+        let adoption = loops[0].repeating(every: .seconds(10)) { spool.adoptOrphans() }
+        tending.withLock { $0 = timers + [adoption] }
+        try await server.start()
+    }
+
+    public func stop(by deadline: ContinuousClock.Instant) async {
+        await server.stop(by: deadline)
+        for timer in tending.withLock({ $0 }) { timer.cancel() }
+        for lane in lanes { lane.redis.close() }
+        let (journal, spool, loops) = (journal, spool, loops)
+        let pool = BlockingPool(name: "ingest end", threads: 1)
+        try? await pool.run {
+            journal.close()
+            spool.close()
+            for loop in loops { loop.stop() }
+        }
+        pool.submit {}
+    }
+}
