@@ -103,6 +103,7 @@ let everyRoom = [
 ]
 
 let services: [Target] = [
+    room("Services", "ProgramStart", ["Settings", "Telemetry", "EventLoop"]),
     room(
         "Services", "IngestService",
         ["ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats"]
@@ -121,7 +122,7 @@ let services: [Target] = [
 ]
 
 let programs: [Target] = [
-    program("ingest", ["IngestService", "EventLoop", "Settings", "Telemetry"]),
+    program("ingest", ["IngestService", "ProgramStart", "ProviderCatalog", "ProviderPort", "Settings", "Telemetry"]),
     program("worker-payments", ["WorkerService", "Payments", "Drafts", "Plans", "Invoicing", "Notifications"]),
     program("worker-drafts", ["WorkerService", "Drafts"]),
     program("worker-plans", ["WorkerService", "Plans"]),

@@ -115,8 +115,9 @@ private final class SpoolState: @unchecked Sendable {
                 let file = try SpoolFile(path: folder + "/" + name, isOurs: true)
                 files.append(file)
                 return file
-            } catch where error.kind == .locked {
+            } catch {
                 // Another process adopted the file between its making and its locking: it is empty, so take a new one.
+                guard error.kind == .locked else { throw error }
             }
         }
     }

@@ -1,0 +1,51 @@
+import EventLoop
+import Settings
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// What every program does first and last: signals, settings, log; then its services until it is asked to stop.
+public enum ProgramStart {
+    /// The exit code for settings that are missing or wrong (EX_CONFIG of sysexits).
+    public static let badSettings: Int32 = 78
+
+    /// Prepares signals, reads the settings and sets up the log. With bad settings it lists every problem and ends the program.
+    public static func begin(_ program: String) -> (settings: Settings, log: Log) {
+        ProcessSignals.prepare()
+        do {
+            let settings = try Settings.load()
+            let name = settings.slot > 0 ? "\(program).\(settings.slot)" : program
+            Log.configure(format: settings.logFormat == .text ? .text : .json, program: name, level: level(settings.logLevel))
+            ProcessMetrics.register()
+            return (settings, Log())
+        } catch {
+            fail("\(program): \(error)", code: badSettings)
+        }
+    }
+
+    /// Runs services until SIGTERM or SIGINT, then ends the program with the group's exit code.
+    public static func run(_ services: [any Service], settings: Settings, log: Log) async -> Never {
+        let code = await ServiceGroup(services: services, grace: settings.shutdownGrace, log: log).run()
+        Log.flush()
+        exit(code)
+    }
+
+    /// Says why the program cannot run, and ends it.
+    public static func fail(_ message: String, code: Int32 = 1) -> Never {
+        let line = Array((message + "\n").utf8)
+        _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+        Log.flush()
+        exit(code)
+    }
+
+    private static func level(_ level: Settings.LogLevel) -> Log.Level {
+        switch level {
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
