@@ -34,7 +34,7 @@ struct CheckoutAPI: Sendable {
         switch reference.kind {
         case "ours": field = "transaction_id"
         case "token": field = "token"
-        default: throw ProviderError(.notOffered, "check asks by our transaction id or by payment token, not by '\(reference.kind)'")
+        default: throw ProviderError(.notFound, "check knows a payment by our transaction id or by its token, not by '\(reference.kind)'")
         }
         let answer = try await call("/payment/check", [(field, .string(reference.value))], over: transport)
         return try CheckAnswer.notice(of: try Self.envelope(answer), asked: reference)

@@ -35,7 +35,7 @@ struct PaymentBackendAPI: Sendable {
 
     func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         guard reference.kind == "external" else {
-            throw ProviderError(.notOffered, "the status call asks by \(Shape.externalID), not by '\(reference.kind)'")
+            throw ProviderError(.notFound, "the status call knows a payment by its \(Shape.externalID), not by '\(reference.kind)'")
         }
         let url = base + Shape.statusPath(PercentEncoding.encodePathSegment(reference.value))
         let answer = try await transport.send(ProviderCall(method: "GET", url: url, headers: authorised, body: []))

@@ -1,0 +1,141 @@
+import Formats
+import HTTPServer
+import Telemetry
+
+/// Leads a request to the party it is meant for, and carries out what happens when a customer decides.
+struct Play: Sendable {
+    let configuration: SandboxConfiguration
+    let book: SandboxBook
+    let courier: Courier
+    let couriers: Couriers
+    let log: Log
+    private let cinetPay: CinetPayStage
+    private let backend: PaymentBackendStage
+    private let text: TextStage
+    private let control: ControlStage
+
+    init(configuration: SandboxConfiguration, book: SandboxBook, courier: Courier, couriers: Couriers, log: Log) {
+        self.configuration = configuration
+        self.book = book
+        self.courier = courier
+        self.couriers = couriers
+        self.log = log
+        cinetPay = CinetPayStage(configuration: configuration, book: book)
+        backend = PaymentBackendStage(configuration: configuration, book: book)
+        text = TextStage(configuration: configuration, book: book)
+        control = ControlStage(configuration: configuration, book: book, courier: courier)
+    }
+
+    func respond(_ request: HTTPRequest) async -> HTTPResponse {
+        let response: HTTPResponse
+        do throws(SandboxError) {
+            response = try await lead(request)
+        } catch {
+            response = .problem(error.status, "The sandbox cannot do that", detail: error.description)
+        }
+        if !request.path.hasPrefix("/sandbox/") { await book.record(call: Self.record(request, response)) }
+        return response
+    }
+
+    private func lead(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse {
+        let base = "http://\(request.headers["host"] ?? configuration.address.description)"
+        let path = request.path
+        if path == "/healthz" { return .text(200, "ok\n") }
+        if path == "/" { return Self.index }
+        if let response = try await payPage(request) { return response }
+        if let response = try await control.respond(request, path, settle: settle) { return response }
+        if let response = await cinetPay.respond(request, Self.path(path, under: "/cinetpay"), base: base) { return response }
+        if let response = try await backend.respond(request, Self.path(path, under: "/payment-backend"), base: base, settle: settle) {
+            return response
+        }
+        if let response = await text.respond(request, Self.path(path, under: "/openai")) { return response }
+        throw SandboxError(404, "nobody here answers \(request.method) \(path.prefix(200))")
+    }
+
+    private static func path(_ path: String, under name: String) -> String {
+        path.hasPrefix(name + "/") ? String(path.dropFirst(name.count)) : path
+    }
+
+    // MARK: The customer
+
+    private func payPage(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse? {
+        let parts = request.path.split(separator: "/")
+        guard parts.count == 3, parts[1] == "pay" else { return nil }
+        let payment = try await book.require(String(parts[2]))
+        switch request.method {
+        case "GET": return PayPage.choice(payment)
+        case "POST":
+            let fields = (try? FormURLEncoded.parse(request.body)) ?? []
+            let states: [String: SandboxPayment.State] = ["pay": .paid, "refuse": .refused, "cancel": .cancelled]
+            guard let state = states[fields.first { $0.name == "action" }?.value ?? ""] else {
+                throw SandboxError(400, "field 'action' is pay, refuse or cancel")
+            }
+            return PayPage.leave(try await settle(payment, state))
+        default: return nil
+        }
+    }
+
+    /// How long an early notice is left standing for the product to ask about.
+    private static let earlyPause: Duration = .seconds(2)
+
+    /// The customer has decided: settles the payment and sends its notices by the scenario.
+    private func settle(_ payment: SandboxPayment, _ state: SandboxPayment.State) async throws(SandboxError) -> SandboxPayment {
+        let plan = NotificationPlan(payment.scenario)
+        if payment.house == .cinetPay, !payment.scenario.dropped { _ = await courier.deliver(cinetPay.ping(payment)) }
+        if !plan.early.isEmpty {
+            let waiting = try await book.move(payment.reference, to: .waiting)
+            await courier.deliver(plan.early.map { parcel(waiting, $0) })
+            await waitForStatusCall(waiting)
+        }
+        let settled = try await book.move(payment.reference, to: state)
+        log.info("settled", ["reference": .string(settled.reference), "provider": .string(settled.house.rawValue), "state": .string(state.rawValue)])
+        let parcels = plan.late.map { parcel(settled, $0) }
+        couriers.send { [courier] in await courier.deliver(parcels) }
+        return settled
+    }
+
+    private func parcel(_ payment: SandboxPayment, _ step: NotificationPlan.Step) -> Parcel {
+        switch payment.house {
+        case .cinetPay: cinetPay.notification(payment, step.notice, delayMs: step.delayMs)
+        case .paymentBackend: backend.callback(payment, step.notice, delayMs: step.delayMs)
+        }
+    }
+
+    /// Gives the product the chance to see the waiting state that it was told of; a customer takes longer than that.
+    private func waitForStatusCall(_ payment: SandboxPayment) async {
+        let deadline = ContinuousClock.now.advanced(by: Self.earlyPause)
+        while ContinuousClock.now < deadline {
+            if let found = await book.find(payment.reference), found.statusCalls > payment.statusCalls { return }
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
+        }
+    }
+
+    // MARK: What was seen
+
+    /// A call as it is listed: never the keys it was made with.
+    private static func record(_ request: HTTPRequest, _ response: HTTPResponse) -> JSON {
+        var body = String(decoding: request.body.prefix(4096), as: UTF8.self)
+        if case .object(var members)? = try? JSON(parsing: request.body), members["apikey"] != nil {
+            members["apikey"] = "[redacted]"
+            body = JSON.object(members).text
+        }
+        var headers: [(String, JSON)] = []
+        for name in ["content-type", "idempotency-key", "user-agent", "x-client-request-id"] {
+            if let value = request.headers[name] { headers.append((name, .string(value))) }
+        }
+        return [
+            "at": .string(Timestamp.rfc3339(WallClock.nowMs)), "method": .string(request.method), "path": .string(request.path),
+            "query": .optional(request.query), "headers": .object(JSONObject(headers)), "body": .string(body), "status": .int(Int64(response.status)),
+        ]
+    }
+
+    private static let index = HTTPResponse.html(
+        200,
+        PayPage.page(
+            "Sandbox",
+            """
+            <p>Plays CinetPay (<code>/cinetpay</code>), Servelink's payment back end (<code>/payment-backend</code>) and an
+            OpenAI-compatible endpoint (<code>/openai/v1</code>).</p>
+            <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
+            """))
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room SandboxService, replaced by its first file.
-enum SandboxServiceRoom {}
