@@ -146,7 +146,12 @@ let testTargets: [Target] = [
     tests("DatabaseTests", ["Database", "Formats"]),
     tests("JobQueueTests", ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"]),
     tests("PaymentsTests", ["Payments", "Ledger", "Outbox", "Money", "ProviderPort", "Database", "JobQueue", "Formats"]),
-    tests("ProviderTests", ["ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography"]),
+    tests(
+        "ProviderTests",
+        [
+            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
+            "HTTPClient", "EventLoop",
+        ]),
     tests("DomainTests", everyRoom + ["PrivateFiles", "HTTPClient", "Subprocess", "Typesetting"]),
     tests("ServiceTests", ["IngestService", "WorkerService", "WebService", "SandboxService", "OperatorCommands", "HTTPClient", "RedisClient"] + everyRoom + adapters),
     tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),

@@ -151,7 +151,7 @@ struct CinetPayCheckTests {
         let byToken = RecordingTransport(try Fixture.bytes("cinetpay/api/check_accepted.json"))
         _ = try await cinetPay().status(of: ProviderReference("token", "abc"), over: byToken)
         #expect(byToken.lastJSON?["token"]?.string == "abc")
-        #expect(await providerError { try await check("{}", ProviderReference("external", "x")) }?.kind == .notOffered)
+        #expect(await providerError { try await check("{}", ProviderReference("external", "x")) }?.kind == .notFound)
     }
 
     @Test("the recorded answers are read")

@@ -175,7 +175,7 @@ struct PaymentBackendCallTests {
         #expect(notice.amount == Money(300, .eur))
         #expect(transport.calls.first?.method == "GET")
         #expect(transport.calls.first?.url == "http://localhost:8001/api/v1/payments/ext_xyz789/status")
-        #expect(await providerError { try await backend().status(of: .ours("A-1"), over: transport) }?.kind == .notOffered)
+        #expect(await providerError { try await backend().status(of: .ours("A-1"), over: transport) }?.kind == .notFound)
         let other = RecordingTransport(completed)
         #expect(await providerError { try await backend().status(of: ProviderReference("external", "../x"), over: other) }?.kind == .unreadable)
         #expect(other.calls.first?.url == "http://localhost:8001/api/v1/payments/..%2Fx/status")

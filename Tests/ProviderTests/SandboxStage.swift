@@ -1,0 +1,144 @@
+import CinetPay
+import EventLoop
+import Formats
+import HTTPClient
+import HTTPServer
+import PaymentBackend
+import ProviderPort
+import SandboxService
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A sandbox and a merchant on real sockets, and the adapters that speak to it.
+final class SandboxStage: Sendable {
+    static let cinetPaySecret = "demo_secret_key_5f2c9a7e1b"
+    static let signedSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
+
+    let sandbox: Sandbox
+    let merchant: Merchant
+    let client: HTTPClient
+    let cinetPay: CinetPayProvider
+    let backend: PaymentBackendProvider
+    private let loop: EventLoop
+
+    var url: String { "http://\(sandbox.boundAddress)" }
+    var transport: HTTPTransport { HTTPTransport(client: client) }
+
+    static func with(
+        backendSecret: String = signedSecret, _ body: (SandboxStage) async throws -> Void
+    ) async throws {
+        let stage = try await SandboxStage(backendSecret: backendSecret)
+        do {
+            try await body(stage)
+        } catch {
+            await stage.stop()
+            throw error
+        }
+        await stage.stop()
+    }
+
+    private init(backendSecret: String) async throws {
+        loop = try EventLoop.started(name: "stage")
+        merchant = Merchant(loop: loop)
+        try await merchant.server.start()
+        var configuration = SandboxConfiguration(address: SocketAddress("127.0.0.1", 0), ingestURL: merchant.url)
+        configuration.cinetPayAPIKey = "key"
+        configuration.cinetPaySiteID = "900417"
+        configuration.cinetPaySecret = Self.cinetPaySecret
+        configuration.backendAPIKey = "bearer"
+        configuration.backendSecret = backendSecret
+        configuration.standardWebhooksSecret = Self.signedSecret
+        configuration.openAIKey = "sk-test"
+        sandbox = Sandbox(configuration: configuration, loop: loop)
+        try await sandbox.start()
+        client = HTTPClient(loop: loop)
+        let url = "http://\(sandbox.boundAddress)"
+        cinetPay = CinetPayProvider(apiKey: "key", siteID: "900417", secrets: [Self.cinetPaySecret], apiURL: "\(url)/cinetpay/v2")
+        backend = try PaymentBackendProvider(baseURL: "\(url)/payment-backend", apiKey: "bearer", secrets: [backendSecret])
+    }
+
+    private func stop() async {
+        await client.close()
+        let deadline = ContinuousClock.now.advanced(by: .seconds(2))
+        await sandbox.stop(by: deadline)
+        await merchant.server.stop(by: deadline)
+        let loop = loop
+        await withCheckedContinuation { continuation in
+            let thread = ThreadLaunch.start(name: "stage-end") {
+                loop.stop()
+                continuation.resume()
+            }
+            pthread_detach(thread)
+        }
+    }
+
+    func post(_ path: String, _ json: JSON, headers: HTTPHeaders = [:]) async throws -> (status: Int, json: JSON) {
+        var headers = headers
+        headers["content-type"] = "application/json"
+        let response = try await client.send(HTTPClient.Request(method: "POST", url: url + path, headers: headers, body: json.bytes))
+        return (response.status, try JSON(parsing: response.body))
+    }
+
+    func get(_ path: String) async throws -> JSON {
+        try JSON(parsing: try await client.send(HTTPClient.Request(url: url + path)).body)
+    }
+}
+
+/// Takes notices as ingest does, and keeps them.
+final class Merchant: Sendable {
+    struct State {
+        var received: [IncomingWebhook] = []
+        /// Statuses to answer first, before 200.
+        var refusals: [Int] = []
+    }
+    let state = Mutex(State())
+    let server: HTTPServer
+
+    init(loop: EventLoop) {
+        let box = Box()
+        server = HTTPServer(configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "merchant") {
+            request, responder in
+            responder.respond(.text(box.merchant?.take(request) ?? 500, ""))
+        }
+        box.set(self)
+    }
+
+    var url: String { "http://\(server.boundAddress)" }
+    var received: [IncomingWebhook] { state.withLock { $0.received } }
+    /// Without the availability pings.
+    var notices: [IncomingWebhook] { received.filter { $0.method == "POST" } }
+
+    func refuse(_ statuses: [Int]) { state.withLock { $0.refusals = statuses } }
+
+    private func take(_ request: HTTPRequest) -> Int {
+        state.withLock { state in
+            state.received.append(IncomingWebhook(method: request.method, headers: request.headers, body: request.body))
+            return state.refusals.isEmpty || request.method == "GET" ? 200 : state.refusals.removeFirst()
+        }
+    }
+
+    /// The handler exists before the merchant does.
+    private final class Box: Sendable {
+        private let weakly = Mutex<Weak>(Weak())
+        private struct Weak { weak var merchant: Merchant? }
+        var merchant: Merchant? { weakly.withLock { $0.merchant } }
+        func set(_ merchant: Merchant) { weakly.withLock { $0.merchant = merchant } }
+    }
+}
+
+/// The way out for adapters, over the real client.
+struct HTTPTransport: ProviderTransport {
+    let client: HTTPClient
+
+    func send(_ call: ProviderCall) async throws(ProviderError) -> ProviderAnswer {
+        do throws(HTTPClientError) {
+            let response = try await client.send(HTTPClient.Request(method: call.method, url: call.url, headers: call.headers, body: call.body))
+            return ProviderAnswer(status: response.status, headers: response.headers, body: response.body)
+        } catch {
+            throw ProviderError(.unavailable, error.message)
+        }
+    }
+}
