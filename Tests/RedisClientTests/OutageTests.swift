@@ -2,6 +2,7 @@ import EventLoop
 import Formats
 import RedisClient
 import Synchronization
+import Telemetry
 import TestSupport
 import Testing
 
@@ -22,11 +23,17 @@ private final class Tally: Sendable {
     @Test func `a time-out fails its command only, and the late reply is not taken for another's`() async throws {
         try await Bench.with(config: Self.debug) { bench in
             let redis = try await bench.connect()
-            async let slow = failure { () throws(RedisError) in try await redis.call("DEBUG", "SLEEP", "0.4", timeout: .milliseconds(100)) }
+            let slow = Seen<(error: RedisError?, isStalled: Bool)>()
+            bench.loop.execute {
+                redis.send(RedisCommand("DEBUG", "SLEEP", "1"), timeout: .milliseconds(100)) { result in
+                    if case .failure(let error) = result { slow.add((error, redis.isStalled)) } else { slow.add((nil, redis.isStalled)) }
+                }
+            }
             async let echoes = redis.pipeline((0..<20).map { RedisCommand("ECHO", "n\($0)") })
-            let error = await slow
+            try await eventually("the time-out") { slow.count == 1 }
+            let (error, wasStalled) = try #require(slow.all.first)
             #expect(error?.kind == .timeout && error?.mayHaveBeenExecuted == true && error?.isTransient == true)
-            #expect(await bench.loop.run { redis.isStalled })
+            #expect(wasStalled)
             #expect(try await echoes.map { try $0.get().string } == (0..<20).map { "n\($0)" })
             #expect(await bench.loop.run { redis.isStalled } == false)
             #expect(redis.generation == 1)
@@ -51,9 +58,16 @@ private final class Tally: Sendable {
             try await eventually("the patient command's reply") { patient.all == [true] }
 
             bench.server.pause()
-            _ = await failure { () throws(RedisError) in try await redis.call("PING") }
-            let late = await failure { () throws(RedisError) in try await redis.call("PING", timeout: .seconds(60)) }
-            #expect(late?.kind == .timeout && late?.mayHaveBeenExecuted == true)
+            let failed = Seen<RedisError>()
+            bench.loop.execute {
+                for timeout in [Duration.milliseconds(100), .seconds(60)] {
+                    redis.send(RedisCommand("PING"), timeout: timeout) { result in
+                        if case .failure(let error) = result { failed.add(error) }
+                    }
+                }
+            }
+            try await eventually("both have failed") { failed.count == 2 }
+            #expect(failed.all.allSatisfy { $0.kind == .timeout && $0.mayHaveBeenExecuted })
             #expect(ends.all.map(\.kind) == [.timeout])
             #expect(!redis.isConnected)
             #expect(await failure { () throws(RedisError) in try await redis.call("PING") }?.mayHaveBeenExecuted == false)
@@ -80,6 +94,11 @@ private final class Tally: Sendable {
             #expect(seen.all.map(\.generation) == [1, 2])
             #expect(seen.all.map(\.isOtherRun) == [false, true])
             #expect(redis.runID != first && redis.lastError == nil)
+            let metrics = MetricRegistry.shared.prometheusText()
+            for name in ["redis_commands_total", "redis_reconnects_total", "redis_errors_total{kind=\"connection\"}"] {
+                let line = metrics.split(separator: "\n").first { $0.hasPrefix(name) }
+                #expect(line?.hasSuffix(" 0") == false, "\(name)")
+            }
             // An observer that comes late is told of the present connection.
             let late = Seen<Int>()
             redis.onConnect { late.add($0.generation) }

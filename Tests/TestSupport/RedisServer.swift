@@ -37,7 +37,7 @@ public final class RedisServer: Sendable {
             let text = lines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.isEmpty ? "\"\"" : $0.value)\n" }.joined()
             try folder.write(text, to: "redis.conf")
             let process = try await launch(folder)
-            if let problem = try await ready(process, port) {
+            if let problem = try await ready(process, folder) {
                 if attempts < 5 && problem.contains("Address already in use") { continue }
                 throw FixtureError("redis-server did not start: \(problem)")
             }
@@ -88,7 +88,7 @@ public final class RedisServer: Sendable {
         if isRunning { try await stop() }
         let process = try await Self.launch(folder)
         running.withLock { $0 = process }
-        if let problem = try await Self.ready(process, port) { throw FixtureError("redis-server did not start again: \(problem)") }
+        if let problem = try await Self.ready(process, folder) { throw FixtureError("redis-server did not start again: \(problem)") }
     }
 
     private static func launch(_ folder: TemporaryFolder) async throws -> ProcessFixture {
@@ -96,27 +96,32 @@ public final class RedisServer: Sendable {
     }
 
     /// Waits until the server answers; returns what is wrong when it ends instead.
-    private static func ready(_ process: ProcessFixture, _ port: Int) async throws -> String? {
+    ///
+    /// It is asked by its unix socket, which nobody else can have; it listens there only once it has its port.
+    private static func ready(_ process: ProcessFixture, _ folder: TemporaryFolder) async throws -> String? {
         let deadline = ContinuousClock.now.advanced(by: .seconds(20))
         while true {
             if let ending = process.ending { return "\(ending): \(process.transcript)" }
-            if try await probes.run({ answersPing(port) }) && process.isRunning { return nil }
+            if try await probes.run({ answersPing(folder.file("redis.sock")) }) && process.isRunning { return nil }
             if ContinuousClock.now >= deadline { return "no answer: \(process.transcript)" }
             try await Task.sleep(for: .milliseconds(3))
         }
     }
 }
 
-/// Whether a Redis on 127.0.0.1 answers PING; a refusal for want of a password is an answer too. Blocks up to half a second.
-private func answersPing(_ port: Int) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+/// Whether a Redis answers PING; a refusal for want of a password is an answer too. Blocks up to half a second.
+private func answersPing(_ path: String) -> Bool {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     var limit = timeval(tv_sec: 0, tv_usec: 500_000)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    var address = loopback(port)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8.prefix(MemoryLayout.size(ofValue: address.sun_path) - 1))
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     let connected = withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
     }
     guard connected == 0 else { return false }
     let request = Array("PING\r\n".utf8)

@@ -200,7 +200,8 @@ extension RedisConnection {
         phase = .ready(link)
         let connected = published.withLock { state in
             let before = state.connected
-            let connected = Connected(generation: (before?.generation ?? 0) + 1, runID: runID, isOtherRun: before != nil && before?.runID != runID)
+            let isOtherRun = if let before { runID == nil || before.runID != runID } else { false }
+            let connected = Connected(generation: (before?.generation ?? 0) + 1, runID: runID, isOtherRun: isOtherRun)
             state.connected = connected
             state.isConnected = true
             state.lastError = nil

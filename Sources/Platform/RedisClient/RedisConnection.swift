@@ -33,7 +33,7 @@ public final class RedisConnection: @unchecked Sendable {
         public let generation: Int
         /// Redis' `run_id`, different after each start of the server. Nil when the user may not ask.
         public let runID: String?
-        /// Another server process than at the connection before: it may have lost what it had not kept.
+        /// Another server process than at the connection before, as far as can be known: it may have lost what it had not kept.
         public let isOtherRun: Bool
     }
 
