@@ -7,12 +7,14 @@ import Synchronization
 
 /// The process-wide destination: a bounded buffer that a thread of its own writes to standard error.
 ///
+/// Its thread lives as long as the process.
+///
 /// `@unchecked Sendable`: everything mutable is guarded by `mutex`.
 final class LogWriter: LogDestination, @unchecked Sendable {
-    static let shared = LogWriter()
+    static let shared = LogWriter(descriptor: STDERR_FILENO)
 
     /// Beyond this many waiting bytes lines are dropped and counted.
-    private static let bytesMax = 4 << 20
+    static let bytesMax = 4 << 20
 
     private struct Configuration {
         var format = Log.Format.text
@@ -21,6 +23,7 @@ final class LogWriter: LogDestination, @unchecked Sendable {
         var hasThread = false
     }
 
+    private let descriptor: Int32
     private let configuration = Mutex(Configuration())
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -29,7 +32,8 @@ final class LogWriter: LogDestination, @unchecked Sendable {
     private var dropped: Int64 = 0
     private let droppedTotal = MetricRegistry.shared.counter("log_lines_dropped_total", help: "Log lines lost because standard error did not keep up")
 
-    private init() {
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(changed, nil)
     }
@@ -45,11 +49,11 @@ final class LogWriter: LogDestination, @unchecked Sendable {
         }
         guard isFirst else { return }
         startThread()
-        atexit { LogWriter.shared.flush() }
+        if self === Self.shared { atexit { LogWriter.shared.flush() } }
     }
 
     func write(_ line: [UInt8]) {
-        guard configuration.withLock({ $0.hasThread }) else { return Self.put(line + [0x0A]) }
+        guard configuration.withLock({ $0.hasThread }) else { return put(line + [0x0A]) }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         guard waiting.count + line.count < Self.bytesMax else {
@@ -85,10 +89,11 @@ final class LogWriter: LogDestination, @unchecked Sendable {
         var thread = pthread_t()
         let failure = pthread_create(
             &thread, nil,
-            { _ in
-                LogWriter.shared.run()
+            { context in
+                guard let context else { return nil }
+                Unmanaged<LogWriter>.fromOpaque(context).takeRetainedValue().run()
                 return nil
-            }, nil)
+            }, Unmanaged.passRetained(self).toOpaque())
         pthread_sigmask(SIG_SETMASK, &before, nil)
         precondition(failure == 0, "the system refuses a thread for the log (\(failure))")
         pthread_detach(thread)
@@ -106,22 +111,22 @@ final class LogWriter: LogDestination, @unchecked Sendable {
             dropped = 0
             writing = true
             pthread_mutex_unlock(mutex)
-            Self.put(taken)
-            if lost > 0 { Log("log").warning("log lines were dropped", ["lines": .int(lost)]) }
+            put(taken)
+            if lost > 0 { Log("log", destination: self).warning("log lines were dropped", ["lines": .int(lost)]) }
         }
     }
 
-    /// Writes everything to standard error, or gives up when nobody reads it any more.
-    private static func put(_ bytes: [UInt8]) {
+    /// Writes everything, or gives up when nobody reads it any more.
+    private func put(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {
-                let count = Glibc.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if count > 0 {
                     rest = rest.dropFirst(count)
                 } else if errno == EAGAIN {
-                    var descriptor = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-                    poll(&descriptor, 1, 1000)
+                    var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&waiting, 1, 1000)
                 } else if errno != EINTR {
                     return
                 }

@@ -156,14 +156,11 @@ enum SecretText {
         byte <= 0x20 || byte == UInt8(ascii: "&") || byte == UInt8(ascii: ",") || byte == UInt8(ascii: ";") || byte == UInt8(ascii: "}")
     }
 
-    /// The end of `user:password` in `://user:password@host`, the cursor on the colon.
+    /// The end of `user:password` in `://user:password@host`, the cursor on the colon. A password may hold an unescaped `@`.
     private static func urlCredentials(_ bytes: [UInt8], _ at: Int) -> Int? {
         guard bytes[at...].starts(with: "://".utf8) else { return nil }
-        var end = at + 3
-        while end < bytes.count, bytes[end] > 0x20, bytes[end] != UInt8(ascii: "/"), bytes[end] != UInt8(ascii: "\"") {
-            if bytes[end] == UInt8(ascii: "@") { return end > at + 3 ? end : nil }
-            end += 1
-        }
-        return nil
+        let authority = bytes[(at + 3)...].prefix { $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\"") }
+        guard let end = authority.lastIndex(of: UInt8(ascii: "@")), end > at + 3 else { return nil }
+        return end
     }
 }
