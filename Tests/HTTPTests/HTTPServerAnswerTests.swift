@@ -157,6 +157,19 @@ struct HTTPServerAnswerTests {
         }
     }
 
+    @Test("answers all that was pipelined before the sending side closed", arguments: [false, true])
+    func halfCloseAfterPipelining(later: Bool) async throws {
+        let handler: HTTPServer.Handler = { request, responder in
+            if later { clientThreads.submit { echo(request, responder) } } else { echo(request, responder) }
+        }
+        try await withServer(handler: handler) { _, port in
+            let client = try RawClient(port: port)
+            client.send((0..<100).map { get("/\($0)") }.joined())
+            client.shutdownSending()
+            #expect(try client.answersUntilEnd().map(\.text) == (0..<100).map { "GET /\($0) " })
+        }
+    }
+
     @Test(
         "answers 400 when the sending side closes within a request",
         arguments: ["GET /a HT", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"])

@@ -54,15 +54,15 @@ extension Connection {
     // MARK: Head
 
     private func readHead(_ bytes: UnsafeRawBufferPointer) throws(Refusal) -> Int {
+        // One empty line before a request, or after the one before, is an old client's habit.
+        if !skippedBlankLine && searched == 0 && bytes.count > 1 && bytes[0] == 13 && bytes[1] == 10 {
+            skippedBlankLine = true
+            phase = .idle
+            return 2
+        }
         if phase == .idle {
             phase = .head
             deadline = lane.now() + lane.requestMax
-        }
-        // One empty line before a request is an old client's habit.
-        if !skippedBlankLine && searched == 0 && bytes[0] == 13 {
-            guard bytes.count > 1 else { return 0 }
-            skippedBlankLine = true
-            if bytes[1] == 10 { return 2 }
         }
         switch HeadReader.findEnd(bytes, from: searched) {
         case .malformed: throw .malformed("a line must end with CR LF")

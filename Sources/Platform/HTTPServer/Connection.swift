@@ -169,13 +169,19 @@ final class Connection: @unchecked Sendable {
         flush()
     }
 
-    /// The client has closed its side: what it asked is still answered, half a request is not.
     private func endOfInput() {
         inputEnded = true
         pauseReading()
+        goOn()
+    }
+
+    /// The client has closed its side and `pending` has been looked at: what it asked is still answered, half a request is not.
+    private func settleEnd() {
         switch phase {
         case .idle where pending.isEmpty: output.isEmpty ? close() : finish(lingering: false)
-        case .idle, .head, .body, .chunked: refuse(.endedEarly, .clientLeft)
+        case .idle, .head, .body, .chunked:
+            // Otherwise it is we who wait: for room in the output or for the receiver.
+            if wantsInput { refuse(.endedEarly, .clientLeft) }
         case .lingering: close()
         case .answering, .flushing, .closed: break
         }
@@ -231,7 +237,7 @@ final class Connection: @unchecked Sendable {
     private func goOn() {
         if bodyIsComplete && !awaitsReceiver && receiver != nil { finishBody() }
         if wantsInput && !pending.isEmpty { takePending() }
-        if wantsInput { resumeReading() }
+        if inputEnded { settleEnd() } else if wantsInput { resumeReading() }
     }
 
     private func armWriting() {

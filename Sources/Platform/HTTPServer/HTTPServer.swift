@@ -49,7 +49,13 @@ public final class HTTPServer: Service {
     public func start() async throws {
         let count = givenLoops?.count ?? parts.configuration.loops
         let (descriptors, port) = try Listener.open(parts.configuration, count: count)
-        let loops = try givenLoops ?? (0..<count).map { try EventLoop.started(name: "\(name)-\($0)") }
+        let loops: [EventLoop]
+        do {
+            loops = try givenLoops ?? (0..<count).map { try EventLoop.started(name: "\(name)-\($0)") }
+        } catch {
+            Listener.close(descriptors)
+            throw error
+        }
         let lanes = zip(loops, descriptors).map { Lane(loop: $0, listener: $1, server: parts) }
         life.withLock { life in
             life.lanes = lanes

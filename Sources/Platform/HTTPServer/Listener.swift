@@ -13,7 +13,7 @@ enum Listener {
         let wanted = configuration.address
         if !configuration.reusePort && wanted.port != 0 {
             // Our loops share the port by SO_REUSEPORT, which would also let a second server in unnoticed: ask without it first.
-            close(try bind(wanted.host, wanted.port, shared: false))
+            close([try bind(wanted.host, wanted.port, shared: false)])
         }
         var descriptors: [Int32] = []
         var port = wanted.port
@@ -25,10 +25,14 @@ enum Listener {
                 port = boundPort(descriptor)
             }
         } catch {
-            for descriptor in descriptors { close(descriptor) }
+            close(descriptors)
             throw error
         }
         return (descriptors, port)
+    }
+
+    static func close(_ descriptors: [Int32]) {
+        for descriptor in descriptors { _ = Glibc.close(descriptor) }
     }
 
     private static func bind(_ host: String, _ port: Int, shared: Bool) throws(HTTPServerError) -> Int32 {
@@ -51,7 +55,7 @@ enum Listener {
         set(descriptor, Int32(IPPROTO_TCP), Int32(TCP_NODELAY))
         guard Glibc.bind(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0 else {
             let problem = failure("bind", address)
-            close(descriptor)
+            close([descriptor])
             throw problem
         }
         return descriptor
