@@ -70,21 +70,31 @@ let domain: [Target] = [
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
-        "Domain", "Notifications", ["Payments", "Outbox", "HTTPClient", "PrivateFiles", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        "Domain", "Notifications", ["Payments", "ProviderPort", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
+        "Domain", "NotificationDelivery",
+        ["Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Database", "JobQueue", "Formats", "Telemetry"]),
+    room(
         "Domain", "Drafts",
-        ["Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Subprocess", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        ["Notifications", "Payments", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "DraftGeneration",
+        [
+            "Drafts", "Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Subprocess", "EventLoop", "Database", "JobQueue",
+            "Formats", "Telemetry",
+        ]),
     room(
         "Domain", "Plans", ["Notifications", "Payments", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "Invoicing",
         [
-            "Notifications", "Payments", "Outbox", "PrivateFiles", "Typesetting", "Money", "Database", "JobQueue", "Formats", "Telemetry",
+            "Notifications", "Payments", "ProviderPort", "Outbox", "PrivateFiles", "EventLoop", "Money", "Database", "JobQueue", "Formats", "Telemetry",
             "Cryptography",
         ], resources: [.embedInCode("Migrations")]),
+    room("Domain", "InvoiceDocuments", ["Invoicing", "Typesetting", "Money", "Formats"]),
     room(
         "Domain", "Scheduling", ["Payments", "Outbox", "Database", "JobQueue", "Formats", "Telemetry"], resources: [.embedInCode("Migrations")]),
 ]
@@ -111,25 +121,40 @@ let services: [Target] = [
     room(
         "Services", "WorkerService",
         [
-            "Payments", "Outbox", "JobQueue", "JobQueueRedis", "RedisClient", "Database", "HTTPServer", "HTTPClient", "EventLoop", "Settings",
-            "Telemetry", "Formats", "ProviderPort", "Money", "Ledger",
+            "Payments", "Outbox", "JobQueue", "JobQueueRedis", "RedisClient", "Database", "HTTPServer", "EventLoop", "Settings", "Telemetry",
+            "Formats", "ProgramStart",
+        ]),
+    room(
+        "Services", "PaymentsService",
+        [
+            "WorkerService", "Scheduling", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Ledger", "Outbox", "HTTPClient", "Database",
+            "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
-    room("Services", "WebService", everyRoom + adapters + ["WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis"]),
+    room("Services", "WebService", everyRoom + adapters + ["PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis"]),
     room("Services", "SandboxService", ["HTTPServer", "HTTPClient", "EventLoop", "Cryptography", "Settings", "Telemetry", "Formats", "StandardWebhooks"]),
     room(
         "Services", "OperatorCommands",
-        everyRoom + adapters + ["WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles"]),
+        everyRoom + adapters + ["PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles"]),
 ]
 
 let programs: [Target] = [
     program("ingest", ["IngestService", "ProgramStart", "ProviderCatalog", "ProviderPort", "Settings", "Telemetry"]),
-    program("worker-payments", ["WorkerService", "Payments", "Drafts", "Plans", "Invoicing", "Notifications"]),
-    program("worker-drafts", ["WorkerService", "Drafts"]),
-    program("worker-plans", ["WorkerService", "Plans"]),
-    program("worker-invoices", ["WorkerService", "Invoicing"]),
-    program("worker-notifications", ["WorkerService", "Notifications"]),
-    program("scheduler", ["WorkerService", "Scheduling"]),
-    program("web", ["WebService", "WorkerService"]),
+    program("worker-payments", ["PaymentsService", "WorkerService", "Payments", "JobQueue", "Formats", "Settings", "ProgramStart"]),
+    program(
+        "worker-drafts",
+        ["WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments", "Settings"]),
+    program("worker-plans", ["WorkerService", "Plans", "Payments", "JobQueue", "Formats", "Settings"]),
+    program(
+        "worker-invoices",
+        ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments", "Settings"]),
+    program(
+        "worker-notifications",
+        [
+            "WorkerService", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments",
+            "Settings",
+        ]),
+    program("scheduler", ["PaymentsService", "WorkerService", "Scheduling", "Settings", "Formats"]),
+    program("web", ["WebService", "WorkerService", "PaymentsService", "Settings", "ProgramStart"]),
     program("sandbox", ["SandboxService", "EventLoop", "Settings", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "EventLoop", "Cryptography", "Formats", "Database", "Payments"]),
@@ -139,7 +164,7 @@ let testTargets: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
-    tests("ArchitectureTests", []),
+    tests("ArchitectureTests", ["Formats"]),
     tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "Subprocess", "Typesetting"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),

@@ -12,6 +12,15 @@ public struct GeneratedDraft: Sendable {
     public let size: Int64
     public let createdAtMs: Int64
 
+    package init(inquiry: String, payment: String, path: String, sha256: String, size: Int64, createdAtMs: Int64) {
+        self.inquiry = inquiry
+        self.payment = payment
+        self.path = path
+        self.sha256 = sha256
+        self.size = size
+        self.createdAtMs = createdAtMs
+    }
+
     public static func of(inquiry: String, in connection: Connection) throws -> GeneratedDraft? {
         try connection.first("SELECT * FROM drafts_generated WHERE inquiry = $1", [.text(inquiry)]).map { row in
             GeneratedDraft(
@@ -20,7 +29,7 @@ public struct GeneratedDraft: Sendable {
         }
     }
 
-    func save(in connection: Connection) throws {
+    package func save(in connection: Connection) throws {
         try connection.execute(
             """
             INSERT INTO drafts_generated (inquiry, payment, path, sha256, size, created_at)
@@ -31,13 +40,20 @@ public struct GeneratedDraft: Sendable {
 }
 
 /// The AI's answer to an inquiry.
-struct DraftAnswer: Sendable {
-    let model: String
-    let content: String
-    let promptTokens: Int64?
-    let completionTokens: Int64?
+package struct DraftAnswer: Sendable {
+    package let model: String
+    package let content: String
+    package let promptTokens: Int64?
+    package let completionTokens: Int64?
 
-    static func of(inquiry: String, in connection: Connection) throws -> DraftAnswer? {
+    package init(model: String, content: String, promptTokens: Int64?, completionTokens: Int64?) {
+        self.model = model
+        self.content = content
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+    }
+
+    package static func of(inquiry: String, in connection: Connection) throws -> DraftAnswer? {
         try connection.first("SELECT * FROM drafts_answers WHERE inquiry = $1", [.text(inquiry)]).map { row in
             DraftAnswer(
                 model: try row.text("model"), content: try row.text("content"), promptTokens: try row.intOrNil("prompt_tokens"),
@@ -45,7 +61,7 @@ struct DraftAnswer: Sendable {
         }
     }
 
-    func save(inquiry: String, nowMs: Int64, in connection: Connection) throws {
+    package func save(inquiry: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             """
             INSERT INTO drafts_answers (inquiry, model, content, prompt_tokens, completion_tokens, created_at)

@@ -96,7 +96,7 @@ public enum ProcessingState: String, Sendable, CaseIterable {
     case published = "PUBLISHED"
 
     /// Whether a draft may be made now: paid for, or under way in an attempt that was interrupted.
-    var admitsDraft: Bool {
+    package var admitsDraft: Bool {
         switch self {
         case .paid, .aiRunning, .draftFailed: true
         default: false

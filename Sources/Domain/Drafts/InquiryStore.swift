@@ -117,7 +117,7 @@ public enum InquiryStore {
             "UPDATE drafts_orders SET paid_at = COALESCE(paid_at, $2) WHERE inquiry = $1", [.text(inquiry), .integer(nowMs)])
     }
 
-    static func move(_ inquiry: String, to state: ProcessingState, failure: String? = nil, nowMs: Int64, in connection: Connection) throws {
+    package static func move(_ inquiry: String, to state: ProcessingState, failure: String? = nil, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             "UPDATE drafts_inquiries SET processing_state = $2, failure = $3, updated_at = $4 WHERE id = $1",
             [.text(inquiry), .text(state.rawValue), .optional(failure.map { String($0.prefix(500)) }), .integer(nowMs)])

@@ -7,15 +7,15 @@ import Payments
 public struct KitPurpose: PaymentPurpose {
     public static let name = "kit"
     public var name: String { Self.name }
-    private let invoice: @Sendable (Payment) -> JobRequest
+    private let invoice: @Sendable (Payment, String) throws -> JobRequest
 
-    /// - Parameter invoice: makes the invoice's job, which is another room's.
-    public init(invoice: @escaping @Sendable (Payment) -> JobRequest) { self.invoice = invoice }
+    /// - Parameter invoice: makes the job of the payment's invoice in a mode; invoices are another room's.
+    public init(invoice: @escaping @Sendable (Payment, String) throws -> JobRequest) { self.invoice = invoice }
 
-    public func fulfil(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+    public func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         try InquiryStore.markPaid(payment.subject, nowMs: nowMs, in: connection)
         let draft = try JobRequest(
             GenerateDraft(inquiry: payment.subject), payment: payment.id, unique: "\(GenerateDraft.kind):\(payment.id)")
-        return [draft, invoice(payment)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
+        return [draft, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
 }

@@ -2,6 +2,7 @@ import Database
 import Formats
 import Money
 import Payments
+import ProviderPort
 
 /// A final, numbered invoice.
 public struct Invoice: Sendable {

@@ -40,7 +40,7 @@ public struct NotificationRecord: Sendable {
     }
 
     /// Enters the intent, or counts a further attempt of it. The Message-ID stays the same for good.
-    static func intend(
+    package static func intend(
         _ message: SendNotification, subject: String, host: String, payment: String?, job: String, nowMs: Int64, in connection: Connection
     ) throws -> NotificationRecord {
         try connection.execute(
@@ -58,13 +58,13 @@ public struct NotificationRecord: Sendable {
         return record
     }
 
-    static func markSent(_ key: String, nowMs: Int64, in connection: Connection) throws {
+    package static func markSent(_ key: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             "UPDATE notifications_messages SET state = 'sent', sent_at = COALESCE(sent_at, $2), error = NULL WHERE key = $1",
             [.text(key), .integer(nowMs)])
     }
 
-    static func markError(_ key: String, _ error: String, refused: Bool, in connection: Connection) throws {
+    package static func markError(_ key: String, _ error: String, refused: Bool, in connection: Connection) throws {
         try connection.execute(
             "UPDATE notifications_messages SET error = $2, state = CASE WHEN $3 = 1 THEN 'refused' ELSE state END WHERE key = $1 AND state <> 'sent'",
             [.text(key), .text(String(error.prefix(500))), .integer(refused ? 1 : 0)])

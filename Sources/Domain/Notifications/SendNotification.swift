@@ -1,6 +1,8 @@
 import Formats
 import JobQueue
+import Money
 import Payments
+import ProviderPort
 
 /// `notification.send`: one message to one recipient. Guarded by its payment when it names one.
 public struct SendNotification: JobParameters {

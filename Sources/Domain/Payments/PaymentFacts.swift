@@ -103,7 +103,7 @@ public struct PaymentFacts: Sendable {
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
         if firstPaid, let purpose = purposes[payment.purpose] {
             let paid = try PaymentStore.require(id, in: connection)
-            for request in try purpose.fulfil(paid, nowMs: nowMs, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }
+            for request in try purpose.fulfil(paid, mode: attempts.last?.mode ?? "live", nowMs: nowMs, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }
         }
         return state
     }

@@ -11,7 +11,8 @@ public protocol PaymentPurpose: Sendable {
     var allowsDeposits: Bool { get }
     /// Called once, in the transaction in which the payment first becomes paid: enters what the room has to note and answers
     /// the jobs to start.
-    func fulfil(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+    /// - Parameter mode: `sandbox` or `live`, as the attempt that paid.
+    func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
 }
 
 extension PaymentPurpose {

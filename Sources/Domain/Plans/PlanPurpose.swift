@@ -7,16 +7,16 @@ import Payments
 public struct PlanPurpose: PaymentPurpose {
     public static let name = "plan"
     public var name: String { Self.name }
-    private let invoice: @Sendable (Payment) -> JobRequest
+    private let invoice: @Sendable (Payment, String) throws -> JobRequest
 
-    /// - Parameter invoice: makes the invoice's job, which is another room's.
-    public init(invoice: @escaping @Sendable (Payment) -> JobRequest) { self.invoice = invoice }
+    /// - Parameter invoice: makes the job of the payment's invoice in a mode; invoices are another room's.
+    public init(invoice: @escaping @Sendable (Payment, String) throws -> JobRequest) { self.invoice = invoice }
 
-    public func fulfil(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+    public func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         let plan = payment.metadata["new_plan"] ?? ""
         let activation = try JobRequest(
             ActivatePlan(team: payment.subject, plan: plan), payment: payment.id, unique: "\(ActivatePlan.kind):\(payment.id)")
-        return [activation, invoice(payment)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
+        return [activation, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
 }
 

@@ -2,6 +2,7 @@ import Database
 import Formats
 import HTTPClient
 import JobQueue
+import Notifications
 import Outbox
 import Payments
 import PrivateFiles
@@ -92,17 +93,8 @@ public struct NotificationSending: Sendable {
             attachments.append(MailMessage.Attachment(name: file.name, contentType: file.contentType, bytes: bytes))
         }
         let mail = MailMessage(
-            from: MailMessage.Mailbox(name: from.name, address: from.address), to: [MailMessage.Mailbox(name: nil, address: message.recipient)],
+            from: MailAddress(from.address, name: from.name), to: [MailAddress(message.recipient)],
             subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs)
         do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }
-    }
-}
-
-/// The guard of messages: asks for the payment only when the message names one.
-public struct NotificationGuard: JobGuard {
-    private let paid: PaidGuard
-    public init(database: Database) { paid = PaidGuard(database: database) }
-    public func admit(_ job: JobEnvelope) async throws -> GuardVerdict {
-        job.payment == nil ? .run : try await paid.admit(job)
     }
 }

@@ -1,3 +1,4 @@
+import Drafts
 import Formats
 import HTTPClient
 import JobQueue

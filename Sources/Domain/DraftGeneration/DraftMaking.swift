@@ -1,26 +1,14 @@
-import Cryptography
 import Database
+import Drafts
 import Formats
 import JobQueue
 import Notifications
 import Outbox
 import Payments
 import PrivateFiles
-import Telemetry
-
-/// `draft.generate`: has the AI write the text of a paid inquiry and fills the document with it. Paid-only.
-public struct GenerateDraft: PaidOnlyParameters {
-    public static let kind = "draft.generate"
-    public static let queue = "drafts"
-    public let inquiry: String
-    public init(inquiry: String) { self.inquiry = inquiry }
-
-    /// The seed's rule: exponential, capped at 900 s.
-    public static let retry = RetryPolicy.exponential(base: .seconds(5), factor: 2, cap: .seconds(900), jitter: .equal, attemptsMax: 12)
-}
 
 /// Carries out ``GenerateDraft``.
-public struct DraftGeneration: Sendable {
+public struct DraftMaking: Sendable {
     private let database: Database
     private let outbox: Outbox
     private let generation: TextGeneration

@@ -1,3 +1,5 @@
+import Drafts
+
 /// What the AI is told. The customer's texts are data: they stand in the user's message between marks, never in the
 /// instructions.
 struct DraftPrompt: Sendable {

@@ -1,0 +1,98 @@
+import Database
+import EventLoop
+import Formats
+import JobQueue
+import Notifications
+import Outbox
+import Payments
+import PrivateFiles
+
+/// `invoice.create`: numbers the invoice of a paid payment, makes its PDF, keeps it privately and has it mailed. Paid-only.
+public struct CreateInvoice: PaidOnlyParameters {
+    public static let kind = "invoice.create"
+    public static let queue = "invoices"
+    /// `sandbox` or `live`: which issuer and series.
+    public let mode: String
+    public init(mode: String) { self.mode = mode }
+
+    public static let retry = RetryPolicy.exponential(base: .seconds(2), factor: 2, cap: .seconds(900), jitter: .equal, attemptsMax: 15)
+
+    /// The job for a payment that has just been paid; a payment has one invoice.
+    public static func request(for payment: Payment, mode: String) throws -> JobRequest {
+        try JobRequest(CreateInvoice(mode: mode), payment: payment.id, unique: "\(kind):\(payment.id)")
+    }
+}
+
+/// Carries out ``CreateInvoice`` in two transactions: the first makes the invoice final under its number, the second enters
+/// the file. A crash between them leaves a final invoice whose file the next attempt makes.
+public struct InvoiceCreation: Sendable {
+    private let database: Database
+    private let outbox: Outbox
+    private let files: PrivateFiles
+    private let pool: BlockingPool
+    private let render: @Sendable (Invoice) throws -> [UInt8]
+
+    /// Without an issuer the job comes back this often, without spending an attempt.
+    static let issuerWait = Duration.seconds(60)
+
+    /// - Parameter render: makes the PDF; runs on `pool`.
+    public init(
+        database: Database, outbox: Outbox, files: PrivateFiles, pool: BlockingPool, render: @escaping @Sendable (Invoice) throws -> [UInt8]
+    ) {
+        self.database = database
+        self.outbox = outbox
+        self.files = files
+        self.pool = pool
+        self.render = render
+    }
+
+    public func run(_ parameters: CreateInvoice, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let started = nowMs()
+        let beginning = try await database.write { connection in
+            try Self.begin(parameters, job: job, nowMs: started, in: connection)
+        }
+        let invoice: Invoice
+        switch beginning {
+        case .number(let made): invoice = made
+        case .skip(let reason): return .skipped(reason: reason)
+        case .finishedBefore: return .done
+        case .noIssuer: return .snooze(Self.issuerWait)
+        }
+        let document = try await pool.run { [render] in try render(invoice) }
+        let stored = try await files.write(document, to: "invoices/\(invoice.year)/\(invoice.label).pdf")
+        let finished = nowMs()
+        let result = try await database.paidEffect(of: job, nowMs: finished, detail: invoice.label) { [outbox] payment, connection in
+            try InvoiceStore.attach(
+                path: stored.path, sha256: stored.sha256Hex, size: Int64(stored.size), to: invoice.id, in: connection)
+            for mail in try SendNotification.invoice(invoice.label, path: stored.path, for: payment) {
+                try outbox.add(mail, nowMs: finished, in: connection)
+            }
+        }
+        return switch result {
+        case .done, .finishedBefore: .done
+        case .skipped(let reason): .skipped(reason: reason)
+        }
+    }
+
+    private enum Beginning: Sendable {
+        case number(Invoice)
+        case skip(String)
+        case finishedBefore
+        case noIssuer
+    }
+
+    private static func begin(_ parameters: CreateInvoice, job: JobEnvelope, nowMs: Int64, in connection: Connection) throws -> Beginning {
+        if try Outbox.isFinished(job.id, in: connection) { return .finishedBefore }
+        let payment = try PaymentStore.require(job.payment ?? "", in: connection)
+        guard payment.state.allowsPaidWork else {
+            let reason = "payment is \(payment.state.rawValue)"
+            _ = try Outbox.finish(job, as: .skipped, detail: reason, nowMs: nowMs, in: connection)
+            return .skip(reason)
+        }
+        do {
+            return .number(try InvoiceStore.finalise(payment, mode: parameters.mode, nowMs: nowMs, in: connection))
+        } catch InvoicingError.noIssuer {
+            return .noIssuer
+        }
+    }
+}
