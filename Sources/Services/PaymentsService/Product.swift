@@ -1,0 +1,40 @@
+import Database
+import Drafts
+import Formats
+import Invoicing
+import JobQueue
+import Ledger
+import Notifications
+import Outbox
+import Payments
+import Plans
+import ProviderCatalog
+import ProviderPort
+import Scheduling
+import Settings
+
+/// How the rooms are put together: what every program that touches payments must wire in the same way.
+public enum Product {
+    /// The rooms' migrations in the order they must run.
+    public static let migrations: [MigrationSet] = [
+        Outbox.migrations, Ledger.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
+        PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
+    ]
+
+    /// What payments can buy.
+    public static let purposes = PurposeRegistry([
+        KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose(),
+    ])
+
+    /// The adapters that are on.
+    public static func providers(_ settings: Settings) throws(ProviderError) -> ProviderRegistry {
+        ProviderRegistry(try ProviderCatalog.sources(settings).map { ($0.adapter, $0.mode) })
+    }
+
+    /// Where providers can reach ingest: behind the public address in production, at its own port on a developer's machine,
+    /// where the base URL is web's.
+    public static func ingestURL(_ settings: Settings) -> String {
+        let isLocal = ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains { settings.baseURL.hasPrefix($0) }
+        return isLocal ? "http://\(settings.ingestAddress)" : settings.baseURL
+    }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room WorkerService, replaced by its first file.
-enum WorkerServiceRoom {}
