@@ -1,0 +1,27 @@
+/// A path below the root that cannot lead out of it.
+struct RelativePath: Sendable {
+    /// Where files are written before they get their name; nobody's path begins with it.
+    static let workFolder = ".incoming"
+
+    let text: String
+    let folders: [String]
+    let name: String
+
+    init(_ text: String) throws(PrivateFilesError) {
+        func refuse(_ rule: String) -> PrivateFilesError { PrivateFilesError(code: .invalidPath, message: "a private file's path \(rule)") }
+        guard !text.hasPrefix("/") else { throw refuse("must be relative to the root") }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count <= 16 else { throw refuse("must have at most 16 parts") }
+        for part in parts {
+            guard !part.isEmpty, part != ".", part != ".." else { throw refuse("must not contain empty parts, '.' or '..'") }
+            guard part.utf8.count <= 200 else { throw refuse("must have parts of at most 200 bytes") }
+            guard part.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }) else {
+                throw refuse("must not contain control characters")
+            }
+        }
+        guard parts[0] != Self.workFolder else { throw refuse("must not begin with \(Self.workFolder)") }
+        self.text = text
+        folders = Array(parts.dropLast())
+        name = parts[parts.count - 1]
+    }
+}
