@@ -17,8 +17,6 @@ final class CurlMulti: @unchecked Sendable {
     private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
     private var closed = false
 
-    private static let globallyReady: Bool = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
-
     init(loop: EventLoop, connectionsPerHostMax: Int) {
         self.loop = loop
         self.connectionsPerHostMax = connectionsPerHostMax
@@ -66,7 +64,8 @@ final class CurlMulti: @unchecked Sendable {
 
     private func opened() -> UnsafeMutableRawPointer? {
         if let handle { return handle }
-        guard Self.globallyReady, let made = curl_multi_init() else { return nil }
+        guard CurlLibrary.isReady, let made = curl_multi_init() else { return nil }
+        CurlLibrary.blockBrokenPipeSignal()
         let context = Unmanaged.passUnretained(self).toOpaque()
         quittance_curl_multi_socket(made, socketWishCallback, context)
         quittance_curl_multi_timer(made, timerWishCallback, context)

@@ -4,7 +4,7 @@ import CCurl
     import Glibc
 #endif
 
-/// One transfer: an easy handle with its bytes in both directions. Belongs to one loop and is touched there only.
+/// One transfer: an easy handle with its bytes in both directions. Belongs to one thread, that of its loop where it has one.
 final class CurlTransfer {
     enum Ending {
         case finished(CURLcode)
@@ -31,13 +31,20 @@ final class CurlTransfer {
     private var headerBytes = 0
     private var lists: [UnsafeMutablePointer<curl_slist>] = []
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+    private let isOwner: Bool
     private var completion: ((CurlTransfer, Ending) -> Void)?
 
     /// Nil when curl has no memory for a handle.
-    /// - Parameter completion: called once, on the loop, when the transfer has ended in whatever way.
-    init?(upload: [UInt8], responseLimit: Int, completion: @escaping (CurlTransfer, Ending) -> Void) {
-        guard let made = curl_easy_init() else { return nil }
-        easy = made
+    /// - Parameters:
+    ///   - borrowed: a handle to use in place of an own one; it comes back without options, but with its connections.
+    ///   - completion: called once, on the loop, when the transfer has ended in whatever way.
+    init?(
+        upload: [UInt8], responseLimit: Int, borrowed: UnsafeMutableRawPointer? = nil,
+        completion: @escaping (CurlTransfer, Ending) -> Void = { _, _ in }
+    ) {
+        guard let handle = borrowed ?? curl_easy_init() else { return nil }
+        easy = handle
+        isOwner = borrowed == nil
         self.upload = upload
         self.responseLimit = responseLimit
         self.completion = completion
@@ -61,7 +68,7 @@ final class CurlTransfer {
     }
 
     deinit {
-        curl_easy_cleanup(easy)
+        if isOwner { curl_easy_cleanup(easy) } else { curl_easy_reset(easy) }
         for list in lists { curl_slist_free_all(list) }
         errorText.deallocate()
     }

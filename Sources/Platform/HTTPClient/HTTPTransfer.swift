@@ -126,7 +126,9 @@ enum HTTPTransfer {
     private static func failure(
         of request: HTTPClient.Request, _ transfer: CurlTransfer, _ code: CURLcode, reached: Bool
     ) -> HTTPClientError {
-        let kind = CurlFailure.classify(code)
+        var kind = CurlFailure.classify(code)
+        // After the request has left, what curl does not understand is the answer or where it points.
+        if kind.code == .invalidRequest && reached { kind.code = .protocolError }
         let sentence =
             switch kind.code {
             case .timeout where reached: "no whole answer within \(request.timeout)"

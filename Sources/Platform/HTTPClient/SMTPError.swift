@@ -44,13 +44,16 @@ public struct SMTPError: Error, Sendable, CustomStringConvertible {
     static func of(_ transfer: CurlTransfer, _ result: CURLcode, server: String) -> SMTPError {
         let failure = CurlFailure.classify(result)
         let last = transfer.number(CURLINFO_RESPONSE_CODE)
+        // 354 is "go on" before the message itself: whoever falls silent after it may have it.
+        let mayHaveBeenAccepted = last == 354 && transfer.isWhollySent
+        if result == CURLE_ABORTED_BY_CALLBACK {
+            return SMTPError(.cancelled, "\(server): cancelled", isTransient: true, mayHaveBeenAccepted: mayHaveBeenAccepted)
+        }
         let reply = (400..<600).contains(last) ? last : nil
         if let reply {
             let kind: Kind = result == CURLE_LOGIN_DENIED ? .authentication : .refused
             return SMTPError(kind, code: reply, "\(server) answered \(replyText(transfer, reply))", isTransient: reply < 500)
         }
-        // 354 is "go on" before the message itself: whoever falls silent after it may have it.
-        let mayHaveBeenAccepted = last == 354 && transfer.isWhollySent
         switch failure.code {
         case .timeout:
             let sentence = "\(server) gave no answer in time"

@@ -9,6 +9,7 @@
 
 typedef size_t (*quittance_curl_data)(char *bytes, size_t size, size_t count, void *context);
 typedef int (*quittance_curl_seek)(void *context, curl_off_t offset, int origin);
+typedef int (*quittance_curl_progress)(void *context, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
 typedef int (*quittance_curl_socket)(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context);
 typedef int (*quittance_curl_timer)(CURLM *multi, long timeout_ms, void *context);
 
@@ -19,7 +20,17 @@ static inline CURLcode quittance_curl_set_pointer(CURL *c, CURLoption o, void *v
 static inline CURLcode quittance_curl_set_list(CURL *c, CURLoption o, struct curl_slist *v) { return curl_easy_setopt(c, o, v); }
 static inline CURLcode quittance_curl_set_data(CURL *c, CURLoption o, quittance_curl_data v) { return curl_easy_setopt(c, o, v); }
 static inline CURLcode quittance_curl_set_seek(CURL *c, quittance_curl_seek v) { return curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, v); }
+static inline CURLcode quittance_curl_set_progress(CURL *c, quittance_curl_progress f, void *context) {
+    CURLcode code = curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, f);
+    if (code == CURLE_OK) code = curl_easy_setopt(c, CURLOPT_XFERINFODATA, context);
+    return code == CURLE_OK ? curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) : code;
+}
 static inline CURLcode quittance_curl_get_long(CURL *c, CURLINFO i, long *v) { return curl_easy_getinfo(c, i, v); }
+// The socket of the handle's last connection, while that is open; else CURL_SOCKET_BAD, which is -1.
+static inline curl_socket_t quittance_curl_active_socket(CURL *c) {
+    curl_socket_t descriptor = CURL_SOCKET_BAD;
+    return curl_easy_getinfo(c, CURLINFO_ACTIVESOCKET, &descriptor) == CURLE_OK ? descriptor : CURL_SOCKET_BAD;
+}
 static inline CURLcode quittance_curl_get_pointer(CURL *c, CURLINFO i, void **v) { return curl_easy_getinfo(c, i, v); }
 static inline CURLMcode quittance_curl_multi_socket(CURLM *m, quittance_curl_socket f, void *context) {
     CURLMcode code = curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, f);

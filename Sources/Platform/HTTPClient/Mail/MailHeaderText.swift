@@ -2,9 +2,9 @@ import Formats
 
 /// Header values as RFC 5322, 2047 and 2231 want them: ASCII, folded, other scripts in encoded words.
 enum MailHeaderText {
-    /// Where lines are folded, and the longest encoded word.
     private static let lineLength = 76
-    private static let encodedWordMax = 75
+    /// RFC 2047 allows 75; less, so that the first word fits beside its header's name.
+    private static let encodedWordMax = 60
 
     // MARK: Values
 
@@ -17,7 +17,7 @@ enum MailHeaderText {
     }
 
     /// A name before an address: as it is, quoted, or encoded.
-    static func mailbox(_ mailbox: MailAddress) -> [String] {
+    static func mailbox(_ mailbox: MailMessage.Mailbox) -> [String] {
         guard let name = mailbox.name, !name.isEmpty else { return [mailbox.address] }
         let isASCII = name.utf8.allSatisfy { $0 < 0x7F } && name.utf8.count <= 60 && !name.contains("=?")
         let address = "<\(mailbox.address)>"

@@ -12,6 +12,19 @@ public struct MailMessageError: Error, Sendable, Equatable, CustomStringConverti
 ///
 /// The same value gives the same bytes, so a retry sends the same message under the same Message-ID.
 public struct MailMessage: Sendable {
+    /// An address with the name that is shown beside it.
+    public struct Mailbox: Sendable, Equatable, ExpressibleByStringLiteral {
+        public var name: String?
+        public var address: String
+
+        public init(name: String? = nil, address: String) {
+            self.name = name
+            self.address = address
+        }
+
+        public init(stringLiteral value: String) { self.init(address: value) }
+    }
+
     public struct Attachment: Sendable {
         public var name: String
         /// `type/subtype`, parameters allowed.
@@ -25,9 +38,9 @@ public struct MailMessage: Sendable {
         }
     }
 
-    public var from: MailAddress
-    public var to: [MailAddress]
-    public var replyTo: MailAddress?
+    public var from: Mailbox
+    public var to: [Mailbox]
+    public var replyTo: Mailbox?
     public var subject: String
     public var textBody: String
     public var htmlBody: String?
@@ -40,7 +53,7 @@ public struct MailMessage: Sendable {
     public var headers: HTTPHeaders
 
     public init(
-        from: MailAddress, to: [MailAddress], replyTo: MailAddress? = nil, subject: String, textBody: String, htmlBody: String? = nil,
+        from: Mailbox, to: [Mailbox], replyTo: Mailbox? = nil, subject: String, textBody: String, htmlBody: String? = nil,
         attachments: [Attachment] = [], messageID: String, dateMs: Int64, headers: HTTPHeaders = [:]
     ) {
         self.from = from
@@ -172,7 +185,7 @@ public struct MailMessage: Sendable {
         if let fault { throw fault }
     }
 
-    private func check(_ field: String, _ mailbox: MailAddress) throws(MailMessageError) {
+    private func check(_ field: String, _ mailbox: Mailbox) throws(MailMessageError) {
         guard MailAddress.isValid(mailbox.address) else { throw MailMessageError(field: field, rule: "is no valid address") }
         try checkLine("\(field) name", mailbox.name ?? "")
     }
@@ -189,7 +202,7 @@ public struct MailMessage: Sendable {
 
     private static func isContentType(_ text: String) -> Bool {
         let type = text.prefix { $0 != ";" }.split(separator: "/", omittingEmptySubsequences: false)
-        return text.utf8.count <= 70 && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } && type.count == 2
+        return text.utf8.count <= 120 && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } && type.count == 2
             && type.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { MailAddress.isAlphanumeric($0) || "+-._".utf8.contains($0) } }
     }
 }
