@@ -155,7 +155,7 @@ let programs: [Target] = [
         ]),
     program("scheduler", ["PaymentsService", "WorkerService", "Scheduling", "Settings", "Formats"]),
     program("web", ["WebService", "WorkerService", "PaymentsService", "Settings", "ProgramStart"]),
-    program("sandbox", ["SandboxService", "EventLoop", "Settings", "Telemetry"]),
+    program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "EventLoop", "Cryptography", "Formats", "Database", "Payments"]),
 ]

@@ -145,6 +145,18 @@ struct SandboxCinetPayTests {
         }
     }
 
+    @Test("a product that is out of reach does not hold the customer up")
+    func outOfReach() async throws {
+        try await SandboxStage.with { stage in
+            let nowhere = PaymentOrder.example(attempt: "ATT1", notifyURL: "http://127.0.0.1:1/hook", returnURL: stage.merchant.url)
+            _ = try await stage.cinetPay.initiate(nowhere, over: stage.transport)
+            let started = ContinuousClock.now
+            _ = try await stage.post("/sandbox/pay", ["reference": "ATT1"])
+            #expect(ContinuousClock.now - started < .seconds(5))
+            #expect(try await stage.cinetPay.status(of: .ours("ATT1"), over: stage.transport).claim == .captured)
+        }
+    }
+
     @Test("wrong keys, broken rules and repeats are answered as CinetPay does, and calls are listed without keys")
     func faults() async throws {
         try await SandboxStage.with { stage in

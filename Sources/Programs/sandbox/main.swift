@@ -1,26 +1,13 @@
 import EventLoop
+import ProgramStart
 import SandboxService
-import Settings
 import Telemetry
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
-ProcessSignals.prepare()
-let settings: Settings
-let loop: EventLoop
+let (settings, log) = ProgramStart.begin("sandbox")
 do {
-    settings = try Settings.load()
-    loop = try EventLoop.started(name: "sandbox")
+    let loop = try EventLoop.started(name: "sandbox")
+    let sandbox = Sandbox(configuration: SandboxConfiguration(settings), loop: loop, log: log.component("sandbox"))
+    await ProgramStart.run([sandbox], settings: settings, log: log)
 } catch {
-    Log("main").error("cannot start", ["reason": .string("\(error)")])
-    Log.flush()
-    exit(78)
+    ProgramStart.fail("sandbox: \(error)")
 }
-Log.configure(
-    format: Log.Format(rawValue: settings.logFormat.rawValue) ?? .json, program: "sandbox",
-    level: Log.Level.allCases.first { $0.name == settings.logLevel.rawValue } ?? .info)
-let sandbox = Sandbox(configuration: SandboxConfiguration(settings), loop: loop)
-let group = ServiceGroup(services: [sandbox], grace: settings.shutdownGrace, log: Log("main"))
-exit(await group.run())

@@ -86,7 +86,7 @@ struct CinetPayStage: Sendable {
 
     /// The availability ping that comes before the first notification.
     func ping(_ payment: SandboxPayment) -> Parcel {
-        Parcel(url: payment.notifyURL, headers: { _ in [:] }, body: [], label: "availability ping", method: "GET")
+        Parcel(url: payment.notifyURL, headers: { _ in [:] }, body: [], label: "availability ping", method: "GET", tries: 1)
     }
 
     /// The same notice is the same bytes however often it is posted.

@@ -13,6 +13,8 @@ struct Parcel: Sendable {
     var method = "POST"
     /// Waits that long before the first try.
     var delayMs: Int64 = 0
+    /// Tries at most.
+    var tries = Courier.pauses.count + 1
 }
 
 /// Posts notices as a provider does: tries again a few times while nobody takes them.
@@ -33,13 +35,13 @@ struct Courier: Sendable {
     func deliver(_ parcel: Parcel) async -> Int? {
         if parcel.delayMs > 0, !(await pause(.milliseconds(parcel.delayMs))) { return nil }
         var status: Int?
-        for attempt in 0...Self.pauses.count {
+        for attempt in 0..<parcel.tries {
             if attempt > 0, !(await pause(Self.pauses[attempt - 1])) { return status }
             status = await post(parcel, attempt)
             // Refused by the receiver is final; out of reach or out of order is not.
             if let status, status < 500 && status != 429 { return status }
         }
-        log.warning("a notice was not taken", ["url": .string(parcel.url), "notice": .string(parcel.label)])
+        log.warning("notice not taken", ["url": .string(parcel.url), "notice": .string(parcel.label)])
         return status
     }
 

@@ -84,7 +84,10 @@ struct Play: Sendable {
         if payment.house == .cinetPay, !payment.scenario.dropped { _ = await courier.deliver(cinetPay.ping(payment)) }
         if !plan.early.isEmpty {
             let waiting = try await book.move(payment.reference, to: .waiting)
-            await courier.deliver(plan.early.map { parcel(waiting, $0) })
+            // Few tries: the customer does not wait for a product that is down.
+            var parcels = plan.early.map { parcel(waiting, $0) }
+            for index in parcels.indices { parcels[index].tries = 3 }
+            await courier.deliver(parcels)
             await waitForStatusCall(waiting)
         }
         let settled = try await book.move(payment.reference, to: state)
