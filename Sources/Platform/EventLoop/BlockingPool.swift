@@ -47,7 +47,8 @@ public final class BlockingPool: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         precondition(!closed, "the pool \(name) is closed")
         waiting.append(body)
-        if idle == 0 && threads.count < threadsMax {
+        // An idle thread that was signalled still counts as idle until it wakes, so each waiting call needs one of its own.
+        if waiting.count > idle && threads.count < threadsMax {
             threads.append(ThreadLaunch.start(name: name) { self.work() })
         }
         pthread_cond_signal(filled)
