@@ -113,6 +113,15 @@ import Testing
                 "INGEST_ADDRESS: \"local?host\" is not an address. Rule: host:port with a port from 0 to 65535. Example: INGEST_ADDRESS=127.0.0.1:8080"
             ),
             (
+                ["METRICS_ADDRESS": ":9100"],
+                "METRICS_ADDRESS: \":9100\" is not an address. Rule: host:port with a port from 0 to 65535. Example: METRICS_ADDRESS=127.0.0.1:9100"
+            ),
+            (
+                ["METRICS_ADDRESS": "127.0.0.1:65530", "SLOT": "6"],
+                "METRICS_ADDRESS: port 65530 plus SLOT 6 is beyond 65535. Rule: host:port, where port plus SLOT is at most 65535. "
+                    + "Example: METRICS_ADDRESS=127.0.0.1:9100"
+            ),
+            (
                 ["WORKER_CONCURRENCY": "0"],
                 "WORKER_CONCURRENCY: \"0\" is not such a number. Rule: a whole number from 1 to 1000. Example: WORKER_CONCURRENCY=10"
             ),

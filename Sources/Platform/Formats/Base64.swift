@@ -55,25 +55,31 @@ public enum Base64 {
     }
 
     private static func append(_ bytes: [UInt8], alphabet: [UInt8], padded: Bool, to output: inout [UInt8]) {
-        output.reserveCapacity(output.count + (bytes.count + 2) / 3 * 4)
-        bytes.withUnsafeBufferPointer { input in
-            alphabet.withUnsafeBufferPointer { letters in
-                var at = 0
-                while at + 2 < input.count {
-                    let group = UInt32(input[at]) << 16 | UInt32(input[at + 1]) << 8 | UInt32(input[at + 2])
-                    output.append(letters[Int(group >> 18)])
-                    output.append(letters[Int(group >> 12 & 63)])
-                    output.append(letters[Int(group >> 6 & 63)])
-                    output.append(letters[Int(group & 63)])
-                    at += 3
+        let whole = bytes.count / 3
+        let left = bytes.count % 3
+        let length = whole * 4 + (left == 0 ? 0 : padded ? 4 : left + 1)
+        let start = output.count
+        output.append(contentsOf: repeatElement(UInt8(ascii: "="), count: length))
+        output.withUnsafeMutableBufferPointer { output in
+            bytes.withUnsafeBufferPointer { input in
+                alphabet.withUnsafeBufferPointer { letters in
+                    var at = 0
+                    var place = start
+                    for _ in 0..<whole {
+                        let group = UInt32(input[at]) << 16 | UInt32(input[at + 1]) << 8 | UInt32(input[at + 2])
+                        output[place] = letters[Int(group >> 18)]
+                        output[place + 1] = letters[Int(group >> 12 & 63)]
+                        output[place + 2] = letters[Int(group >> 6 & 63)]
+                        output[place + 3] = letters[Int(group & 63)]
+                        at += 3
+                        place += 4
+                    }
+                    guard left > 0 else { return }
+                    let group = UInt32(input[at]) << 16 | (left == 2 ? UInt32(input[at + 1]) << 8 : 0)
+                    output[place] = letters[Int(group >> 18)]
+                    output[place + 1] = letters[Int(group >> 12 & 63)]
+                    if left == 2 { output[place + 2] = letters[Int(group >> 6 & 63)] }
                 }
-                let left = input.count - at
-                guard left > 0 else { return }
-                let group = UInt32(input[at]) << 16 | (left == 2 ? UInt32(input[at + 1]) << 8 : 0)
-                output.append(letters[Int(group >> 18)])
-                output.append(letters[Int(group >> 12 & 63)])
-                if left == 2 { output.append(letters[Int(group >> 6 & 63)]) } else if padded { output.append(UInt8(ascii: "=")) }
-                if padded { output.append(UInt8(ascii: "=")) }
             }
         }
     }

@@ -16,7 +16,9 @@ extension SettingsReader {
 
     /// The address with the slot added to its port.
     mutating func metricsAddress(slot: Int) -> SocketAddress? {
-        guard let address = address("METRICS_ADDRESS"), address.port > 0 else { return address("METRICS_ADDRESS") }
+        guard let address = address("METRICS_ADDRESS") else { return nil }
+        // Port 0 takes a free one, whatever the slot.
+        guard address.port > 0 else { return address }
         guard address.port + slot <= 65535 else {
             problem(
                 "METRICS_ADDRESS", "port \(address.port) plus SLOT \(slot) is beyond 65535", "host:port, where port plus SLOT is at most 65535",

@@ -7,9 +7,13 @@ public enum Redaction {
 
     /// Whether a field, header or variable of that name holds a secret by its name.
     public static func isSecretName(_ name: String) -> Bool {
-        let plain = String(decoding: name.utf8.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : ASCII.lowercase($0) }, as: UTF8.self)
-        if plain == "pass" || plain.hasSuffix("_pass") || plain == "sig" { return true }
-        return secretWords.contains { plain.contains($0) }
+        isSecretName(Array(name.utf8)[...])
+    }
+
+    static func isSecretName(_ name: ArraySlice<UInt8>) -> Bool {
+        let plain = name.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : ASCII.lowercase($0) }
+        if plain == Self.pass || plain == Self.signatureShort || plain.suffix(5).elementsEqual(Self.passEnding) { return true }
+        return secretWords.contains { plain.holds($0) }
     }
 
     /// A header's value as it may be kept: whole, masked in parts, or not at all.
@@ -22,9 +26,10 @@ public enum Redaction {
     static func field(name: String, value: String) -> String {
         if isSecretName(name) { return mark }
         if identifiers.contains(name) { return String(decoding: SecretText.mask(Array(value.utf8)), as: UTF8.self) }
+        let plain = name.utf8.map(ASCII.lowercase)
+        guard telephoneWords.contains(where: { plain.holds($0) }) else { return text(value) }
         let digits = value.utf8.reduce(0) { $0 + (ASCII.isDigit($1) ? 1 : 0) }
-        if digits >= 6, telephoneWords.contains(where: { name.lowercased().contains($0) }) { return telephone(value) }
-        return text(value)
+        return digits >= 6 ? telephone(value) : text(value)
     }
 
     /// Free text with everything masked that is recognised. Telephone numbers keep their beginning and last two digits,
@@ -57,11 +62,14 @@ public enum Redaction {
         return String(decoding: PersonalText.masked(digits, plus: number.utf8.first == UInt8(ascii: "+")), as: UTF8.self)
     }
 
-    private static let secretWords = [
+    private static let secretWords: [[UInt8]] = [
         "secret", "token", "password", "passwd", "authorization", "apikey", "api_key", "signature", "cookie", "whsec", "private_key",
         "credential", "merchant_key",
-    ]
-    private static let telephoneWords = ["phone", "msisdn", "telephone", "cel_num", "mobile"]
+    ].map { Array($0.utf8) }
+    private static let pass = Array("pass".utf8)
+    private static let passEnding = Array("_pass".utf8)
+    private static let signatureShort = Array("sig".utf8)
+    private static let telephoneWords: [[UInt8]] = ["phone", "msisdn", "cel_num", "mobile"].map { Array($0.utf8) }
     private static let identifiers: Set<String> = [
         "payment", "inquiry_id", "order_id", "provider", "provider_ref", "job", "trace", "event", "worker", "queue", "kind", "invoice", "id",
     ]
@@ -103,6 +111,8 @@ enum SecretText {
 
     /// Where a known kind of secret starts: how many bytes of it may be shown (the scheme's name).
     private static func knownPrefix(_ bytes: [UInt8], _ at: Int) -> Int? {
+        // Most bytes begin none of them.
+        guard bytes[at] == UInt8(ascii: "w") || bytes[at] == UInt8(ascii: "s") || bytes[at] | 0x20 == UInt8(ascii: "b") else { return nil }
         for prefix in prefixes where bytes[at...].starts(with: prefix.text) {
             let length = secretLength(bytes, from: at + prefix.text.count)
             // After a scheme's name a short word may be plain language.
@@ -139,7 +149,7 @@ enum SecretText {
         }
         var nameStart = nameEnd
         while nameStart > 0, nameEnd - nameStart < 64, isWord(bytes[nameStart - 1]) || bytes[nameStart - 1] == UInt8(ascii: "-") { nameStart -= 1 }
-        guard nameStart < nameEnd, Redaction.isSecretName(String(decoding: bytes[nameStart..<nameEnd], as: UTF8.self)) else { return nil }
+        guard nameStart < nameEnd, Redaction.isSecretName(bytes[nameStart..<nameEnd]) else { return nil }
         var start = at + 1
         while !isPair, start < bytes.count, bytes[start] == 0x20 { start += 1 }
         let isQuoted = start < bytes.count && bytes[start] == UInt8(ascii: "\"")
@@ -158,9 +168,20 @@ enum SecretText {
 
     /// The end of `user:password` in `://user:password@host`, the cursor on the colon. A password may hold an unescaped `@`.
     private static func urlCredentials(_ bytes: [UInt8], _ at: Int) -> Int? {
-        guard bytes[at...].starts(with: "://".utf8) else { return nil }
+        guard bytes[at] == UInt8(ascii: ":"), bytes[at...].starts(with: "://".utf8) else { return nil }
         let authority = bytes[(at + 3)...].prefix { $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\"") }
         guard let end = authority.lastIndex(of: UInt8(ascii: "@")), end > at + 3 else { return nil }
         return end
+    }
+}
+
+extension [UInt8] {
+    /// Whether `word` stands somewhere in these bytes.
+    fileprivate func holds(_ word: [UInt8]) -> Bool {
+        guard let first = word.first, count >= word.count else { return false }
+        for start in 0...(count - word.count) where self[start] == first {
+            if self[start..<(start + word.count)].elementsEqual(word) { return true }
+        }
+        return false
     }
 }
