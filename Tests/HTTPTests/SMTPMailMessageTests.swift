@@ -6,7 +6,7 @@ import Testing
 @Suite struct SMTPMailMessageTests {
     private func message(_ change: (inout MailMessage) -> Void = { _ in }) -> MailMessage {
         var message = MailMessage(
-            from: .init(name: "Quittance", address: "facture@example.org"), to: ["client@example.org"], subject: "Test", textBody: "Hello\n",
+            from: .init("facture@example.org", name: "Quittance"), to: ["client@example.org"], subject: "Test", textBody: "Hello\n",
             messageID: "<job_01@example.org>", dateMs: 1_795_248_000_000)
         change(&message)
         return message
@@ -35,9 +35,9 @@ import Testing
         let html = "<p lang=\"fr\">Votre reçu &amp; merci – <b>12 500 XOF</b></p>\n"
         let received = try await delivered([
             message {
-                $0.from = .init(name: "Société \"Élan\", Côte d'Ivoire", address: "facture@example.org")
-                $0.to = [.init(name: "Dupont, Jean", address: "a@example.org"), .init(name: "משה כהן", address: "b@example.org"), "c@example.org"]
-                $0.replyTo = .init(name: "Service d'aide (24 h)", address: "aide@example.org")
+                $0.from = .init("facture@example.org", name: "Société \"Élan\", Côte d'Ivoire")
+                $0.to = [.init("a@example.org", name: "Dupont, Jean"), .init("b@example.org", name: "משה כהן"), "c@example.org"]
+                $0.replyTo = .init("aide@example.org", name: "Service d'aide (24 h)")
                 $0.subject = "Votre reçu n° 2026-0001: été, œuvre, 12 500 XOF, et une fin assez longue pour que la ligne soit pliée"
                 $0.textBody = text
                 $0.htmlBody = html

@@ -1,5 +1,15 @@
-/// The addresses of mail, as far as we write them.
-public enum MailAddress {
+/// An address with the name that is shown beside it.
+public struct MailAddress: Sendable, Equatable, ExpressibleByStringLiteral {
+    public var name: String?
+    public var address: String
+
+    public init(_ address: String, name: String? = nil) {
+        self.address = address
+        self.name = name
+    }
+
+    public init(stringLiteral value: String) { self.init(value) }
+
     /// Whether `address` is a plain `local@domain` in ASCII, which every server takes. A domain in another script has to be
     /// given in its `xn--` form.
     public static func isValid(_ address: String) -> Bool {

@@ -17,7 +17,7 @@ enum MailHeaderText {
     }
 
     /// A name before an address: as it is, quoted, or encoded.
-    static func mailbox(_ mailbox: MailMessage.Mailbox) -> [String] {
+    static func mailbox(_ mailbox: MailAddress) -> [String] {
         guard let name = mailbox.name, !name.isEmpty else { return [mailbox.address] }
         let isASCII = name.utf8.allSatisfy { $0 < 0x7F } && name.utf8.count <= 60 && !name.contains("=?")
         let address = "<\(mailbox.address)>"

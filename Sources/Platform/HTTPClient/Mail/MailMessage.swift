@@ -12,19 +12,6 @@ public struct MailMessageError: Error, Sendable, Equatable, CustomStringConverti
 ///
 /// The same value gives the same bytes, so a retry sends the same message under the same Message-ID.
 public struct MailMessage: Sendable {
-    /// An address with the name that is shown beside it.
-    public struct Mailbox: Sendable, Equatable, ExpressibleByStringLiteral {
-        public var name: String?
-        public var address: String
-
-        public init(name: String? = nil, address: String) {
-            self.name = name
-            self.address = address
-        }
-
-        public init(stringLiteral value: String) { self.init(address: value) }
-    }
-
     public struct Attachment: Sendable {
         public var name: String
         /// `type/subtype`, parameters allowed.
@@ -38,9 +25,9 @@ public struct MailMessage: Sendable {
         }
     }
 
-    public var from: Mailbox
-    public var to: [Mailbox]
-    public var replyTo: Mailbox?
+    public var from: MailAddress
+    public var to: [MailAddress]
+    public var replyTo: MailAddress?
     public var subject: String
     public var textBody: String
     public var htmlBody: String?
@@ -53,7 +40,7 @@ public struct MailMessage: Sendable {
     public var headers: HTTPHeaders
 
     public init(
-        from: Mailbox, to: [Mailbox], replyTo: Mailbox? = nil, subject: String, textBody: String, htmlBody: String? = nil,
+        from: MailAddress, to: [MailAddress], replyTo: MailAddress? = nil, subject: String, textBody: String, htmlBody: String? = nil,
         attachments: [Attachment] = [], messageID: String, dateMs: Int64, headers: HTTPHeaders = [:]
     ) {
         self.from = from
@@ -185,7 +172,7 @@ public struct MailMessage: Sendable {
         if let fault { throw fault }
     }
 
-    private func check(_ field: String, _ mailbox: Mailbox) throws(MailMessageError) {
+    private func check(_ field: String, _ mailbox: MailAddress) throws(MailMessageError) {
         guard MailAddress.isValid(mailbox.address) else { throw MailMessageError(field: field, rule: "is no valid address") }
         try checkLine("\(field) name", mailbox.name ?? "")
     }
