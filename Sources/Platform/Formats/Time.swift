@@ -38,8 +38,8 @@ public enum Timestamp {
     }
 
     package static func appendRFC3339(_ ms: Int64, to output: inout [UInt8]) {
+        precondition(writable.contains(ms), "a timestamp outside the years 0 to 9999")
         let time = civil(ms)
-        precondition((0...9999).contains(time.year), "a timestamp outside the years 0 to 9999")
         func digits(_ value: Int, _ width: Int, then next: UInt8) {
             let unit = width == 4 ? 1000 : width == 3 ? 100 : 10
             var scale = unit
@@ -79,8 +79,13 @@ public enum Timestamp {
         }
         guard let offset = scanner.offsetMinutes(), scanner.isAtEnd else { return nil }
         let moment = ms(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
-        return moment + Int64(millis) - Int64(offset) * 60_000
+        let result = moment + Int64(millis) - Int64(offset) * 60_000
+        // An offset may lead out of the years that can be written again.
+        return writable.contains(result) ? result : nil
     }
+
+    /// The first moment of year 0 to the last of year 9999.
+    private static let writable = Int64(-62_167_219_200_000)...253_402_300_799_999
 
     /// The calendar's parts of a moment.
     public static func civil(_ ms: Int64) -> CivilTime {
