@@ -94,11 +94,10 @@ public struct DeadRecord: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    /// The body to replay: a job as new, under the same id; anything else unchanged.
+    /// The body to replay: a job as new, under the same id, and marked with how often it was replayed; anything else unchanged.
     public var replayBody: [UInt8] {
-        guard var envelope = try? JobEnvelope(decoding: body) else { return body }
-        envelope.attempt = 0
-        return envelope.encoded()
+        guard let envelope = try? JobEnvelope(decoding: body) else { return body }
+        return envelope.replayed().encoded()
     }
 }
 

@@ -10,10 +10,9 @@ public struct JobContext: Sendable {
     /// How often a worker was lost with this job in hand, without an outcome. Above 0 the effect may have happened already.
     public let redeliveries: Int
     public let worker: WorkerIdentity
-    /// Carries job, kind, attempt and, if any, payment and trace.
-    public let log: Log
     /// When the attempt is cancelled, by the worker's clock; nil when its kind has no time-out.
     public let deadlineMs: Int64?
+    private let baseLog: Log
 
     public init(
         job: JobEnvelope, attempt: Int, isLastAttempt: Bool = false, redeliveries: Int = 0, worker: WorkerIdentity, log: Log,
@@ -24,9 +23,12 @@ public struct JobContext: Sendable {
         self.isLastAttempt = isLastAttempt
         self.redeliveries = redeliveries
         self.worker = worker
-        self.log = log
+        baseLog = log
         self.deadlineMs = deadlineMs
     }
+
+    /// Carries job, kind, attempt and, if any, payment and trace. Made when asked for: most jobs have nothing to say.
+    public var log: Log { job.log(baseLog, attempt: attempt) }
 
     /// The payment of a paid-only job. The engine buries such a job without one before any handler sees it.
     public var payment: String {
@@ -34,5 +36,15 @@ public struct JobContext: Sendable {
             guard let payment = job.payment else { throw .paymentMissing(kind: job.kind) }
             return payment
         }
+    }
+}
+
+extension JobEnvelope {
+    /// `base` speaking of this job.
+    func log(_ base: Log, attempt: Int) -> Log {
+        var fields: [String: Log.Value] = ["job": .string(id), "kind": .string(kind), "attempt": .int(Int64(attempt))]
+        if let payment { fields["payment"] = .string(payment) }
+        if let traceparent { fields["trace"] = .string(traceparent) }
+        return base.with(fields)
     }
 }

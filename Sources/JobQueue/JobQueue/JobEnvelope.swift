@@ -114,6 +114,22 @@ public struct JobEnvelope: Sendable, Equatable {
         return next
     }
 
+    /// The field in which a job carries how often an operator replayed it.
+    private static let replayedField = "replayed"
+
+    /// The same job as new, with one more replay to its name.
+    func replayed() -> JobEnvelope {
+        var next = self
+        next.attempt = 0
+        let times = unknown.first { $0.name == Self.replayedField }?.value.int ?? 0
+        next.unknown.removeAll { $0.name == Self.replayedField }
+        next.unknown.append(UnknownField(name: Self.replayedField, value: .int(times + 1)))
+        return next
+    }
+
+    /// Whether failed attempts of this job may be remembered.
+    var mayHaveHistory: Bool { attempt > 0 || unknown.contains { $0.name == Self.replayedField } }
+
     /// The parameters as `P`.
     /// - Throws: ``ParametersError`` when they are not a `P`, or when `P` is paid-only and the job names no payment.
     public func parameters<P: JobParameters>(as type: P.Type) throws(ParametersError) -> P {

@@ -121,8 +121,8 @@ public protocol QueueDriver: QueueProducer {
     /// A body may already have been set aside for this worker when the signal comes: a step must follow, even one that claims nothing.
     func awaitWork(_ worker: WorkerIdentity)
 
-    /// Takes the worker off, with what it still holds going back to the head of the queue unspent. Does what it can without a
-    /// connection: the lease then runs out by itself.
+    /// Takes the worker off, with what it still holds going back to the head of the queue unspent. Also for a worker that was fenced,
+    /// to let go of what was kept for it here. Does what it can without a connection: the lease then runs out by itself.
     func retire(_ worker: WorkerIdentity) async
 
     /// Puts back what workers held whose lease has run out. Drivers do this by themselves; here for operators and tests.

@@ -1,0 +1,125 @@
+import Synchronization
+
+/// A queue in memory, for unit tests: the contract of ``QueueDriver`` on a clock that can be turned. Several workers may share it, as
+/// processes share a server.
+///
+/// A registered worker keeps its lease until ``silence(_:)`` plays its death.
+public final class InMemoryDriver: QueueDriver {
+    public let queue: String
+    private let clock: JobClock
+    private let state: Mutex<InMemoryQueue>
+
+    public init(queue: String, clock: JobClock = .system) {
+        precondition(JobEnvelope.isQueueName(queue), "a queue's name is made of letters, digits, '.', '_' and '-'")
+        self.queue = queue
+        self.clock = clock
+        state = Mutex(InMemoryQueue())
+    }
+
+    /// Plays a worker that was killed or frozen: its lease is no longer renewed. A step of it before anybody swept it revives it.
+    public func silence(_ worker: WorkerIdentity) {
+        let now = clock.now()
+        state.withLock { $0.workers[worker.description]?.silentSinceMs = now }
+    }
+
+    public func enqueue(_ items: [EnqueueItem]) async throws(QueueDriverError) {
+        try Self.check(items.map(\.body))
+        change { queue, now in
+            for item in items { queue.put(item.body, dueMs: item.dueMs, nowMs: now) }
+        }
+    }
+
+    @discardableResult
+    public func publish(slot: String, items: [PublishItem]) async throws(QueueDriverError) -> Int {
+        try Self.check(items.map(\.body))
+        return change { queue, now in
+            var fresh = 0
+            for item in items where item.sequence > queue.published[slot, default: .min] {
+                queue.published[slot] = item.sequence
+                queue.put(item.body, dueMs: item.dueMs, nowMs: now)
+                fresh += 1
+            }
+            return fresh
+        }
+    }
+
+    public func register(_ worker: WorkerIdentity, signal: @escaping @Sendable (WorkerSignal) -> Void) async throws(QueueDriverError) {
+        state.withLock { $0.workers[worker.description] = InMemoryQueue.Worker(signal: signal) }
+    }
+
+    public func step(_ request: StepRequest) async throws(QueueDriverError) -> StepResult {
+        change { queue, now in queue.step(request, nowMs: now) }
+    }
+
+    public func awaitWork(_ worker: WorkerIdentity) {
+        change { queue, _ in queue.workers[worker.description]?.awaiting = true }
+    }
+
+    public func retire(_ worker: WorkerIdentity) async {
+        change { queue, _ in queue.release(worker.description, countingRedelivery: false) }
+    }
+
+    @discardableResult
+    public func reclaimExpired() async throws(QueueDriverError) -> [ReclaimedWorker] {
+        change { queue, now in queue.reclaimExpired(nowMs: now) }
+    }
+
+    public func counts() async throws(QueueDriverError) -> QueueCounts { change { queue, _ in queue.counts } }
+
+    public func peek(limit: Int) async throws(QueueDriverError) -> [[UInt8]] {
+        change { queue, _ in queue.ready.prefix(limit).map { queue.entries[$0]?.body ?? [] } }
+    }
+
+    public func dead(offset: Int, limit: Int) async throws(QueueDriverError) -> [DeadJob] {
+        change { queue, _ in
+            queue.dead.reversed().dropFirst(offset).prefix(limit).map { record in
+                DeadJob(record: record, history: record.job.flatMap { queue.history[$0] } ?? [])
+            }
+        }
+    }
+
+    public func replayDead(_ record: DeadRecord) async throws(QueueDriverError) -> Bool {
+        change { queue, _ in queue.replay(record) }
+    }
+
+    public func deleteDead(_ record: DeadRecord) async throws(QueueDriverError) -> Bool {
+        change { queue, _ in queue.delete(record) }
+    }
+
+    public func history(ofJob id: String) async throws(QueueDriverError) -> [HistoryEntry] {
+        change { queue, _ in queue.history[id] ?? [] }
+    }
+
+    // MARK: Shell
+
+    /// Changes the queue after what is due has come, wakes those who wait, and sets the timer for what is due next.
+    @discardableResult
+    private func change<Value: Sendable>(_ body: (inout sending InMemoryQueue, Int64) -> Value) -> Value {
+        let now = clock.now()
+        let (value, signals, alarmMs) = state.withLock { queue in
+            _ = queue.reclaimExpired(nowMs: now)
+            queue.promoteDue(nowMs: now)
+            let value = body(&queue, now)
+            let signals = queue.takeSignals()
+            return (value, signals, queue.alarmToSet())
+        }
+        for signal in signals { signal(.workWaiting) }
+        if let alarmMs { setAlarm(atMs: alarmMs, nowMs: now) }
+        return value
+    }
+
+    private func setAlarm(atMs: Int64, nowMs: Int64) {
+        Task { [weak self, clock] in
+            try? await clock.sleep(.milliseconds(max(0, atMs - nowMs)))
+            guard let self else { return }
+            self.state.withLock { $0.alarmMs = nil }
+            self.change { _, _ in }
+        }
+    }
+
+    private static func check(_ bodies: [[UInt8]]) throws(QueueDriverError) {
+        if bodies.contains(where: { $0.count > QueueLimits.bodyBytesMax }) {
+            throw QueueDriverError(.invalid, "a body has at most \(QueueLimits.bodyBytesMax) bytes")
+        }
+    }
+}

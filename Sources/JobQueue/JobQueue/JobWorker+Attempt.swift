@@ -1,0 +1,135 @@
+import Telemetry
+
+/// One attempt at one job, from its bytes to what the queue is told.
+extension JobWorker {
+    func attempt(_ claimed: ClaimedJob, worker: WorkerIdentity) async -> StepOperation {
+        let job: JobEnvelope
+        do {
+            job = try JobEnvelope(decoding: claimed.body)
+        } catch {
+            return buryOpaque(claimed, "unreadable: \(error)", worker: worker)
+        }
+        guard job.queue == queue else {
+            return await bury(claimed, job, "names queue \(job.queue) but stood on \(queue)", worker: worker, attempt: nil)
+        }
+        guard claimed.redeliveries < QueueLimits.redeliveriesMax else {
+            return await bury(
+                claimed, job, "redelivered \(claimed.redeliveries) times without an outcome", worker: worker, attempt: job.attempt + 1)
+        }
+        guard let handler = handler(of: job.kind) else {
+            unknownKind.parked.add()
+            configuration.log.warning("no handler for this kind, job put off", ["job": .string(job.id), "kind": .string(job.kind)])
+            return .retry(claimed.token, delay: configuration.unknownKindDelay, body: claimed.body)
+        }
+
+        let beganMs = configuration.clock.now()
+        let outcome = await run(job, claimed, handler, worker: worker, nowMs: beganMs)
+        handler.metrics?.duration.observe(Double(configuration.clock.now() - beganMs) / 1000)
+        return await settle(outcome, claimed, job, handler, worker: worker)
+    }
+
+    private func run(
+        _ job: JobEnvelope, _ claimed: ClaimedJob, _ handler: JobHandler, worker: WorkerIdentity, nowMs: Int64
+    ) async -> JobOutcome {
+        let clock = configuration.clock
+        let token = claimed.token
+        let alarm = handler.timeout.map { timeout in
+            Task {
+                try await clock.sleep(timeout)
+                self.timeOut(token)
+            }
+        }
+        defer { alarm?.cancel() }
+        let attempt = job.attempt + 1
+        let context = JobContext(
+            job: job, attempt: attempt, isLastAttempt: attempt >= handler.retry.attemptsMax, redeliveries: claimed.redeliveries,
+            worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds })
+        do {
+            let outcome = try await handler.run(job, context)
+            if case .skipped(let reason) = outcome, let notice = handler.onSkip ?? configuration.onSkip { try await notice(job, reason) }
+            return outcome
+        } catch {
+            if case .timeout = interruption(of: token), let timeout = handler.timeout {
+                return .retry(after: nil, reason: "timed out after \(timeout)")
+            }
+            return JobOutcome(thrown: error)
+        }
+    }
+
+    /// What the queue is told about an outcome.
+    private func settle(
+        _ outcome: JobOutcome, _ claimed: ClaimedJob, _ job: JobEnvelope, _ handler: JobHandler, worker: WorkerIdentity
+    ) async -> StepOperation {
+        let token = claimed.token
+        let history = job.mayHaveHistory ? job.id : nil
+        switch outcome {
+        case .done:
+            handler.metrics?.done.add()
+            return .ack(token, historyOf: history)
+        case .skipped(let reason):
+            handler.metrics?.skipped.add()
+            job.log(configuration.log, attempt: job.attempt + 1).info("job skipped", ["reason": .string(reason)])
+            return .ack(token, historyOf: history)
+        case .discard(let reason):
+            handler.metrics?.discarded.add()
+            job.log(configuration.log, attempt: job.attempt + 1).warning("job discarded", ["reason": .string(reason)])
+            return .ack(token, historyOf: history)
+        case .bury(let reason):
+            return await bury(claimed, job, reason, worker: worker, attempt: job.attempt + 1)
+        case .snooze(let delay):
+            if case .shutdown = interruption(of: token) { return .giveBack(token) }
+            handler.metrics?.snoozed.add()
+            return .retry(token, delay: delay, body: claimed.body)
+        case .retry(let asked, let reason):
+            // Not the job's fault: nothing is spent, nothing is remembered.
+            if case .shutdown = interruption(of: token) { return .giveBack(token) }
+            return await retry(claimed, job, handler, asked: asked, reason: reason, worker: worker)
+        }
+    }
+
+    private func retry(
+        _ claimed: ClaimedJob, _ job: JobEnvelope, _ handler: JobHandler, asked: Duration?, reason: String, worker: WorkerIdentity
+    ) async -> StepOperation {
+        let attempt = job.attempt + 1
+        let nowMs = configuration.clock.now()
+        let age = job.enqueuedAtMs > 0 ? Duration.milliseconds(max(0, nowMs - job.enqueuedAtMs)) : .zero
+        guard let delay = handler.retry.delay(afterAttempt: attempt, random: configuration.random(), age: age, asked: asked) else {
+            return await bury(claimed, job, "no attempt left: \(reason)", worker: worker, attempt: attempt)
+        }
+        handler.metrics?.retried.add()
+        job.log(configuration.log, attempt: attempt).info(
+            "job failed, retried later", ["reason": .string(reason), "delay_ms": .int(delay.wholeMilliseconds)])
+        return .retry(
+            claimed.token, delay: delay, body: job.afterAttempt().encoded(),
+            history: HistoryEntry(job: job.id, attempt: attempt, atMs: nowMs, worker: worker.description, reason: reason))
+    }
+
+    /// - Parameter attempt: the attempt that led here, for the history; nil when none was made.
+    private func bury(
+        _ claimed: ClaimedJob, _ job: JobEnvelope, _ reason: String, worker: WorkerIdentity, attempt: Int?
+    ) async -> StepOperation {
+        metrics(of: job).buried.add()
+        job.log(configuration.log, attempt: attempt ?? job.attempt).error("job buried", ["reason": .string(reason)])
+        if let notice = configuration.onBury {
+            do {
+                try await notice(job, reason)
+            } catch {
+                job.log(configuration.log, attempt: attempt ?? job.attempt).error("burial could not be recorded", ["error": .string("\(error)")])
+            }
+        }
+        let nowMs = configuration.clock.now()
+        let entry = attempt.map { HistoryEntry(job: job.id, attempt: $0, atMs: nowMs, worker: worker.description, reason: reason) }
+        return .bury(
+            claimed.token, record: DeadRecord(burying: job, body: claimed.body, reason: reason, nowMs: nowMs, worker: worker), history: entry)
+    }
+
+    private func buryOpaque(_ claimed: ClaimedJob, _ reason: String, worker: WorkerIdentity) -> StepOperation {
+        unknownKind.buried.add()
+        configuration.log.error("body is no job, buried", ["queue": .string(queue), "reason": .string(reason)])
+        return .bury(
+            claimed.token,
+            record: DeadRecord(buryingOpaque: claimed.body, reason: reason, nowMs: configuration.clock.now(), worker: worker))
+    }
+
+    private func metrics(of job: JobEnvelope) -> KindMetrics { handler(of: job.kind)?.metrics ?? unknownKind }
+}

@@ -1,0 +1,165 @@
+import EventLoop
+import Synchronization
+import Telemetry
+
+/// Runs the jobs of one queue, each in a task of its own, up to a limit at a time.
+///
+/// The outcomes of finished jobs are told to the queue together with the next claim, so a batch costs one round trip. A graceful stop
+/// stops claiming, lets what runs finish, cancels it shortly before the deadline, and gives back what is left without an attempt
+/// being spent. When the lease is lost everything in hand is dropped and the worker comes back under a new identity.
+public final class JobWorker: Service {
+    public struct Configuration: Sendable {
+        /// For people: shown in listings and history. Need not be unique.
+        public var name: String
+        /// Jobs at a time.
+        public var concurrency: Int
+        /// Told of every skipped job whose registration names nobody else.
+        public var onSkip: JobNotice?
+        /// Told of every job before it goes to the dead set. What it throws is logged; the job is buried all the same.
+        public var onBury: JobNotice?
+        /// How long a job of a kind that nobody has registered waits until it is looked at again: during a rolling deployment another
+        /// worker may know it.
+        public var unknownKindDelay: Duration
+        public var clock: JobClock
+        /// From 0 up to, not including, 1.
+        public var random: @Sendable () -> Double
+        public var log: Log
+
+        public init(
+            name: String, concurrency: Int = 16, onSkip: JobNotice? = nil, onBury: JobNotice? = nil, unknownKindDelay: Duration = .seconds(60),
+            clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) }, log: Log = Log()
+        ) {
+            precondition(concurrency >= 1, "a worker runs at least one job at a time")
+            self.name = name
+            self.concurrency = concurrency
+            self.onSkip = onSkip
+            self.onBury = onBury
+            self.unknownKindDelay = unknownKindDelay
+            self.clock = clock
+            self.random = random
+            self.log = log
+        }
+    }
+
+    public let name: String
+    let configuration: Configuration
+    let line: QueueLine
+    /// Of jobs that no handler is known for: one name for all, since anything can push any kind.
+    let unknownKind: KindMetrics
+    private let machine: Mutex<JobWorkerMachine>
+    private let handlers = Mutex<[String: JobHandler]>([:])
+    private let started = Atomic<Bool>(false)
+    private let ended = Milestone()
+
+    public init(driver: any QueueDriver, configuration: Configuration) {
+        name = configuration.name
+        self.configuration = configuration
+        machine = Mutex(JobWorkerMachine(concurrency: configuration.concurrency))
+        let signals = SignalRelay()
+        line = QueueLine(
+            driver: driver, name: configuration.name, clock: configuration.clock, random: configuration.random, log: configuration.log
+        ) { signal in signals.relay(signal) }
+        unknownKind = line.metrics.kind("unknown")
+        signals.connect { [weak self] _ in
+            self?.machine.withLock { $0.workIsWaiting() }
+            self?.line.bell.ring()
+        }
+    }
+
+    /// The queue that is worked.
+    public var queue: String { line.driver.queue }
+    /// Jobs that run now.
+    public var running: Int { machine.withLock { $0.running } }
+
+    /// Whether it has been told to stop: nothing new is claimed.
+    public var isStopping: Bool { machine.withLock { $0.phase != .running } }
+
+    func add(_ handler: JobHandler) {
+        var handler = handler
+        handler.metrics = line.metrics.kind(handler.kind)
+        let known = handler
+        precondition(!started.load(ordering: .acquiring), "kinds are registered before the worker starts")
+        handlers.withLock { handlers in
+            precondition(handlers[known.kind] == nil, "the kind \(known.kind) is registered twice")
+            handlers[known.kind] = known
+        }
+    }
+
+    func handler(of kind: String) -> JobHandler? { handlers.withLock { $0[kind] } }
+
+    // MARK: Service
+
+    /// Begins to work. Does not wait for the queue's server: while that is away the worker keeps trying.
+    public func start() async throws {
+        guard !started.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        // Unstructured: it lives until `stop`, which waits for it.
+        Task { await self.work() }
+    }
+
+    public func stop(by deadline: ContinuousClock.Instant) async {
+        guard started.load(ordering: .acquiring) else { return }
+        let grace = ContinuousClock.now.duration(to: deadline)
+        machine.withLock { $0.drain() }
+        line.bell.ring()
+        if await ended.wait(until: deadline - min(.seconds(2), grace / 5)) { return }
+
+        for task in machine.withLock({ $0.interruptAll() }) { task.cancel() }
+        if await ended.wait(until: deadline - min(.milliseconds(500), grace / 10)) { return }
+
+        machine.withLock { $0.handBack() }
+        line.bell.ring()
+        if await ended.wait(until: deadline) { return }
+        line.abandon()
+    }
+
+    // MARK: The loop
+
+    private func work() async {
+        var open = await line.open()
+        while open {
+            switch machine.withLock({ $0.plan() }) {
+            case .step(let operations, let claimMax):
+                switch await line.step(operations, claimMax: claimMax) {
+                case .result(let result): begin(machine.withLock { $0.accept(result, claimMax: claimMax) })
+                case .fenced:
+                    for task in machine.withLock({ $0.drop() }) { task.cancel() }
+                    open = await line.open()
+                case .abandoned: open = false
+                }
+            case .wait(let listen):
+                if listen { line.listen() }
+                await line.bell.wait()
+            case .end: open = false
+            }
+        }
+        await line.retire()
+        ended.reach()
+    }
+
+    private func begin(_ jobs: [ClaimedJob]) {
+        guard !jobs.isEmpty else { return }
+        let worker = line.identity
+        let tasks = jobs.map { job in
+            (job.token, Task { self.finish(job, await self.attempt(job, worker: worker)) })
+        }
+        let late = machine.withLock { machine in tasks.filter { machine.started($0.0, $0.1) } }
+        for (_, task) in late { task.cancel() }
+    }
+
+    private func finish(_ job: ClaimedJob, _ operation: StepOperation) {
+        machine.withLock { $0.finish(job.token, operation) }
+        line.bell.ring()
+    }
+
+    func interruption(of token: ClaimToken) -> JobWorkerMachine.Interruption? { machine.withLock { $0.interruption(of: token) } }
+
+    func timeOut(_ token: ClaimToken) { machine.withLock { $0.timeOut(token) }?.cancel() }
+}
+
+/// Lets a driver's signals reach an object that is made after the line that carries them.
+final class SignalRelay: Sendable {
+    private let target = Mutex<(@Sendable (WorkerSignal) -> Void)?>(nil)
+
+    func connect(_ body: @escaping @Sendable (WorkerSignal) -> Void) { target.withLock { $0 = body } }
+    func relay(_ signal: WorkerSignal) { target.withLock { $0 }?(signal) }
+}
