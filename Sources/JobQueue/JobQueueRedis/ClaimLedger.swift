@@ -1,0 +1,66 @@
+import JobQueue
+
+/// Which claims a worker holds, as this side knows it: a pure value. After a lost reply or a restarted server both sides may differ; the
+/// ledger is then compared with the worker's hash in Redis, so that no body can hang in the hands of a worker who does not know of it.
+struct ClaimLedger {
+    private(set) var held: Set<ClaimToken> = []
+    /// Outcomes that were sent and whose answer never came.
+    private var doubtful: Set<ClaimToken> = []
+    private var mustCompare = false
+    /// The connection that the ledger was last known to be right on.
+    private var generation: Int?
+    private(set) var isStepping = false
+    /// How many steps were begun: tells whether a count asked for earlier may be compared.
+    private(set) var steps = 0
+    private var mismatches = 0
+
+    func needsComparing(generation current: Int) -> Bool { mustCompare || (generation ?? current) != current }
+
+    /// Compares with the tokens that Redis has for the worker.
+    /// - Returns: the operations that are still to be told: those that turned out to be done are gone, and claims that nobody here knows
+    ///   of are given back.
+    mutating func compare(_ actual: Set<ClaimToken>, _ operations: [StepOperation], generation current: Int) -> [StepOperation] {
+        let remaining = operations.filter { actual.contains($0.token) || !doubtful.contains($0.token) }
+        let unknown = actual.subtracting(held)
+        held.formIntersection(actual)
+        doubtful = []
+        mustCompare = false
+        mismatches = 0
+        generation = current
+        return remaining + unknown.sorted().map { .giveBack($0) }
+    }
+
+    mutating func begin() {
+        isStepping = true
+        steps += 1
+    }
+
+    mutating func succeeded(_ operations: [StepOperation], _ result: StepResult, generation current: Int) {
+        isStepping = false
+        // A reconnect between asking and answering shows itself at the next step.
+        if generation == nil { generation = current }
+        for operation in operations { held.remove(operation.token) }
+        for job in result.claimed { held.insert(job.token) }
+    }
+
+    mutating func failed(_ operations: [StepOperation], mayHaveHappened: Bool) {
+        isStepping = false
+        guard mayHaveHappened else { return }
+        mustCompare = true
+        doubtful.formUnion(operations.map(\.token))
+    }
+
+    /// A count that Redis gave between two steps. One difference may be a late command of a dead connection; two in a row are real.
+    /// - Returns: whether a step should follow to set it right.
+    mutating func counted(_ count: Int, askedAtStep: Int) -> Bool {
+        guard !isStepping, askedAtStep == steps else { return false }
+        guard count != held.count else {
+            mismatches = 0
+            return false
+        }
+        mismatches += 1
+        guard mismatches >= 2 else { return false }
+        mustCompare = true
+        return true
+    }
+}

@@ -1,1 +1,0 @@
-enum JobQueueRedisRoom { static let s = PackageResources.placeholder_lua }

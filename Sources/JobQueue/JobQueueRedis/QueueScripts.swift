@@ -1,0 +1,17 @@
+import RedisClient
+
+/// The scripts of `Scripts/`, each under the contract written above it.
+enum QueueScripts {
+    static let step = script("step", PackageResources.step_lua)
+    static let register = script("register", PackageResources.register_lua)
+    static let renew = script("renew", PackageResources.renew_lua)
+    static let release = script("release", PackageResources.release_lua)
+    static let enqueue = script("enqueue", PackageResources.enqueue_lua)
+    static let publish = script("publish", PackageResources.publish_lua)
+    static let replay = script("replay", PackageResources.replay_lua)
+    static let forget = script("forget", PackageResources.forget_lua)
+
+    private static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
+        RedisScript(name: name, source: String(decoding: source, as: UTF8.self))
+    }
+}

@@ -1,0 +1,37 @@
+import EventLoop
+import Formats
+import JobQueue
+import RedisClient
+import Synchronization
+import Telemetry
+
+/// All queues of one Redis over one pipelined connection: what a program makes once and takes its drivers from.
+public final class RedisQueues: QueueDirectory {
+    /// Shared by all drivers made here; started.
+    public let connection: RedisConnection
+    public let prefix: String
+    private let log: Log
+    private let drivers = Mutex<[String: RedisDriver]>([:])
+
+    /// - Parameter name: shown by Redis' CLIENT LIST.
+    public init(loop: EventLoop, address: RedisAddress, prefix: String = "quittance:", name: String, log: Log = Log("queue")) {
+        connection = RedisConnection(loop: loop, address: address, name: name, waitsForConnection: true, log: log)
+        self.prefix = prefix
+        self.log = log
+        connection.start()
+    }
+
+    public func driver(of queue: String) -> any QueueDriver { redisDriver(of: queue) }
+
+    public func redisDriver(of queue: String) -> RedisDriver {
+        drivers.withLock { drivers in
+            if let known = drivers[queue] { return known }
+            let made = RedisDriver(connection: connection, prefix: prefix, queue: queue, log: log)
+            drivers[queue] = made
+            return made
+        }
+    }
+
+    /// Ends the connection. Workers are to be stopped before.
+    public func close() { connection.close() }
+}

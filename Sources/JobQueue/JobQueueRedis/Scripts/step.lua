@@ -1,0 +1,182 @@
+-- step 1: tells the outcomes of a worker, renews its lease and claims, in one round trip.
+--
+-- KEYS  1 ready  2 inflight of the worker  3 woken of the worker  4 leases  5 delayed  6 dead  7 history  8 redeliveries
+-- ARGV  1 worker  2 lease in ms  3 bodies wanted  4 token of the first claimed body, the others count on from it
+--       5 bytes after which a claim stops growing  6 attempts kept in a history
+--       then five lists, each headed by its number of items:
+--         acks        token
+--         forgotten   id of a job whose history goes with its ack
+--         retries     token, delay in ms, new body, job id or '', history entry or ''
+--         burials     token, record for the dead set, job id or '', history entry or ''
+--         returns     token, the highest first
+-- Returns {'FENCED', now}: the worker's lease was taken over and nothing was done; or
+--         {'OK', now, outcomes whose token was gone, bodies ready, time of the next delayed body or -1,
+--          claimed bodies, their redeliveries (empty when none has any)}
+--
+-- Bodies are never parsed. The first write is HDEL, which a Redis over its maxmemory allows, and after it the others: a full Redis
+-- can always be drained.
+
+local ready, inflight, woken, leases, delayed, dead, history, redeliveries = unpack(KEYS)
+local worker = ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if not redis.call('ZSCORE', leases, worker) then
+  return {'FENCED', now}
+end
+
+local cursor = 7
+local function take()
+  local value = ARGV[cursor]
+  cursor = cursor + 1
+  return value
+end
+
+local stale = 0
+-- Only after a worker was lost: then an outcome also forgets how often its body was redelivered.
+local counted = redis.call('EXISTS', redeliveries) == 1
+
+local function settle(token)
+  if counted then
+    local body = redis.call('HGET', inflight, token)
+    if body then
+      redis.call('HDEL', redeliveries, redis.sha1hex(body))
+    end
+  end
+  if redis.call('HDEL', inflight, token) == 1 then
+    return true
+  end
+  stale = stale + 1
+  return false
+end
+
+local function remember(job, entry)
+  if job == '' or entry == '' then
+    return
+  end
+  local lines = redis.call('HGET', history, job)
+  if lines then
+    entry = lines .. '\n' .. entry
+    local _, breaks = string.gsub(entry, '\n', '\n')
+    for _ = 1, breaks + 1 - tonumber(ARGV[6]) do
+      entry = string.sub(entry, string.find(entry, '\n', 1, true) + 1)
+    end
+  end
+  redis.call('HSET', history, job, entry)
+end
+
+local acks = tonumber(take())
+if acks == 0 then
+  redis.call('HDEL', inflight, '')
+elseif counted then
+  for _ = 1, acks do
+    settle(take())
+  end
+else
+  stale = acks - redis.call('HDEL', inflight, unpack(ARGV, cursor, cursor + acks - 1))
+  cursor = cursor + acks
+end
+
+local forgotten = tonumber(take())
+if forgotten > 0 then
+  redis.call('HDEL', history, unpack(ARGV, cursor, cursor + forgotten - 1))
+  cursor = cursor + forgotten
+end
+
+for _ = 1, tonumber(take()) do
+  local token, delay, body, job, entry = take(), tonumber(take()), take(), take(), take()
+  if settle(token) then
+    if delay > 0 then
+      redis.call('ZADD', delayed, now + delay, body)
+    else
+      redis.call('LPUSH', ready, body)
+    end
+    remember(job, entry)
+  end
+end
+
+for _ = 1, tonumber(take()) do
+  local token, record, job, entry = take(), take(), take(), take()
+  if settle(token) then
+    redis.call('ZADD', dead, now, record)
+    remember(job, entry)
+  end
+end
+
+for _ = 1, tonumber(take()) do
+  local token = take()
+  local body = redis.call('HGET', inflight, token)
+  if body then
+    redis.call('HDEL', inflight, token)
+    redis.call('RPUSH', ready, body)
+  else
+    stale = stale + 1
+  end
+end
+
+redis.call('ZADD', leases, now + tonumber(ARGV[2]), worker)
+
+-- Delayed bodies whose time has come join the end of the queue.
+local nextDue = -1
+for _ = 1, 200 do
+  local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+  if #first == 0 then
+    nextDue = -1
+    break
+  end
+  nextDue = tonumber(first[2])
+  if nextDue > now then
+    break
+  end
+  redis.call('LPUSH', ready, first[1])
+  redis.call('ZREM', delayed, first[1])
+end
+
+-- What the blocking read has set aside comes first; without room for it it goes back to the head.
+local claimed = {}
+local bytes = 0
+local wanted = tonumber(ARGV[3])
+local aside = redis.call('LLEN', woken)
+while aside > 0 and #claimed < wanted do
+  local body = redis.call('RPOP', woken)
+  claimed[#claimed + 1] = body
+  bytes = bytes + #body
+  aside = aside - 1
+end
+for _ = 1, aside do
+  redis.call('LMOVE', woken, ready, 'LEFT', 'RIGHT')
+end
+
+-- One body first, to learn how large they are; then as many as fit.
+local limit = tonumber(ARGV[5])
+local chunk = 1
+while #claimed < wanted and bytes < limit do
+  local bodies = redis.call('RPOP', ready, chunk)
+  if not bodies then
+    break
+  end
+  for _, body in ipairs(bodies) do
+    claimed[#claimed + 1] = body
+    bytes = bytes + #body
+  end
+  if #bodies < chunk then
+    break
+  end
+  local average = math.max(1, bytes / #claimed)
+  chunk = math.min(wanted - #claimed, math.max(1, math.floor((limit - bytes) / average)))
+end
+
+local counts = {}
+if #claimed > 0 then
+  local token = tonumber(ARGV[4])
+  local fields = {}
+  for i, body in ipairs(claimed) do
+    fields[2 * i - 1] = token + i - 1
+    fields[2 * i] = body
+    if counted then
+      counts[i] = tonumber(redis.call('HGET', redeliveries, redis.sha1hex(body)) or 0)
+    end
+  end
+  redis.call('HSET', inflight, unpack(fields))
+end
+
+return {'OK', now, stale, redis.call('LLEN', ready), nextDue, claimed, counts}

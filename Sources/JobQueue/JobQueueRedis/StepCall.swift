@@ -1,0 +1,108 @@
+import JobQueue
+import RedisClient
+
+/// The step script's call and its reply.
+struct StepCall {
+    private var acks: [ClaimToken] = []
+    private var forgotten: [String] = []
+    private var retries: [(token: ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry?)] = []
+    private var burials: [(token: ClaimToken, record: DeadRecord, history: HistoryEntry?)] = []
+    private var returns: [ClaimToken] = []
+
+    init(_ operations: [StepOperation]) {
+        for operation in operations {
+            switch operation {
+            case .ack(let token, let job):
+                acks.append(token)
+                if let job { forgotten.append(job) }
+            case .retry(let token, let delay, let body, let history): retries.append((token, delay, body, history))
+            case .bury(let token, let record, let history): burials.append((token, record, history))
+            case .giveBack(let token): returns.append(token)
+            }
+        }
+    }
+
+    func call(worker: String, keys: QueueKeys, claimMax: Int, firstToken: ClaimToken) -> RedisScriptCall {
+        var call = RedisScriptCall(
+            QueueScripts.step,
+            keys: [
+                keys.ready, keys.inflight(worker), keys.woken(worker), keys.leases, keys.delayed, keys.dead, keys.history, keys.redeliveries,
+            ])
+        call.append(worker)
+        call.append(QueueLimits.lease.wholeMilliseconds)
+        call.append(claimMax)
+        call.append(String(firstToken))
+        call.append(QueueLimits.claimBytesMax)
+        call.append(QueueLimits.historyMax)
+
+        call.append(acks.count)
+        for token in acks { call.append(String(token)) }
+        call.append(forgotten.count)
+        for job in forgotten { call.append(job) }
+        call.append(retries.count)
+        for retry in retries {
+            call.append(String(retry.token))
+            call.append(retry.delay.wholeMilliseconds)
+            call.append(retry.body)
+            Self.append(retry.history, to: &call)
+        }
+        call.append(burials.count)
+        for burial in burials {
+            call.append(String(burial.token))
+            call.append(burial.record.bytes)
+            Self.append(burial.history, to: &call)
+        }
+        call.append(returns.count)
+        for token in returns.sorted(by: >) { call.append(String(token)) }
+        return call
+    }
+
+    private static func append(_ entry: HistoryEntry?, to call: inout RedisScriptCall) {
+        call.append(entry?.job ?? "")
+        call.append(entry?.bytes ?? [])
+    }
+
+    static func result(_ reply: RedisValue, firstToken: ClaimToken) throws(QueueDriverError) -> StepResult {
+        var result = StepResult()
+        guard let parts = reply.array, let word = parts.first?.string, parts.count >= 2, let nowMs = parts[1].int else { throw .unexpected("step") }
+        result.nowMs = nowMs
+        if word == "FENCED" {
+            result.fenced = true
+            return result
+        }
+        guard word == "OK", parts.count == 7, let stale = parts[2].int, let depth = parts[3].int, let nextDueMs = parts[4].int,
+            let bodies = parts[5].array, let counts = parts[6].array
+        else { throw .unexpected("step") }
+        result.staleTokens = Int(stale)
+        result.readyDepth = Int(depth)
+        result.nextDueMs = nextDueMs < 0 ? nil : nextDueMs
+        result.claimed.reserveCapacity(bodies.count)
+        for (index, value) in bodies.enumerated() {
+            guard let body = value.bytes else { throw .unexpected("step") }
+            let redeliveries = index < counts.count ? counts[index].int ?? 0 : 0
+            result.claimed.append(ClaimedJob(token: firstToken + UInt64(index), body: body, redeliveries: Int(redeliveries)))
+        }
+        return result
+    }
+}
+
+extension QueueDriverError {
+    /// The server answered what the script cannot have said.
+    static func unexpected(_ script: String) -> QueueDriverError {
+        QueueDriverError(.invalid, "redis answered something unexpected to \(script)", mayHaveHappened: true)
+    }
+
+    init(_ error: RedisError) {
+        let code: Code
+        switch error.kind {
+        case .connection, .timeout, .protocolError, .overloaded, .cancelled, .closed: code = .unavailable
+        case .unsupported: code = .invalid
+        case .server(let word):
+            switch word {
+            case "OOM", "READONLY", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM": code = .refused
+            default: code = error.isTransient ? .unavailable : .invalid
+            }
+        }
+        self.init(code, error.description, mayHaveHappened: error.mayHaveBeenExecuted)
+    }
+}

@@ -1,0 +1,82 @@
+import EventLoop
+import Formats
+import JobQueue
+import JobQueueRedis
+import RedisClient
+import Synchronization
+import TestSupport
+
+/// One Redis for all tests that do nothing to the server itself.
+enum SharedRedis {
+    private static let starting = Mutex<Task<RedisServer, any Error>?>(nil)
+
+    static func server() async throws -> RedisServer {
+        let task = starting.withLock { task in
+            let running = task ?? Task { try await RedisServer.start() }
+            task = running
+            return running
+        }
+        return try await task.value
+    }
+}
+
+/// A queue on a real Redis. Each driver has a loop and a connection of its own, as a process has.
+final class RedisBench: QueueBench {
+    let server: RedisServer
+    let queue: String
+    let process: RedisProcess
+    private let others = Mutex<[RedisProcess]>([])
+    var driver: any QueueDriver { process.driver }
+    var redis: RedisDriver { process.driver }
+    var nowMs: Int64 { WallClock.nowMs }
+
+    init(server: RedisServer, queue: String = uniqueQueue()) async throws {
+        self.server = server
+        self.queue = queue
+        process = try RedisProcess(server, queue)
+        _ = try await process.connection.connected(within: .seconds(10))
+    }
+
+    func peer() async throws -> any QueueDriver { try await peerProcess().driver }
+
+    func peerProcess() async throws -> RedisProcess {
+        let made = try RedisProcess(server, queue)
+        others.withLock { $0.append(made) }
+        _ = try await made.connection.connected(within: .seconds(10))
+        return made
+    }
+
+    /// Here time passes by itself.
+    func pass(_ duration: Duration) async throws { try await Task.sleep(for: duration) }
+
+    func silence(_ worker: WorkerIdentity, of driver: any QueueDriver) async { await (driver as? RedisDriver)?.freeze(worker) }
+
+    func revive(_ worker: WorkerIdentity, of driver: any QueueDriver) { (driver as? RedisDriver)?.thaw(worker) }
+
+    func loseNow(_ worker: WorkerIdentity) async throws {
+        await redis.abandon(worker)
+        _ = try await command("ZADD", redis.keys.leases, 1, worker.description)
+        // A server that was started just now gives every worker the time of one lease to show itself.
+        try await eventually("it is swept") { try await self.redis.reclaimExpired().map(\.worker) == [worker.description] }
+    }
+
+    func command(_ name: String, _ arguments: any RedisArgument...) async throws -> RedisValue {
+        try await process.connection.perform(RedisCommand(name, arguments: arguments))
+    }
+}
+
+/// What a process has of a queue.
+final class RedisProcess: Sendable {
+    let loop: EventLoop
+    let connection: RedisConnection
+    let driver: RedisDriver
+
+    init(_ server: RedisServer, _ queue: String, prefix: String = "test:") throws {
+        loop = try EventLoop.started(name: "queue-test")
+        connection = RedisConnection(loop: loop, address: server.address, name: "test", waitsForConnection: true)
+        connection.start()
+        driver = RedisDriver(connection: connection, prefix: prefix, queue: queue)
+    }
+
+    deinit { connection.close() }
+}
