@@ -66,6 +66,7 @@ let domain: [Target] = [
     room("Providers", "ProviderPort", ["Money", "Formats", "Cryptography"]),
     room("Domain", "Outbox", ["Database", "JobQueue", "Formats", "Telemetry", "EventLoop"], resources: [.embedInCode("Migrations")]),
     room("Domain", "Ledger", ["Database", "Money", "Formats"], resources: [.embedInCode("Migrations")]),
+    room("Domain", "Access", ["Database", "Cryptography", "Formats"], resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
@@ -108,7 +109,7 @@ let providers: [Target] = [
 
 let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay", "ProviderCatalog"]
 let everyRoom = [
-    "Payments", "Ledger", "Outbox", "Notifications", "Drafts", "Plans", "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue",
+    "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue",
     "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
 ]
 
@@ -127,8 +128,8 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "WorkerService", "Scheduling", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Ledger", "Outbox", "HTTPClient", "Database",
-            "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
+            "WorkerService", "Scheduling", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger", "Outbox",
+            "HTTPClient", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
     room("Services", "WebService", everyRoom + adapters + ["PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis"]),
     room("Services", "SandboxService", ["HTTPServer", "HTTPClient", "EventLoop", "Cryptography", "Settings", "Telemetry", "Formats", "StandardWebhooks"]),
@@ -178,7 +179,12 @@ let testTargets: [Target] = [
             "HTTPClient", "EventLoop",
         ]),
     tests("DomainTests", everyRoom + ["PrivateFiles", "HTTPClient", "Subprocess", "Typesetting"]),
-    tests("ServiceTests", ["IngestService", "WorkerService", "WebService", "SandboxService", "OperatorCommands", "HTTPClient", "RedisClient"] + everyRoom + adapters),
+    tests(
+        "ServiceTests",
+        everyRoom + adapters + [
+            "IngestService", "WorkerService", "PaymentsService", "WebService", "SandboxService", "OperatorCommands", "HTTPServer", "HTTPClient",
+            "RedisClient",
+        ]),
     tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]
 

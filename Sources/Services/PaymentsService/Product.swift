@@ -1,3 +1,4 @@
+import Access
 import Database
 import Drafts
 import Formats
@@ -17,7 +18,7 @@ import Settings
 public enum Product {
     /// The rooms' migrations in the order they must run.
     public static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
         PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
     ]
 
