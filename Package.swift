@@ -140,21 +140,23 @@ let services: [Target] = [
 
 let programs: [Target] = [
     program("ingest", ["IngestService", "ProgramStart", "ProviderCatalog", "ProviderPort", "Settings", "Telemetry"]),
-    program("worker-payments", ["PaymentsService", "WorkerService", "Payments", "JobQueue", "Formats", "Settings", "ProgramStart"]),
+    program("worker-payments", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program(
         "worker-drafts",
-        ["WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments", "Settings"]),
-    program("worker-plans", ["WorkerService", "Plans", "Payments", "JobQueue", "Formats", "Settings"]),
+        [
+            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings",
+        ]),
+    program("worker-plans", ["WorkerService", "Plans", "Outbox", "Payments", "JobQueue"]),
     program(
         "worker-invoices",
-        ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments", "Settings"]),
+        ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings"]),
     program(
         "worker-notifications",
         [
-            "WorkerService", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Payments",
-            "Settings",
+            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "JobQueue", "Outbox",
+            "Payments", "Settings",
         ]),
-    program("scheduler", ["PaymentsService", "WorkerService", "Scheduling", "Settings", "Formats"]),
+    program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program("web", ["WebService", "WorkerService", "PaymentsService", "Settings", "ProgramStart"]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),

@@ -15,6 +15,9 @@ public struct VerifyPayment: JobParameters {
     /// The event, cron tick or request that asks for it.
     public let cause: String
 
+    /// Providers that are ill recover within minutes to hours; reconciliation goes on where this ends.
+    public static let retry = RetryPolicy.exponential(base: .seconds(1), factor: 2, cap: .seconds(300), jitter: .equal, attemptsMax: 14)
+
     /// The job for one cause; the same cause twice is one job.
     static func request(attempt: PaymentAttempt, cause: String) throws -> JobRequest {
         try JobRequest(

@@ -16,6 +16,9 @@ public struct ActivatePlan: PaidOnlyParameters {
         self.team = team
         self.plan = plan
     }
+
+    /// Only SQL can be in the way, and not for long.
+    public static let retry = RetryPolicy.exponential(base: .seconds(1), factor: 2, cap: .seconds(300), jitter: .equal, attemptsMax: 12)
 }
 
 /// Carries out ``ActivatePlan``.

@@ -1,1 +1,10 @@
-print("scheduler")
+import PaymentsService
+import ProgramStart
+import WorkerService
+
+let program = await WorkerProgram.begin("scheduler", migrations: Product.migrations)
+do {
+    await program.run([try SchedulerService(program: program)])
+} catch {
+    ProgramStart.fail("scheduler: \(error)")
+}

@@ -1,1 +1,30 @@
-print("worker-drafts")
+import DraftGeneration
+import Drafts
+import EventLoop
+import HTTPClient
+import JobQueue
+import Outbox
+import Payments
+import PrivateFiles
+import Settings
+import WorkerService
+
+let program = await WorkerProgram.begin("worker-drafts", migrations: [Outbox.migrations, PaymentStore.migrations, InquiryStore.migrations])
+let settings = program.settings
+let pool = BlockingPool(name: "drafts", threads: max(2, settings.workerConcurrency))
+let generation = TextGeneration(
+    baseURL: settings.openAI.baseURL, apiKey: settings.openAI.apiKey?.value, model: settings.openAI.model, client: HTTPClient(loop: program.loop))
+let template = DocumentTemplate(
+    python: settings.docxPython, script: "deploy/docx/fill_template.py",
+    template: settings.privateMediaRoot + "/templates/kit_complet_template.docx", pool: pool)
+let making = DraftMaking(
+    database: program.database, outbox: program.outbox, generation: generation, template: template,
+    files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: settings.mailFrom)
+let worker = program.worker(queue: GenerateDraft.queue) { job, reason in
+    try await making.failed(job, reason: reason, nowMs: program.nowMs())
+}
+worker.register(GenerateDraft.self, retry: GenerateDraft.retry, guard: PaidGuard(database: program.database), timeout: .seconds(300)) {
+    parameters, context in
+    try await making.run(parameters, job: context.job, nowMs: program.nowMs)
+}
+await program.run([worker])

@@ -1,1 +1,29 @@
-print("worker-notifications")
+import EventLoop
+import HTTPClient
+import JobQueue
+import NotificationDelivery
+import Notifications
+import Outbox
+import Payments
+import PrivateFiles
+import ProgramStart
+import Settings
+import WorkerService
+
+let program = await WorkerProgram.begin(
+    "worker-notifications", migrations: [Outbox.migrations, PaymentStore.migrations, NotificationRecord.migrations])
+let pool = BlockingPool(name: "attachments", threads: 2)
+do {
+    let sending = NotificationSending(
+        database: program.database, smtp: try SMTPClient(loop: program.loop, url: program.settings.smtpURL),
+        files: PrivateFiles(root: program.settings.privateMediaRoot, pool: pool), from: (name: "Quittance", address: program.settings.mailFrom))
+    let worker = program.worker(queue: SendNotification.queue)
+    worker.register(
+        SendNotification.self, retry: SendNotification.retry, guard: NotificationGuard(database: program.database), timeout: .seconds(90)
+    ) { parameters, context in
+        try await sending.run(parameters, job: context.job, nowMs: program.nowMs)
+    }
+    await program.run([worker])
+} catch {
+    ProgramStart.fail("worker-notifications: \(error)")
+}

@@ -1,1 +1,13 @@
-print("worker-plans")
+import JobQueue
+import Outbox
+import Payments
+import Plans
+import WorkerService
+
+let program = await WorkerProgram.begin("worker-plans", migrations: [Outbox.migrations, PaymentStore.migrations, PlanPurpose.migrations])
+let activation = PlanActivation(database: program.database)
+let worker = program.worker(queue: ActivatePlan.queue)
+worker.register(ActivatePlan.self, retry: ActivatePlan.retry, guard: PaidGuard(database: program.database)) { parameters, context in
+    try await activation.run(parameters, job: context.job, nowMs: program.nowMs())
+}
+await program.run([worker])
