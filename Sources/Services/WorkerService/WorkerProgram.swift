@@ -29,8 +29,8 @@ public struct WorkerProgram: Sendable {
         do {
             let lock = try SlotLock(folder: settings.varDirectory + "/slots", program: name, slot: settings.slot)
             let loop = try EventLoop.started(name: name)
-            let database = try DatabaseStart.open(settings, migrations: migrations, log: log)
-            let queues = try QueueStart.directory(settings, loop: loop, log: log)
+            let database = try await DatabaseStart.open(settings, migrations: migrations, log: log)
+            let queues = try QueueStart.directory(settings, name: name, loop: loop, log: log)
             let relay = OutboxRelay(
                 slot: "\(name).\(settings.slot)", database: database, publisher: DirectoryPublisher(queues: queues), log: log)
             return WorkerProgram(
