@@ -1,9 +1,4 @@
-import Synchronization
 import Telemetry
-
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// One long-lived part of a program.
 public protocol Service: Sendable {
@@ -76,45 +71,5 @@ public struct ServiceGroup: Sendable {
     private func stop(_ started: [any Service]) async {
         let deadline = ContinuousClock.now.advanced(by: grace)
         for service in started.reversed() { await service.stop(by: deadline) }
-    }
-}
-
-/// SIGTERM and SIGINT as calls. One thread waits for them; every other thread has them blocked.
-public enum ProcessSignals {
-    /// To be called first thing in `main`, before any thread exists, so that every thread inherits the mask.
-    /// SIGPIPE is ignored: a closed socket is an error code, not the end of the program.
-    public static func prepare() {
-        signal(SIGPIPE, SIG_IGN)
-        var set = signalSet()
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-    }
-
-    public final class Listener: Sendable {
-        fileprivate let handler: Mutex<(@Sendable (String) -> Void)?>
-        fileprivate init(_ handler: @escaping @Sendable (String) -> Void) { self.handler = Mutex(handler) }
-        public func forget() { handler.withLock { $0 = nil } }
-    }
-
-    /// Calls `handler` with the signal's name, on a thread of its own, whenever SIGTERM or SIGINT arrives.
-    public static func listen(_ handler: @escaping @Sendable (String) -> Void) -> Listener {
-        let listener = Listener(handler)
-        _ = ThreadLaunch.start(name: "signals") {
-            var set = signalSet()
-            while true {
-                var number: Int32 = 0
-                guard sigwait(&set, &number) == 0 else { continue }
-                guard let handler = listener.handler.withLock({ $0 }) else { return }
-                handler(number == SIGINT ? "SIGINT" : "SIGTERM")
-            }
-        }
-        return listener
-    }
-
-    private static func signalSet() -> sigset_t {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
-        return set
     }
 }
