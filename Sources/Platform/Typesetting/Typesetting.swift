@@ -1,2 +1,0 @@
-import CPango
-enum TypesettingRoom { static let v = cairo_version() }
