@@ -30,7 +30,7 @@ struct TextLayout: ~Copyable {
         pango_layout_set_justify(layout, style.alignment == .justified ? 1 : 0)
         pango_layout_set_line_spacing(layout, Float(style.lineSpacing))
         // No zero byte is left in it, so it ends where C thinks it does.
-        pango_layout_set_text(layout, Self.printable(text), -1)
+        pango_layout_set_text(layout, PrintableText.of(text), -1)
     }
 
     deinit { quittance_free_layout(layout) }
@@ -55,14 +55,6 @@ struct TextLayout: ~Copyable {
         }
         cairo_move_to(canvas, left, y)
         pango_cairo_show_layout(canvas, layout)
-    }
-
-    /// Control characters would be drawn as boxes with numbers in them.
-    private static func printable(_ text: String) -> String {
-        func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.value < 0x20 && scalar != "\n" || (0x7F...0x9F).contains(scalar.value) }
-        let unified = text.replacing("\r\n", with: "\n")
-        guard unified.unicodeScalars.contains(where: isControl) else { return unified }
-        return String(String.UnicodeScalarView(unified.unicodeScalars.map { isControl($0) ? " " : $0 }))
     }
 }
 
