@@ -18,7 +18,11 @@ enum DatabaseKind: CaseIterable, Sendable {
         case .sqlite:
             let folder = try TemporaryFolder("quittance-db")
             let path = folder.file("test.db")
-            return OpenDatabase(folder: folder, path: path, database: try Database.open(.sqlite(path: path), readers: readers))
+            // A group lasts as long as closures wait, however slow the machine is: the tests rely on what shares a commit.
+            var limits = GroupLimits()
+            limits.time = .seconds(60)
+            let database = try Database.open(.sqlite(path: path), readers: readers, limits: limits)
+            return OpenDatabase(folder: folder, path: path, database: database)
         }
     }
 
@@ -81,10 +85,10 @@ final class Latch: @unchecked Sendable {
 }
 
 extension OpenDatabase {
-    /// Runs the closures in one group, in their order: the writer is held by another write until all of them wait.
+    /// Runs the closures in one group, in their order: a first write of the group holds the writer until all of them wait.
     func writeTogether<Value: Sendable>(_ bodies: [@Sendable (Connection) throws -> Value]) async throws -> [Result<Value, any Error>] {
         let latch = Latch()
-        async let holding: Void = database.write { _ in latch.hold() }
+        let holding = Task { try await database.write { _ in latch.hold() } }
         try await eventually("the writer is held") { latch.isHolding }
         var tasks: [Task<Value, any Error>] = []
         for (index, body) in bodies.enumerated() {
@@ -92,7 +96,8 @@ extension OpenDatabase {
             try await eventually("write \(index) waits") { database.waitingWrites == index + 1 }
         }
         latch.open()
-        try await holding
+        // Shares the fate of the group.
+        _ = await holding.result
         var results: [Result<Value, any Error>] = []
         for task in tasks { results.append(await task.result) }
         return results

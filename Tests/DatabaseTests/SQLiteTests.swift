@@ -115,7 +115,7 @@ import Testing
         let path = folder.file("var/data/test.db")
         let database = try Database.open(.sqlite(path: path))
         try database.migrate([contractTables])
-        for suffix in ["", "-wal", "-shm", ".gate", ".writer"] {
+        for suffix in ["", "-wal", "-shm", ".gate", ".writer", ".checkpoint"] {
             var status = stat()
             #expect(stat(path + suffix, &status) == 0, "\(suffix)")
             #expect(status.st_mode & 0o777 == 0o600, "\(suffix)")
@@ -143,7 +143,7 @@ import Testing
         let table: [(DatabaseAddress, DatabaseError.Kind, String)] = [
             (.sqlite(path: ":memory:"), .cannotOpen, "SQLite needs a file's path, since several processes share it"),
             (.sqlite(path: ""), .cannotOpen, "SQLite needs a file's path, since several processes share it"),
-            (.sqlite(path: folder.path), .cannotOpen, "\(folder.path) cannot be opened: Is a directory"),
+            (.sqlite(path: folder.path), .cannotOpen, "\(folder.path) is not a file"),
             (.sqlite(path: text), .corrupt, "file is not a database"),
             (.sqlite(path: "\(text)/below.db"), .cannotOpen, "the lock file \(text)/below.db.gate cannot be opened: Not a directory"),
             (.postgres(url: "postgres://localhost/q"), .cannotOpen, "PostgreSQL is not built yet; use sqlite:<path>"),

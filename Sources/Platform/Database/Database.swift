@@ -14,6 +14,14 @@ package protocol DatabaseDriver: Sendable {
     func close() async
 }
 
+/// When a group of writes ends: other processes get their turn then.
+package struct GroupLimits: Sendable {
+    package var callsMax = 256
+    package var time: Duration = .milliseconds(5)
+
+    package init() {}
+}
+
 /// The truth of the product: closures are handed in, run on threads of the database's own and answered after the commit.
 ///
 /// ```swift
@@ -33,8 +41,14 @@ public final class Database: Sendable {
     /// Opens the database, making the file and its folder when they do not exist. Its tables come from ``migrate(_:)``.
     /// - Parameter readers: threads that read, each with a connection of its own (1…64).
     public static func open(_ address: DatabaseAddress, readers: Int = 2, log: Log = Log()) throws(DatabaseError) -> Database {
+        try open(address, readers: readers, limits: GroupLimits(), log: log)
+    }
+
+    package static func open(
+        _ address: DatabaseAddress, readers: Int, limits: GroupLimits, log: Log = Log()
+    ) throws(DatabaseError) -> Database {
         switch address {
-        case .sqlite(let path): return Database(driver: try SQLiteDriver(path: path, readers: readers, log: log))
+        case .sqlite(let path): return Database(driver: try SQLiteDriver(path: path, readers: readers, limits: limits, log: log))
         case .postgres: throw DatabaseError(kind: .cannotOpen, message: "PostgreSQL is not built yet; use sqlite:<path>")
         }
     }

@@ -4,13 +4,16 @@ import Synchronization
 /// the other processes wait for their turn.
 ///
 /// Under steady load a checkpoint beside the writers never reaches the end of the log, and only a log that was moved to its end begins
-/// anew. So there are three steps, each dearer to others than the one before.
+/// anew. So there are three steps, each dearer to others than the one before. `<file>.checkpoint` is locked by whoever is at it, since
+/// SQLite refuses a second one at once; taken before the writers' turn, never within it.
 struct SQLiteCheckpoints {
     /// From here on the log is moved, as far as possible, by a reader's thread and outside the writers' lock.
     static let besidePages = 1000
     /// From here on the rest is moved within our turn, which takes a few milliseconds because most was moved beside the writers.
     static let inTurnPages = 3000
-    /// A log longer than this is also cut within our turn, which waits for readers no longer than ``truncateWait``.
+    /// A log that begins anew is cut to this length.
+    static let walBytesKept = 16 << 20
+    /// A log longer than this is also emptied within our turn, which waits for readers no longer than ``truncateWait``.
     static let walBytesMax = 64 << 20
     static let truncateWait: Duration = .milliseconds(200)
 
@@ -18,16 +21,24 @@ struct SQLiteCheckpoints {
 
     private let readers: SQLiteReaders
     private let pageSize: Int
-    private let running = RunningFlag()
+    private let beside: Beside
+    private let lock: LockFile
     private var lastPages = 0
     private var lastInTurnPages = 0
 
-    /// One checkpoint beside the writers per process at a time.
-    private final class RunningFlag: Sendable { let value = Atomic<Bool>(false) }
+    /// What the reader's thread needs; one checkpoint beside the writers per process at a time.
+    private final class Beside: Sendable {
+        let running = Atomic<Bool>(false)
+        let lock: LockFile
+        init(lock: LockFile) { self.lock = lock }
+    }
 
-    init(readers: SQLiteReaders, pageSize: Int) {
+    init(databasePath: String, readers: SQLiteReaders, pageSize: Int) throws(DatabaseError) {
         self.readers = readers
         self.pageSize = pageSize
+        // Two descriptors, since our two threads exclude each other too.
+        lock = try LockFile(databasePath + ".checkpoint")
+        beside = Beside(lock: try LockFile(databasePath + ".checkpoint"))
     }
 
     /// Looks at the log's length after a group, and has it moved when that is due.
@@ -60,22 +71,27 @@ struct SQLiteCheckpoints {
     }
 
     private func moveBeside() {
-        guard !running.value.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        let running = running
+        let beside = beside
+        guard !beside.running.exchange(true, ordering: .acquiringAndReleasing) else { return }
         do {
             try readers.submit(
                 .maintain { session in
-                    // Busy when another process is at it: then it is being done.
-                    _ = try? session.checkpoint(.passive)
-                    running.value.store(false, ordering: .releasing)
+                    // Taken when another one is at it: then it is being done.
+                    if beside.lock.tryLock() {
+                        _ = try? session.checkpoint(.passive)
+                        beside.lock.unlock()
+                    }
+                    beside.running.store(false, ordering: .releasing)
                 })
         } catch {
             // Closing: the last connection empties the log.
-            running.value.store(false, ordering: .releasing)
+            beside.running.store(false, ordering: .releasing)
         }
     }
 
     private func moveInTurn(_ session: SQLiteSession, _ turnstile: Turnstile, cutting: Bool) {
+        guard (try? lock.lock()) != nil else { return }
+        defer { lock.unlock() }
         // Most of it first, while others may write.
         _ = try? session.checkpoint(.passive)
         guard (try? turnstile.enter()) != nil else { return }

@@ -20,12 +20,16 @@ final class SQLiteDriver: DatabaseDriver {
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
-    init(path: String, readers count: Int, log: Log) throws(DatabaseError) {
+    init(path: String, readers count: Int, limits: GroupLimits, log: Log) throws(DatabaseError) {
         precondition((1...64).contains(count), "1 to 64 readers")
         guard !path.isEmpty, !path.hasPrefix(":") else {
             throw DatabaseError(kind: .cannotOpen, message: "SQLite needs a file's path, since several processes share it")
         }
         try SQLiteDriver.makeFolder(of: path)
+        var status = stat()
+        guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+            throw DatabaseError(kind: .cannotOpen, message: "\(path) is not a file")
+        }
         self.path = path
         let turnstile = try Turnstile(databasePath: path)
         // In turn: the first process changes the file to WAL, and the log of one that died may have to be recovered.
@@ -35,8 +39,8 @@ final class SQLiteDriver: DatabaseDriver {
         var sessions: [SQLiteSession] = []
         for _ in 0..<count { sessions.append(try SQLiteSession.open(path: path, role: .reader)) }
         readers = SQLiteReaders()
-        let checkpoints = SQLiteCheckpoints(readers: readers, pageSize: try session.pageSize())
-        writer = SQLiteWriter(path: path, session: session, turnstile: turnstile, checkpoints: checkpoints, log: log)
+        let checkpoints = try SQLiteCheckpoints(databasePath: path, readers: readers, pageSize: session.pageSize())
+        writer = SQLiteWriter(path: path, session: session, turnstile: turnstile, checkpoints: checkpoints, limits: limits, log: log)
         ending = Mutex(Ending(readers: count))
         readers.start(sessions) { [self] in readerEnded() }
         writer.start { [self] in writerEnded() }

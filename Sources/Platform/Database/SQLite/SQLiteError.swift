@@ -26,7 +26,8 @@ extension DatabaseError.Kind {
             case SQLITE_READONLY: self = .readOnly
             case SQLITE_CANTOPEN: self = .cannotOpen
             case SQLITE_CORRUPT, SQLITE_NOTADB: self = .corrupt
-            case SQLITE_ERROR, SQLITE_MISUSE, SQLITE_RANGE, SQLITE_MISMATCH, SQLITE_AUTH, SQLITE_TOOBIG: self = .statement
+            // A stale schema is read again by SQLite itself; it is reported only when the statement is wrong besides.
+            case SQLITE_ERROR, SQLITE_SCHEMA, SQLITE_MISUSE, SQLITE_RANGE, SQLITE_MISMATCH, SQLITE_AUTH, SQLITE_TOOBIG: self = .statement
             default: self = .other
             }
         }

@@ -25,13 +25,7 @@ final class SQLiteSession: SQLSession {
 
     /// Opens the file, making it (readable by its owner only) when it does not exist.
     static func open(path: String, role: Role) throws(DatabaseError) -> SQLiteSession {
-        if role == .writer {
-            let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-            guard descriptor >= 0 else {
-                throw DatabaseError(kind: .cannotOpen, message: "\(path) cannot be opened: \(systemMessage(errno))")
-            }
-            close(descriptor)
-        }
+        if role == .writer { makeFile(path) }
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE
         let code = sqlite3_open_v2(path, &opened, flags, nil)
@@ -43,6 +37,14 @@ final class SQLiteSession: SQLSession {
         let session = SQLiteSession(handle: opened)
         try session.configure(role, path: path)
         return session
+    }
+
+    /// Makes the file with its owner's rights only; SQLite gives the log the same. A file that exists is not touched: closing any
+    /// descriptor of it would drop the locks that SQLite holds for other connections of this process. What fails here fails in
+    /// SQLite too, which reports it.
+    private static func makeFile(_ path: String) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor >= 0 { close(descriptor) }
     }
 
     private init(handle: OpaquePointer) {
@@ -76,9 +78,11 @@ final class SQLiteSession: SQLSession {
             PRAGMA foreign_keys = ON;
             PRAGMA recursive_triggers = ON;
             PRAGMA temp_store = MEMORY;
-            PRAGMA journal_size_limit = \(SQLiteCheckpoints.walBytesMax);
+            PRAGMA journal_size_limit = \(SQLiteCheckpoints.walBytesKept);
             """)
         if role == .reader { try executeScript("PRAGMA query_only = ON; PRAGMA cache_size = -1024;") }
+        // A first read opens the log, so that the connection counts among its users: the last of them to close empties it.
+        _ = try rows("SELECT count(*) FROM sqlite_schema", [], atMost: 1)
         quittance_set_authorizer(handle, cells)
         quittance_watch_wal(handle, cells + 1)
     }

@@ -12,24 +12,22 @@ import Telemetry
 ///
 /// `@unchecked Sendable`: `session`, `turnstile` and `checkpoints` belong to the writer's thread from ``start(onEnd:)`` on.
 final class SQLiteWriter: @unchecked Sendable {
-    /// A group ends at this many closures …
-    static let groupMax = 256
-    /// … or after this time, so that other processes get their turn.
-    static let groupTime: Duration = .milliseconds(5)
     static let waitingMax = 65_536
 
     private let path: String
+    private let limits: GroupLimits
     private let log: Log
     private let queue = CallQueue<any DatabaseCall>(itemsMax: waitingMax)
     private var session: SQLiteSession?
     private let turnstile: Turnstile
     private var checkpoints: SQLiteCheckpoints
 
-    init(path: String, session: SQLiteSession, turnstile: Turnstile, checkpoints: SQLiteCheckpoints, log: Log) {
+    init(path: String, session: SQLiteSession, turnstile: Turnstile, checkpoints: SQLiteCheckpoints, limits: GroupLimits, log: Log) {
         self.path = path
         self.session = session
         self.turnstile = turnstile
         self.checkpoints = checkpoints
+        self.limits = limits
         self.log = log
     }
 
@@ -95,7 +93,7 @@ final class SQLiteWriter: @unchecked Sendable {
                     loss = cause
                 }
             }
-            guard loss == nil, done.count + failed.count < SQLiteWriter.groupMax, ContinuousClock.now - began < SQLiteWriter.groupTime else { break }
+            guard loss == nil, done.count + failed.count < limits.callsMax, ContinuousClock.now - began < limits.time else { break }
             next = queue.poll()
         }
         if loss == nil {
@@ -167,7 +165,7 @@ final class SQLiteWriter: @unchecked Sendable {
     /// Answers those that wait now with the reason why no transaction could begin.
     private func failWaiting(_ first: any DatabaseCall, _ error: DatabaseError) {
         var next: (any DatabaseCall)? = first
-        for _ in 0..<SQLiteWriter.groupMax {
+        for _ in 0..<limits.callsMax {
             guard let call = next else { return }
             call.fail(error)
             next = queue.poll()
