@@ -71,9 +71,9 @@ final class RedisProcess: Sendable {
     let connection: RedisConnection
     let driver: RedisDriver
 
-    init(_ server: RedisServer, _ queue: String, prefix: String = "test:") throws {
+    init(_ server: RedisServer, _ queue: String, prefix: String = "test:", timeout: Duration = .seconds(2)) throws {
         loop = try EventLoop.started(name: "queue-test")
-        connection = RedisConnection(loop: loop, address: server.address, name: "test", waitsForConnection: true)
+        connection = RedisConnection(loop: loop, address: server.address, name: "test", timeout: timeout, waitsForConnection: true)
         connection.start()
         driver = RedisDriver(connection: connection, prefix: prefix, queue: queue)
     }
