@@ -8,6 +8,8 @@ public struct MailAddress: Sendable, Equatable, ExpressibleByStringLiteral {
         self.name = name
     }
 
+    public init(name: String? = nil, address: String) { self.init(address, name: name) }
+
     public init(stringLiteral value: String) { self.init(value) }
 
     /// Whether `address` is a plain `local@domain` in ASCII, which every server takes. A domain in another script has to be
