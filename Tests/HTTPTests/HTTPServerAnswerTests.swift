@@ -116,6 +116,20 @@ struct HTTPServerAnswerTests {
         }
     }
 
+    @Test("delivers its last answer to a client that goes on sending")
+    func noReset() async throws {
+        try await withServer { server, port in
+            for _ in 0..<300 {
+                let client = try RawClient(port: port)
+                client.send("GET /last HTTP/1.0\r\n\r\n")
+                for _ in 0..<20 { client.send(get("/more")) }
+                // A reset would be thrown here.
+                #expect(try client.answersUntilEnd().map(\.text) == ["GET /last "])
+            }
+            try waitUntil("all connections are forgotten") { server.connectionCount == 0 }
+        }
+    }
+
     @Test("takes only the first of two answers")
     func onlyOnce() async throws {
         let handler: HTTPServer.Handler = { _, responder in

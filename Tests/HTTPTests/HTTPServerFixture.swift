@@ -104,10 +104,8 @@ final class RawClient {
         let connected = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         }
-        guard connected == 0 else {
-            close(descriptor)
-            throw ClientError(what: "no connection: \(errno)")
-        }
+        // No close here: `deinit` runs also when a complete object's `init` throws, and a second close would hit a stranger's socket.
+        guard connected == 0 else { throw ClientError(what: "no connection: \(errno)") }
     }
 
     deinit { close(descriptor) }

@@ -20,7 +20,7 @@ extension Connection {
             deadline = lane.now() + lane.idleMax
             lane.markDirty(self)
         } else {
-            finish(lingering: isEarly || !pending.isEmpty)
+            finish(lingering: isEarly ? Self.lingerTime : Self.briefLingerTime)
         }
     }
 
@@ -32,7 +32,7 @@ extension Connection {
         receiver = nil
         awaitsReceiver = false
         queue(refusal.response, keepAlive: false)
-        finish(lingering: true)
+        finish()
         ending?.failed(failure)
     }
 

@@ -46,8 +46,6 @@ extension Connection {
                 refuse(error, error.status == 413 ? .tooLarge : .malformed)
             }
         }
-        // The last answer is due, and its client has sent more than was asked for.
-        if phase == .flushing && offset < bytes.count && !inputEnded { lingersAfterFlush = true }
         return offset
     }
 

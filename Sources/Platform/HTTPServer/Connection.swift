@@ -32,6 +32,8 @@ final class Connection: @unchecked Sendable {
     /// What a client may send on after it was refused.
     static let lingerBytesMax = 64 * 1024 * 1024
     static let lingerTime: Int64 = 2000
+    /// The same after an ordinary last answer, when nothing more is known to come.
+    static let briefLingerTime: Int64 = 500
 
     let lane: Lane
     let remoteAddress: String
@@ -72,7 +74,7 @@ final class Connection: @unchecked Sendable {
     var framing = ResponseEncoder.Framing(keepAlive: true, version10: false, isHead: false)
 
     var output = OutputQueue()
-    var lingersAfterFlush = false
+    var lingerTime = Connection.lingerTime
     var lingeredBytes = 0
 
     init(lane: Lane, descriptor: Int32, remoteAddress: String, isCounted: Bool) {
@@ -178,7 +180,7 @@ final class Connection: @unchecked Sendable {
     /// The client has closed its side and `pending` has been looked at: what it asked is still answered, half a request is not.
     private func settleEnd() {
         switch phase {
-        case .idle where pending.isEmpty: output.isEmpty ? close() : finish(lingering: false)
+        case .idle where pending.isEmpty: output.isEmpty ? close() : finish()
         case .idle, .head, .body, .chunked:
             // Otherwise it is we who wait: for room in the output or for the receiver.
             if wantsInput { refuse(.endedEarly, .clientLeft) }
@@ -194,12 +196,11 @@ final class Connection: @unchecked Sendable {
 
     // MARK: Ending
 
-    /// Sends what is queued, then ends the connection.
-    /// - Parameter lingering: whether the client may still be sending; a plain close would then make the system throw our
-    ///   answer away.
-    func finish(lingering: Bool) {
+    /// Sends what is queued, then ends the connection. Unless the client has closed its side, what it still sends is drained
+    /// first: bytes that arrive at a closed socket make the system reset the connection and throw our answer away.
+    func finish(lingering time: Int64 = Connection.lingerTime) {
         phase = .flushing
-        lingersAfterFlush = lingering && !inputEnded
+        lingerTime = time
         pending = []
         forgetRequest()
         deadline = lane.now() + lane.idleMax
@@ -207,14 +208,11 @@ final class Connection: @unchecked Sendable {
     }
 
     private func flushed() {
-        if lingersAfterFlush {
-            shutdown(descriptor, Int32(SHUT_WR))
-            phase = .lingering
-            deadline = lane.now() + Self.lingerTime
-            resumeReading()
-        } else {
-            close()
-        }
+        guard !inputEnded else { return close() }
+        shutdown(descriptor, Int32(SHUT_WR))
+        phase = .lingering
+        deadline = lane.now() + lingerTime
+        resumeReading()
     }
 
     private func flush() {

@@ -57,7 +57,7 @@ final class Lane: @unchecked Sendable {
         uploadMax = configuration.uploadDeadline.milliseconds
         idleMax = configuration.idleTimeout.milliseconds
         silenceMax = min(requestMax, idleMax)
-        let shortest = min(requestMax, uploadMax, idleMax, Connection.lingerTime)
+        let shortest = min(requestMax, uploadMax, idleMax, Connection.briefLingerTime)
         sweepInterval = .milliseconds(max(5, min(500, shortest / 8)))
     }
 
