@@ -28,7 +28,7 @@ final class HTTPClientPeer: Sendable {
             if isTrusted { trusted = certificate.certificatePath }
         }
         let process = try await ProcessFixture.start("python3", arguments)
-        let line = try await process.waitForLine(containing: "listening")
+        let line = try await process.waitForLine(containing: "listening", within: .seconds(60))
         let port = try JSON(parsing: Array(line.utf8))["port"]?.int ?? 0
         let loop = try EventLoop.started(name: "client")
         let client = HTTPClient(loop: loop, trustedCertificates: trusted)
@@ -48,7 +48,7 @@ final class HTTPClientPeer: Sendable {
     deinit { process.end() }
 
     func request(_ path: String, method: String = "GET", headers: HTTPHeaders = [:], body: [UInt8] = []) -> HTTPClient.Request {
-        HTTPClient.Request(method: method, url: base + path, headers: headers, body: body, timeout: .seconds(20), unixSocket: unixSocket)
+        HTTPClient.Request(method: method, url: base + path, headers: headers, body: body, timeout: .seconds(60), unixSocket: unixSocket)
     }
 
     /// What the server saw of a request to `/echo`.

@@ -106,7 +106,7 @@ import Testing
         let path: String
         let code: HTTPClientError.Code
         let isTransient: Bool
-        var timeout = Duration.seconds(20)
+        var timeout = Duration.seconds(60)
         var testDescription: String { path }
     }
 
@@ -163,11 +163,11 @@ import Testing
     @Test func cancellingTheTaskAbortsTheTransfer() async throws {
         let peer = try await HTTPClientPeer.start()
         let task = Task { try await peer.failure(peer.request("/slow")) }
-        try await peer.process.waitForLine(containing: "\"/slow\"")
+        try await peer.process.waitForLine(containing: "\"/slow\"", within: .seconds(60))
         task.cancel()
         let error = try await task.value
         #expect(error.code == .cancelled && error.mayHaveReachedServer)
-        try await peer.process.waitForLine(containing: "\"gone\"")
+        try await peer.process.waitForLine(containing: "\"gone\"", within: .seconds(60))
 
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }
@@ -180,7 +180,7 @@ import Testing
     @Test func closingTheClientEndsWhatIsUnderWay() async throws {
         let peer = try await HTTPClientPeer.start()
         let task = Task { try await peer.failure(peer.request("/slow")) }
-        try await peer.process.waitForLine(containing: "\"/slow\"")
+        try await peer.process.waitForLine(containing: "\"/slow\"", within: .seconds(60))
         await peer.client.close()
         #expect(try await task.value.code == .cancelled)
         #expect(try await peer.failure(peer.request("/status/200")).code == .cancelled)

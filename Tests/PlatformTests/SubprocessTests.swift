@@ -47,7 +47,7 @@ import Testing
     @Test func theDeadlineKillsTheWholeGroup() async throws {
         let started = ContinuousClock.now
         do {
-            _ = try await shell("echo $$ >&2; sleep 60 & echo $! >&2; sleep 60; echo never", limits: .init(wallTime: .milliseconds(300)))
+            _ = try await shell("echo $$ >&2; sleep 600 & echo $! >&2; sleep 600; echo never", limits: .init(wallTime: .milliseconds(300)))
             Issue.record("the run was not stopped")
         } catch {
             #expect(error.code == .timedOut)
@@ -56,18 +56,18 @@ import Testing
             #expect(members.count == 2)
             for pid in members { #expect(await ends(pid), "something of the group still lives") }
         }
-        #expect(ContinuousClock.now - started < .seconds(10))
+        #expect(ContinuousClock.now - started < .seconds(120))
     }
 
     @Test func whatTheChildLeavesBehindDiesWithIt() async throws {
         let started = ContinuousClock.now
-        let output = try await shell("sleep 60 & echo $$; exit 0")
+        let output = try await shell("sleep 600 & echo $$; exit 0")
         #expect(output.status.isSuccess)
-        #expect(ContinuousClock.now - started < .seconds(10), "a background child held the pipe open")
+        #expect(ContinuousClock.now - started < .seconds(120), "a background child held the pipe open")
     }
 
     @Test func limitsHold() async throws {
-        let busy = try await shell("while :; do :; done", limits: .init(wallTime: .seconds(20), cpuSeconds: 1))
+        let busy = try await shell("while :; do :; done", limits: .init(wallTime: .seconds(120), cpuSeconds: 1))
         #expect(busy.status == .signalled(SIGXCPU))
 
         let python = "import sys\ntry:\n b = bytearray(600 << 20)\n print('got it')\nexcept MemoryError:\n print('refused')"
@@ -89,17 +89,17 @@ import Testing
     }
 
     @Test func cancellationKills() async throws {
-        let run = Task { try await shell("sleep 60") }
+        let run = Task { try await shell("sleep 600") }
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }
-            _ = try await shell("sleep 60")
+            _ = try await shell("sleep 600")
         }
         let started = ContinuousClock.now
         run.cancel()
         for result in [await run.result.map { _ in }, await early.result] {
             #expect { try result.get() } throws: { ($0 as? SubprocessError)?.code == .cancelled }
         }
-        #expect(ContinuousClock.now - started < .seconds(10))
+        #expect(ContinuousClock.now - started < .seconds(120))
     }
 
     @Test(arguments: ["/no/such/program", "no-such-program-anywhere", "/etc/passwd"])
@@ -170,14 +170,14 @@ import Testing
     }
 
     @Test func aForgottenChildIsKilled() async throws {
-        let pid = try await { try await ChildProcess.start(.init(executable: "sleep", arguments: ["60"])).pid }()
+        let pid = try await { try await ChildProcess.start(.init(executable: "sleep", arguments: ["600"])).pid }()
         #expect(await ends(pid))
     }
 
     @Test func theChildDiesWithAKilledParent() async throws {
         // The parent in between is started by this room as well, and is the one that is killed.
         let parent = try await ChildProcess.start(
-            .init(executable: "/bin/sh", arguments: ["-c", "setpriv --pdeathsig KILL -- sleep 60 & echo $!; wait"]))
+            .init(executable: "/bin/sh", arguments: ["-c", "setpriv --pdeathsig KILL -- sleep 600 & echo $!; wait"]))
         var lines = parent.stdoutLines.makeAsyncIterator()
         let pid = try #require(Int32(await lines.next() ?? ""))
         parent.signal(SIGKILL)
@@ -186,9 +186,9 @@ import Testing
     }
 }
 
-/// Whether the process ends within ten seconds. One that its new parent has not reaped yet has ended.
+/// Whether the process ends within a minute. One that its new parent has not reaped yet has ended.
 private func ends(_ pid: Int32) async -> Bool {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(10))
+    let deadline = ContinuousClock.now.advanced(by: .seconds(60))
     while ContinuousClock.now < deadline {
         guard let file = fopen("/proc/\(pid)/stat", "r") else { return true }
         var text = [CChar](repeating: 0, count: 256)

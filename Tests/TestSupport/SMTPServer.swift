@@ -74,7 +74,7 @@ public final class SMTPServer: Sendable {
         let python = repositoryRoot + "/.venv/bin/python"
         guard fileExists(python) else { throw FixtureError("\(python) is missing: the set-up of the tests makes it") }
         let process = try await ProcessFixture.start(python, arguments)
-        let line = try await process.waitForLine(containing: "\"listening\"")
+        let line = try await process.waitForLine(containing: "\"listening\"", within: .seconds(60))
         guard let port = try JSON(parsing: Array(line.utf8))["port"]?.int else { throw FixtureError("no port in \(line)") }
         return SMTPServer(process: process, port: Int(port), certificate: certificate)
     }
@@ -95,7 +95,7 @@ public final class SMTPServer: Sendable {
 
     /// Waits until that many messages have come.
     @discardableResult
-    public func waitForMessages(_ count: Int = 1, within limit: Duration = .seconds(20)) async throws -> [Received] {
+    public func waitForMessages(_ count: Int = 1, within limit: Duration = .seconds(60)) async throws -> [Received] {
         try await eventually(within: limit, "\(count) messages at the mail server") { try received().count >= count }
         return try received()
     }
