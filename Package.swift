@@ -157,7 +157,7 @@ let programs: [Target] = [
             "Payments", "Settings",
         ]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
-    program("web", ["WebService", "WorkerService", "PaymentsService", "Settings", "ProgramStart"]),
+    program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "EventLoop", "Cryptography", "Formats", "Database", "Payments"]),

@@ -146,17 +146,17 @@ extension String {
     }
 }
 
-enum EmailAddress {
+package enum EmailAddress {
     /// One `@` with something on both sides, a dot behind it, no blanks, nothing that could break a header.
-    static func isPlausible(_ text: String) -> Bool {
+    package static func isPlausible(_ text: String) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, parts[1].contains("."), !parts[1].hasPrefix("."), !parts[1].hasSuffix(".") else { return false }
         return text.utf8.count <= 254 && text.unicodeScalars.allSatisfy { $0.value > 32 && !"<>,;:\"()[]\\".unicodeScalars.contains($0) && $0.value != 127 }
     }
 }
 
-enum PhoneNumber {
-    static func isE164(_ text: String) -> Bool {
+package enum PhoneNumber {
+    package static func isE164(_ text: String) -> Bool {
         text.hasPrefix("+") && (8...16).contains(text.utf8.count) && text.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
             && text.utf8.dropFirst().first != 48
     }

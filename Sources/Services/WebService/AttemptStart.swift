@@ -1,0 +1,190 @@
+import Access
+import Database
+import Drafts
+import Formats
+import HTTPServer
+import Payments
+import ProviderPort
+import Telemetry
+
+/// Starts attempts at providers. Our side is committed *before* the call, so that whatever becomes of it, the provider's
+/// webhook and the reconciliation find the attempt.
+struct AttemptStart: Sendable {
+    /// Attempts that a repeated click leads to again: so young, open and with an address to pay at.
+    static let reuseForMs: Int64 = 10 * 60_000
+    /// A call to a provider is over after this, one way or the other.
+    static let callMaxMs: Int64 = 60_000
+
+    let database: Database
+    let events: PaymentEvents
+    let transport: any ProviderTransport
+    let baseURL: String
+    let ingestURL: String
+    let log: Log
+    let nowMs: @Sendable () -> Int64
+
+    struct Plan: Sendable {
+        let provider: String
+        let method: String?
+        /// Where the customer's browser goes afterwards; nil for our own page.
+        var returnURL: String?
+        let actor: String
+        var claim: IdempotentCalls.Claim?
+        /// Whether an attempt that is under way already will do.
+        var reuses = false
+    }
+
+    /// A started attempt as it now stands.
+    struct Started: Sendable {
+        let payment: Payment
+        let attempt: PaymentAttempt
+        let references: [ProviderReference]
+    }
+
+    /// Starts an attempt of the payment that `open` finds or creates; both are one transaction.
+    /// - Throws: ``WebProblem``; the errors of `open`.
+    func callAsFunction(_ plan: Plan, open: @escaping @Sendable (Connection) throws -> Payment) async throws -> Started {
+        let adapter = try adapter(named: plan.provider)
+        let now = nowMs()
+        let (payment, attempt) = try await database.write { connection in try enter(plan, open, nowMs: now, in: connection) }
+        if attempt.paymentURL != nil { return try await standing(of: attempt.id) }
+        let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
+        let initiation: Initiation
+        do throws(ProviderError) {
+            initiation = try await adapter.initiate(order(payment, attempt, plan), over: transport)
+        } catch {
+            log.warning("an attempt could not be started", ["kind": .string(error.kind.rawValue), "error": .string(error.message)])
+            throw try await refused(error, payment, attempt, plan)
+        }
+        log.info("attempt started")
+        let started = nowMs()
+        return try await database.write { connection in
+            try PaymentStore.recordInitiation(initiation, attempt: attempt.id, nowMs: started, in: connection)
+            let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
+            let pending = ProviderNotice(references: [], claim: .pending)
+            try events.facts.record(pending, attempt: attempt, source: source, nowMs: started, in: connection)
+            if payment.purpose == KitPurpose.name { try InquiryStore.markPending(payment.subject, nowMs: started, in: connection) }
+            // The provider may have told more than we knew how to match before its answer was here.
+            try events.rematch(attempt, nowMs: started, in: connection)
+            return try Self.standing(of: attempt.id, in: connection)
+        }
+    }
+
+    /// - Throws: ``WebProblem`` 404 or 422.
+    func adapter(named name: String) throws(WebProblem) -> any PaymentProvider {
+        guard let adapter = events.providers[name] else {
+            throw .notFound("provider '\(name.prefix(40))' is not on here; on are: \(events.providers.names.joined(separator: ", "))")
+        }
+        guard adapter.capabilities.hasInitiate else { throw .invalid("provider", "\(name) has no call that starts a payment") }
+        return adapter
+    }
+
+    private func enter(
+        _ plan: Plan, _ open: (Connection) throws -> Payment, nowMs: Int64, in connection: Connection
+    ) throws -> (Payment, PaymentAttempt) {
+        // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment.
+        if let made = plan.claim?.made {
+            let attempt = try PaymentStore.requireAttempt(made, in: connection)
+            return (try PaymentStore.require(attempt.payment, in: connection), attempt)
+        }
+        let payment = try open(connection)
+        if plan.reuses, let attempt = try reusable(of: payment, plan, nowMs: nowMs, in: connection) { return (payment, attempt) }
+        let mode = events.providers.mode(of: plan.provider) ?? "sandbox"
+        let attempt = try PaymentStore.startAttempt(
+            of: payment, provider: plan.provider, mode: mode, method: plan.method, nowMs: nowMs, in: connection)
+        if let claim = plan.claim, try !IdempotentCalls.note(attempt.id, for: claim, in: connection) {
+            throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
+        }
+        return (payment, attempt)
+    }
+
+    private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
+        let young = try PaymentStore.attempts(of: payment.id, in: connection).filter {
+            $0.isOpen && $0.provider == plan.provider && $0.errorCode == nil && nowMs - $0.createdAtMs < Self.reuseForMs
+        }
+        if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }
+        if young.contains(where: { $0.paymentURL == nil && nowMs - $0.createdAtMs < Self.callMaxMs }) {
+            throw WebProblem.conflict("the payment is being started already; try again in a few seconds")
+        }
+        return nil
+    }
+
+    private func order(_ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan) -> PaymentOrder {
+        let ours = "\(baseURL)/payments/\(plan.provider)/return/?transaction_id=\(attempt.id)"
+        return PaymentOrder(
+            payment: payment.id, attempt: attempt.id, amount: payment.amount, description: payment.description, customer: payment.customer,
+            notifyURL: "\(ingestURL)/webhooks/\(plan.provider)", returnURL: plan.returnURL ?? ours, method: plan.method,
+            metadata: payment.metadata)
+    }
+
+    /// Records why an attempt was not started. One that was certainly not carried out has failed; one whose outcome is unknown
+    /// stays open, and the reconciliation asks about it.
+    private func refused(
+        _ error: ProviderError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan
+    ) async throws -> WebProblem {
+        let refusal = StartRefusal(error, provider: plan.provider)
+        let notice = ProviderNotice(
+            references: [], claim: refusal.wasCarriedOut == false ? .failed : .unknown, errorCode: error.code ?? error.kind.rawValue,
+            errorText: error.message)
+        let now = nowMs()
+        let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
+        _ = try await database.write { try events.facts.record(notice, attempt: attempt, source: source, nowMs: now, in: $0) }
+        return refusal.problem(payment: payment.id, attempt: attempt.id)
+    }
+
+    private func standing(of attempt: String) async throws -> Started {
+        try await database.read { try Self.standing(of: attempt, in: $0) }
+    }
+
+    private static func standing(of id: String, in connection: Connection) throws -> Started {
+        let attempt = try PaymentStore.requireAttempt(id, in: connection)
+        return Started(
+            payment: try PaymentStore.require(attempt.payment, in: connection), attempt: attempt,
+            references: try PaymentStore.references(of: id, in: connection))
+    }
+}
+
+/// What a provider's refusal to start an attempt means for the caller.
+struct StartRefusal: Sendable {
+    let error: ProviderError
+    let provider: String
+
+    init(_ error: ProviderError, provider: String) {
+        self.error = error
+        self.provider = provider
+    }
+
+    /// False when the provider has certainly started nothing; nil when nobody can know.
+    var wasCarriedOut: Bool? {
+        switch error.kind {
+        case .rejected, .misconfigured, .notOffered, .throttled, .notFound: false
+        case .unavailable: ["connect", "resolve"].contains(error.code) ? false : nil
+        case .unreadable: nil
+        }
+    }
+
+    func problem(payment: String, attempt: String) -> WebProblem {
+        var extra: [(String, JSON)] = [("provider", .string(provider)), ("payment", .string(payment)), ("attempt", .string(attempt))]
+        if let code = error.code { extra.append(("provider_code", .string(code))) }
+        let retry = [("Retry-After", String(error.retryAfterSeconds ?? 10))]
+        switch error.kind {
+        case .rejected, .notOffered:
+            return WebProblem(status: 422, title: "Refused by the provider's rules", detail: error.message, extra: extra)
+        case .throttled:
+            return WebProblem(
+                status: 503, title: "The provider is busy", detail: "nothing was started; try again later", extra: extra, headers: retry)
+        case .unavailable where wasCarriedOut == false:
+            return WebProblem(
+                status: 503, title: "The provider cannot be reached", detail: "nothing was started; try again later", extra: extra, headers: retry)
+        case .misconfigured, .notFound:
+            return WebProblem(
+                status: 502, title: "The provider refuses us", detail: "nothing was started; the provider's settings must be looked at",
+                extra: extra)
+        case .unavailable, .unreadable:
+            return WebProblem(
+                status: 502, title: "Outcome unknown",
+                detail: "\(provider) gave no answer that tells whether the attempt was started; it stays open and will be asked about",
+                extra: extra)
+        }
+    }
+}

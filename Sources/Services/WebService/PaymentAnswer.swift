@@ -1,0 +1,48 @@
+import Formats
+import Money
+import Payments
+import ProviderPort
+
+/// Payments as the API tells them. Amounts are decimal texts, times RFC 3339.
+enum PaymentAnswer {
+    static func payment(_ payment: Payment, attempts: [PaymentAttempt]) -> JSON {
+        let currency = payment.amount.currency
+        return [
+            "id": .string(payment.id), "status": .string(payment.state.rawValue), "amount": .string(payment.amount.decimalText),
+            "currency": .string(currency.code), "captured": .string(text(payment.captured, payment)),
+            "refunded": .string(text(payment.refunded, payment)), "purpose": .string(payment.purpose), "subject": .string(payment.subject),
+            "description": .string(payment.description), "metadata": metadata(payment.metadata),
+            "created_at": time(payment.createdAtMs), "updated_at": time(payment.updatedAtMs), "paid_at": time(payment.paidAtMs),
+            "attempts": .array(attempts.map(attempt)),
+        ]
+    }
+
+    static func attempt(_ attempt: PaymentAttempt) -> JSON {
+        let error: JSON =
+            attempt.errorCode == nil && attempt.errorText == nil
+            ? .null : ["code": .optional(attempt.errorCode), "text": .optional(attempt.errorText)]
+        return [
+            "id": .string(attempt.id), "number": .int(attempt.number), "provider": .string(attempt.provider), "mode": .string(attempt.mode),
+            "method": .optional(attempt.method), "open": .bool(attempt.isOpen), "payment_url": .optional(attempt.paymentURL),
+            "qr_code": .optional(attempt.qrCode), "expires_at": time(attempt.expiresAtMs), "created_at": time(attempt.createdAtMs),
+            "webhook_received_at": time(attempt.webhookReceivedAtMs), "error": error,
+        ]
+    }
+
+    /// What a caller gets who has started an attempt.
+    static func started(_ started: AttemptStart.Started) -> JSON {
+        [
+            "payment": .string(started.payment.id), "attempt": .string(started.attempt.id), "provider": .string(started.attempt.provider),
+            "status": .string(started.payment.state.rawValue), "payment_url": .optional(started.attempt.paymentURL),
+            "qr_code": .optional(started.attempt.qrCode), "expires_at": time(started.attempt.expiresAtMs),
+        ]
+    }
+
+    static func time(_ ms: Int64?) -> JSON { ms.map { .string(Timestamp.rfc3339($0)) } ?? .null }
+
+    static func metadata(_ metadata: [String: String]) -> JSON {
+        .object(JSONObject(metadata.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
+
+    private static func text(_ units: Int64, _ payment: Payment) -> String { Money(units, payment.amount.currency).decimalText }
+}

@@ -1,0 +1,105 @@
+import Access
+import Database
+import Formats
+import HTTPServer
+import Payments
+import ProviderPort
+import Telemetry
+
+/// All routes, and what every request passes: routing, the check of who calls, the handler, the headers of the answer.
+struct Site: Sendable {
+    let router: Router
+    private let callers: CallerCheck
+    private let log: Log
+    private let nowMs: @Sendable () -> Int64
+
+    init(
+        _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, log: Log,
+        nowMs: @escaping @Sendable () -> Int64
+    ) {
+        let start = AttemptStart(
+            database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
+            log: log, nowMs: nowMs)
+        let once = IdempotentRun(database: database, log: log, nowMs: nowMs)
+        let kit = KitCalls(database: database, baseURL: configuration.baseURL, nowMs: nowMs)
+        let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
+        let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
+        router = Router(routes: OperationCalls(database: database).routes + kit.routes + payments.routes + teams.routes)
+        callers = CallerCheck(database: database, baseURL: configuration.baseURL)
+        self.log = log
+        self.nowMs = nowMs
+    }
+
+    func respond(to request: HTTPRequest) async -> HTTPResponse {
+        let route: Route
+        let values: [String: String]
+        switch router.match(method: request.method, path: request.path) {
+        case .found(let found, let pieces): (route, values) = (found, pieces)
+        case .wrongMethod(let allowed): return Self.guarded(Self.wrongMethod(allowed).response)
+        case .none: return Self.guarded(WebProblem.notFound("nothing is at this address").response)
+        }
+        do {
+            return Self.guarded(try await carryOut(request, route, values))
+        } catch {
+            return Self.guarded(answer(to: error, route))
+        }
+    }
+
+    private func carryOut(_ request: HTTPRequest, _ route: Route, _ values: [String: String]) async throws -> HTTPResponse {
+        var key: APIKey?
+        switch route.kind {
+        case .api(let scope): key = try await callers.key(of: request, scope: scope, nowMs: nowMs())
+        case .openAPI, .page: if route.method == "POST" { try callers.refuseCrossSite(request) }
+        case .returnPage, .operation: break
+        }
+        return try await route.handler(WebCall(request: request, values: values, key: key))
+    }
+
+    private func answer(to error: any Error, _ route: Route) -> HTTPResponse {
+        if let problem = WebProblem(error) { return problem.response }
+        let transient = (error as? DatabaseError)?.isTransient ?? false
+        log.error("a call failed", ["route": .string("\(route.method) \(route.pattern)"), "error": .string("\(error)")])
+        if transient { return WebProblem.unavailable.response }
+        return HTTPResponse.problem(500, "Internal error", detail: "the failure was recorded")
+    }
+
+    private static func wrongMethod(_ allowed: [String]) -> WebProblem {
+        let methods = allowed.joined(separator: ", ")
+        return WebProblem(status: 405, title: "Method not allowed", detail: "allowed: \(methods)", headers: [("Allow", methods)])
+    }
+
+    /// What holds for every answer: it is what its type says, it is nobody else's to keep, it says nothing of where it was.
+    private static func guarded(_ response: HTTPResponse) -> HTTPResponse {
+        var response = response
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        if response.headers["cache-control"] == nil { response.headers["Cache-Control"] = "no-store" }
+        return response
+    }
+}
+
+/// `/healthz`, `/readyz`, `/metrics`.
+struct OperationCalls: Sendable {
+    let database: Database
+
+    var routes: [Route] {
+        [
+            Route("GET", "/healthz", .operation, bodyLimit: 0) { _ in .text(200, "ok\n") },
+            Route("GET", "/readyz", .operation, bodyLimit: 0, ready),
+            Route("GET", "/metrics", .operation, bodyLimit: 0) { _ in
+                HTTPResponse(
+                    status: 200, headers: ["Content-Type": MetricRegistry.contentType],
+                    body: Array(MetricRegistry.shared.prometheusText().utf8))
+            },
+        ]
+    }
+
+    private func ready(_ call: WebCall) async throws -> HTTPResponse {
+        do {
+            _ = try await database.read { try $0.first("SELECT 1 AS one") }
+            return .text(200, "ready\n")
+        } catch {
+            return .problem(503, "Not ready", detail: "the database cannot be read")
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import Access
+import Database
+import Formats
+import HTTPServer
+import Money
+import Payments
+import Plans
+import ProviderPort
+
+/// `/api/payments/…` as Servelink's front end calls it: a team pays for a plan, at the price of the plan that is on sale.
+struct TeamCalls: Sendable {
+    static let provider = "payment-backend"
+    static let methods = ["mobile_money", "credit_card"]
+    /// Plans by the names they are shown under.
+    static let shownNames = ["pro": "pay_as_you_go"]
+    static let historyMax = 50
+
+    let database: Database
+    let start: AttemptStart
+    let once: IdempotentRun
+    let nowMs: @Sendable () -> Int64
+
+    var routes: [Route] {
+        let scope = Route.Kind.api(scope: APIKey.payments)
+        return [
+            Route("POST", "/api/payments/{team}/initiate", scope, initiate), Route("GET", "/api/payments/{team}/history", scope, history),
+            Route("GET", "/api/payments/{payment}/status", scope, status),
+        ]
+    }
+
+    private func initiate(_ call: WebCall) async throws -> HTTPResponse {
+        let upgrade = try PlanUpgrade(try RequestBody.json(call.request), team: call.value("team"))
+        return try await once(call, required: false) { claim in
+            let plan = AttemptStart.Plan(
+                provider: Self.provider, method: upgrade.method, returnURL: upgrade.returnURL, actor: call.actor, claim: claim)
+            let now = nowMs()
+            let started = try await start(plan) { connection in
+                let new = try upgrade.payment(nowMs: now, in: connection)
+                return try PaymentStore.create(new, actor: call.actor, nowMs: now, in: connection)
+            }
+            return .json(201, TeamPayment(started.payment, [started.attempt], started.references).json)
+        }
+    }
+
+    private func status(_ call: WebCall) async throws -> HTTPResponse {
+        let id = call.value("payment")
+        return try await database.read { connection in
+            guard let payment = try PaymentStore.find(id, in: connection), payment.purpose == PlanPurpose.name else {
+                throw WebProblem.notFound("there is no payment \(id.prefix(80))")
+            }
+            return .json(200, try TeamPayment(payment, in: connection).json)
+        }
+    }
+
+    private func history(_ call: WebCall) async throws -> HTTPResponse {
+        let team = call.value("team")
+        var limit = Self.historyMax
+        if let text = call.request.queryValue("limit") {
+            guard let number = Int(text), (1...Self.historyMax).contains(number) else {
+                throw WebProblem.invalid("limit", "must be a whole number from 1 to \(Self.historyMax)")
+            }
+            limit = number
+        }
+        let before = call.request.queryValue("before")
+        return try await database.read { [limit] connection in
+            let payments = try PaymentStore.history(
+                purpose: PlanPurpose.name, subject: team, before: before, limit: limit, in: connection)
+            return .json(200, ["payments": .array(try payments.map { try TeamPayment($0, in: connection).json })])
+        }
+    }
+}
+
+/// A request of a team to pay for a plan.
+struct PlanUpgrade: Sendable {
+    let team: String
+    let plan: String
+    let method: String
+    let returnURL: String?
+    let customer: Customer
+    private let description: String?
+    private let metadata: [String: String]
+    private let claimedAmount: String?
+    private let claimedCurrency: String?
+
+    /// - Throws: ``WebProblem`` 422 with every field that breaks a rule.
+    init(_ json: JSON, team: String) throws(WebProblem) {
+        var fields = FieldReader(json)
+        if !Self.isSlug(team) { fields.fault("team", "must have 1 to 64 letters, digits, '-', '_' or '.'") }
+        let method = fields.word("payment_method", of: TeamCalls.methods, required: true)
+        let metadata = fields.texts("metadata")
+        let named = metadata["new_plan"] ?? ""
+        if named.isEmpty { fields.fault("metadata.new_plan", "is required") }
+        if let upgrade = metadata["plan_upgrade"], upgrade != "true" { fields.fault("metadata.plan_upgrade", "must be true") }
+        claimedAmount = fields.decimal("amount")
+        claimedCurrency = fields.text("currency", limit: 3)
+        returnURL = fields.url("return_url")
+        var reader = FieldReader(json["customer"] ?? [:], prefix: "customer")
+        customer = CustomerFields.read(&reader, name: team)
+        fields.add(reader.faults)
+        try fields.check()
+        self.team = team
+        self.method = method ?? TeamCalls.methods[0]
+        plan = TeamCalls.shownNames[named] ?? named
+        description = metadata["description"]
+        self.metadata = metadata
+    }
+
+    /// The payment at the price on sale; whatever price the caller names can only agree with it.
+    func payment(nowMs: Int64, in connection: Connection) throws -> NewPayment {
+        guard let sold = try Plan.onSale(plan, atMs: nowMs, in: connection) else {
+            throw WebProblem.invalid("metadata.new_plan", "is no plan on sale: '\(plan.prefix(40))'")
+        }
+        guard sold.price.isPositive else { throw WebProblem.invalid("metadata.new_plan", "costs nothing: there is nothing to pay") }
+        let price = "the plan's price is \(sold.price.decimalText) \(sold.price.currency)"
+        if let claimedCurrency, claimedCurrency != sold.price.currency.code { throw WebProblem.invalid("currency", price) }
+        if let claimedAmount, (try? Money(parsing: claimedAmount, currency: sold.price.currency)) != sold.price {
+            throw WebProblem.invalid("amount", price)
+        }
+        var metadata = metadata
+        metadata["team_id"] = team
+        metadata["new_plan"] = sold.id
+        metadata["plan_version"] = String(sold.version)
+        metadata["plan_upgrade"] = "true"
+        metadata["description"] = nil
+        return NewPayment(
+            purpose: PlanPurpose.name, subject: team, description: description ?? "Servelink \(sold.name)", amount: sold.price, customer: customer,
+            metadata: metadata)
+    }
+
+    private static func isSlug(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || "-_.".utf8.contains(byte)
+            }
+    }
+}
+
+/// A payment in Servelink's shape and words.
+struct TeamPayment {
+    let json: JSON
+
+    init(_ payment: Payment, in connection: Connection) throws {
+        let attempts = try PaymentStore.attempts(of: payment.id, in: connection)
+        let references = try attempts.last.map { try PaymentStore.references(of: $0.id, in: connection) } ?? []
+        self.init(payment, attempts, references)
+    }
+
+    init(_ payment: Payment, _ attempts: [PaymentAttempt], _ references: [ProviderReference]) {
+        let attempt = attempts.last
+        json = [
+            "id": .string(payment.id), "team_id": .string(payment.subject),
+            "external_payment_id": .optional(references.first { $0.kind == "external" }?.value),
+            // Servelink reads a number here; its text is exact.
+            "amount": .number(payment.amount.decimalText), "currency": .string(payment.amount.currency.code),
+            "payment_method": .optional(attempt?.method), "status": .string(Self.word(for: payment.state)),
+            "payment_url": .optional(attempt?.paymentURL), "qr_code": .optional(attempt?.qrCode),
+            "metadata": PaymentAnswer.metadata(payment.metadata), "created_at": PaymentAnswer.time(payment.createdAtMs),
+            "completed_at": PaymentAnswer.time(payment.paidAtMs),
+        ]
+    }
+
+    /// Servelink has five words; states it has no word for keep ours.
+    static func word(for state: PaymentState) -> String {
+        switch state {
+        case .paid: "completed"
+        case .created: "pending"
+        case .authorised: "processing"
+        case .expired: "failed"
+        default: state.rawValue
+        }
+    }
+}

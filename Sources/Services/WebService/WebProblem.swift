@@ -1,0 +1,73 @@
+import Drafts
+import Formats
+import HTTPServer
+import Payments
+
+/// An answer that says what is wrong, as `application/problem+json`: which field, which rule.
+struct WebProblem: Error {
+    /// A field that breaks a rule.
+    struct Fault: Sendable, Equatable {
+        let field: String
+        let rule: String
+    }
+
+    let status: Int
+    let title: String
+    var detail: String?
+    /// Members of the problem's own.
+    var extra: [(String, JSON)] = []
+    var headers: [(String, String)] = []
+
+    var response: HTTPResponse {
+        var response = HTTPResponse.problem(status, title, detail: detail, extra: extra)
+        for (name, value) in headers { response.headers[name] = value }
+        return response
+    }
+
+    static func badRequest(_ detail: String) -> WebProblem { WebProblem(status: 400, title: "Bad request", detail: detail) }
+    static func notFound(_ detail: String) -> WebProblem { WebProblem(status: 404, title: "Not found", detail: detail) }
+    static func conflict(_ detail: String, extra: [(String, JSON)] = []) -> WebProblem {
+        WebProblem(status: 409, title: "Not possible now", detail: detail, extra: extra)
+    }
+
+    /// Every field that breaks a rule, at once.
+    static func invalid(_ faults: [Fault]) -> WebProblem {
+        WebProblem(
+            status: 422, title: "Invalid fields", detail: faults.map { "\($0.field) \($0.rule)" }.joined(separator: "; "),
+            extra: [("errors", .array(faults.map { ["field": .string($0.field), "rule": .string($0.rule)] }))])
+    }
+
+    static func invalid(_ field: String, _ rule: String) -> WebProblem { invalid([Fault(field: field, rule: rule)]) }
+
+    static let unavailable = WebProblem(
+        status: 503, title: "Temporarily unavailable", detail: "try again in a few seconds", headers: [("Retry-After", "5")])
+
+    /// The problem that an error of a room means; nil for what is no fault of the caller.
+    init?(_ error: any Error) {
+        switch error {
+        case let problem as WebProblem: self = problem
+        case let error as InquiryError:
+            switch error {
+            case .invalid(let faults): self = .invalid(faults.map { Fault(field: $0.field, rule: $0.rule) })
+            case .notFound: self = .notFound(error.description)
+            case .noProduct: return nil
+            }
+        case let error as PaymentError:
+            switch error {
+            case .notFound: self = .notFound(error.description)
+            case .notAllowed(let why): self = .conflict(why)
+            case .invalid(let field, let rule): self = .invalid(field, rule)
+            case .damagedRow: return nil
+            }
+        default: return nil
+        }
+    }
+
+    init(status: Int, title: String, detail: String? = nil, extra: [(String, JSON)] = [], headers: [(String, String)] = []) {
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.extra = extra
+        self.headers = headers
+    }
+}

@@ -1,0 +1,64 @@
+import Database
+import EventLoop
+import Formats
+import HTTPServer
+import Outbox
+import Payments
+import PaymentsService
+import ProviderPort
+import Settings
+import Telemetry
+
+/// Where the web listens and what it calls itself.
+public struct WebConfiguration: Sendable {
+    public var address: SocketAddress
+    /// Our own address as browsers see it, without a slash at its end.
+    public var baseURL: String
+    /// Where providers send their notifications.
+    public var ingestURL: String
+    /// Sites besides ours and https ones that a pay button may lead to: the sandbox's.
+    public var payOrigins: [String]
+
+    public init(address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = []) {
+        self.address = address
+        self.baseURL = baseURL
+        self.ingestURL = ingestURL
+        self.payOrigins = payOrigins
+    }
+
+    public init(_ settings: Settings) {
+        let sandboxes = settings.providers.values.filter { $0.mode == .sandbox }.compactMap(\.apiURL).map(CallerCheck.origin)
+        self.init(
+            address: settings.webAddress, baseURL: settings.baseURL, ingestURL: Product.ingestURL(settings),
+            payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted())
+    }
+}
+
+/// The API, the checkout and the return pages.
+public final class WebServer: Service {
+    public let name = "web"
+    private let server: HTTPServer
+
+    /// - Parameters:
+    ///   - relay: publishes the jobs that a call causes. It is started and stopped by the caller, before and after this server.
+    ///   - transport: the way to the providers' APIs.
+    ///   - loops: loops that already run; without them the server starts one.
+    public init(
+        _ configuration: WebConfiguration, database: Database, relay: OutboxRelay, providers: ProviderRegistry,
+        transport: any ProviderTransport, loops: [EventLoop]? = nil, log: Log, nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
+    ) {
+        let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
+        let site = Site(
+            configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, log: log,
+            nowMs: nowMs)
+        let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
+        server = HTTPServer(
+            configuration: http, loops: loops, name: "web", log: log, handler: HTTPServer.asyncHandler { await site.respond(to: $0) })
+    }
+
+    /// Where it listens, once started.
+    public var boundAddress: SocketAddress { server.boundAddress }
+
+    public func start() async throws { try await server.start() }
+    public func stop(by deadline: ContinuousClock.Instant) async { await server.stop(by: deadline) }
+}

@@ -1,2 +1,0 @@
-/// Placeholder of the room WebService, replaced by its first file.
-enum WebServiceRoom {}
