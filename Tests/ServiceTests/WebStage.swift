@@ -1,0 +1,249 @@
+import Access
+import CinetPay
+import Database
+import EventLoop
+import Formats
+import HTTPClient
+import HTTPServer
+import JobQueue
+import Outbox
+import PaymentBackend
+import Payments
+import PaymentsService
+import ProviderPort
+import SandboxService
+import StandardWebhooks
+import Synchronization
+import Telemetry
+import TestSupport
+import WebService
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The web on a real socket and a real SQLite file, the sandbox as its providers, and a plain ingest that applies what it gets.
+final class WebStage: Sendable {
+    static let webhookSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
+
+    let database: Database
+    let transport: SwitchedTransport
+    let sandbox: Sandbox
+    let web: WebServer
+    let relay: OutboxRelay
+    /// The bearer key of the shop.
+    let key: String
+    private let folder: TemporaryFolder
+    private let loop: EventLoop
+    private let client: HTTPClient
+    private let ingest: HTTPServer
+    private let clock: TurnedClock
+
+    var webURL: String { "http://\(web.boundAddress)" }
+    /// What the web takes for its public address.
+    static let baseURL = "https://shop.example.org"
+
+    static func with(_ body: (WebStage) async throws -> Void) async throws {
+        let stage = try await WebStage()
+        do { try await body(stage) } catch {
+            await stage.stop()
+            throw error
+        }
+        await stage.stop()
+    }
+
+    private init() async throws {
+        folder = try TemporaryFolder("web")
+        loop = try EventLoop.started(name: "web-stage")
+        client = HTTPClient(loop: loop)
+        database = try Database.open(.sqlite(path: folder.file("quittance.db")))
+        _ = try database.migrate(Product.migrations)
+        let clock = TurnedClock()
+        self.clock = clock
+        key = try await database.write { try APIKeys.create(name: "shop", nowMs: clock.nowMs, in: $0).text }
+
+        var configuration = SandboxConfiguration(address: SocketAddress("127.0.0.1", 0), ingestURL: "http://127.0.0.1:9")
+        (configuration.cinetPayAPIKey, configuration.cinetPaySiteID, configuration.cinetPaySecret) = ("key", "900417", "cinetpay-secret")
+        (configuration.backendAPIKey, configuration.backendSecret) = ("bearer", Self.webhookSecret)
+        sandbox = Sandbox(configuration: configuration, loop: loop)
+        try await sandbox.start()
+        let played = "http://\(sandbox.boundAddress)"
+        let providers = ProviderRegistry([
+            (CinetPayProvider(apiKey: "key", siteID: "900417", secrets: ["cinetpay-secret"], apiURL: "\(played)/cinetpay/v2"), "sandbox"),
+            (try PaymentBackendProvider(baseURL: "\(played)/payment-backend", apiKey: "bearer", secrets: [Self.webhookSecret]), "sandbox"),
+            (try StandardWebhooksProvider(secrets: [Self.webhookSecret]), "sandbox"),
+        ])
+        transport = SwitchedTransport(CurlTransport(client))
+        let publisher = VerifyingPublisher()
+        relay = OutboxRelay(slot: "web.0", database: database, publisher: publisher, log: Log("relay"))
+        let events = PaymentEvents(facts: PaymentFacts(purposes: Product.purposes, outbox: relay.outbox), providers: providers)
+        publisher.serve(PaymentVerification(database: database, events: events, transport: transport))
+        ingest = HTTPServer(
+            configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "plain ingest",
+            handler: HTTPServer.asyncHandler { [database] in await WebStage.take($0, events, database) })
+        try await ingest.start()
+        web = WebServer(
+            WebConfiguration(
+                address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played]),
+            database: database, relay: relay, providers: providers, transport: transport, loops: [loop], log: Log("web"),
+            nowMs: { clock.nowMs })
+        try await relay.start()
+        try await web.start()
+    }
+
+    private func stop() async {
+        let deadline = ContinuousClock.now.advanced(by: .seconds(2))
+        await web.stop(by: deadline)
+        await sandbox.stop(by: deadline)
+        await ingest.stop(by: deadline)
+        await relay.stop(by: deadline)
+        await client.close()
+        await database.close()
+        let loop = loop
+        await withCheckedContinuation { continuation in
+            let thread = ThreadLaunch.start(name: "web-stage-end") {
+                loop.stop()
+                continuation.resume()
+            }
+            pthread_detach(thread)
+        }
+    }
+
+    func turnClock(by ms: Int64) { clock.turn(by: ms) }
+
+    /// Verifies and applies a webhook at once.
+    private static func take(_ request: HTTPRequest, _ events: PaymentEvents, _ database: Database) async -> HTTPResponse {
+        let name = request.path.split(separator: "/").last.map(String.init) ?? ""
+        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
+        guard let verdict = events.providers[name]?.verifyWebhook(webhook, nowMs: WallClock.nowMs) else { return .text(404, "") }
+        guard case .accepted(let accepted) = verdict else { return .text(verdict == .refused(reason: "") ? 401 : 200, "") }
+        let event = ProviderEvent(
+            id: accepted.deliveryID, provider: name, mode: "sandbox", trust: accepted.trust, type: accepted.type, timeMs: WallClock.nowMs,
+            contentType: webhook.contentType, body: request.body, headers: "", matchedKey: nil, payment: nil, target: request.target,
+            traceparent: nil)
+        let read = ReadEvent(event, providers: events.providers)
+        let outcome = try? await database.write { try events.apply(read, nowMs: WallClock.nowMs, in: $0) }
+        return .text(outcome == nil ? 503 : 200, "")
+    }
+
+    // MARK: Calling
+
+    struct Answer: Sendable {
+        let status: Int
+        let headers: HTTPHeaders
+        let body: [UInt8]
+        var text: String { String(decoding: body, as: UTF8.self) }
+        var json: JSON { (try? JSON(parsing: body)) ?? .null }
+        func string(_ name: String) -> String? { json[name]?.string }
+    }
+
+    func send(_ method: String, _ path: String, headers: HTTPHeaders = [:], body: [UInt8] = []) async throws -> Answer {
+        let response = try await client.send(
+            HTTPClient.Request(method: method, url: webURL + path, headers: headers, body: body, timeout: .seconds(20)))
+        return Answer(status: response.status, headers: response.headers, body: response.body)
+    }
+
+    func get(_ path: String) async throws -> Answer { try await send("GET", path, headers: ["authorization": "Bearer \(key)"]) }
+
+    func post(_ path: String, _ json: JSON, headers more: HTTPHeaders = [:]) async throws -> Answer {
+        var headers: HTTPHeaders = ["authorization": "Bearer \(key)", "content-type": "application/json"]
+        more.forEach { headers[$0] = $1 }
+        return try await send("POST", path, headers: headers, body: json.bytes)
+    }
+
+    func form(_ path: String, _ fields: [(String, String)], headers more: HTTPHeaders = [:]) async throws -> Answer {
+        var headers: HTTPHeaders = ["content-type": "application/x-www-form-urlencoded"]
+        more.forEach { headers[$0] = $1 }
+        return try await send("POST", path, headers: headers, body: Array(FormURLEncoded.encode(fields).utf8))
+    }
+
+    /// A call to the sandbox's controls.
+    func play(_ path: String, _ json: JSON) async throws -> Int {
+        let request = HTTPClient.Request(
+            method: "POST", url: "http://\(sandbox.boundAddress)/sandbox/\(path)", headers: ["content-type": "application/json"], body: json.bytes)
+        return try await client.send(request).status
+    }
+
+    /// How often the sandbox was asked at paths that begin so.
+    func callCount(under path: String) async throws -> Int {
+        let answer = try await client.send(HTTPClient.Request(url: "http://\(sandbox.boundAddress)/sandbox/calls?path=\(path)"))
+        return try JSON(parsing: answer.body)["calls"]?.array?.count ?? 0
+    }
+
+    static let inquiry: JSON = [
+        "organization_name": "Sève & <Racines>", "contact_name": "Aïcha \"A\" Koné", "email": "aicha@example.org", "phone": "+2250707123456",
+        "mission_text": "Former.\nAccompagner.", "documents_count": 4,
+    ]
+
+    /// Takes an inquiry. - Returns: inquiry and payment.
+    func inquire(_ form: JSON = inquiry) async throws -> (inquiry: String, payment: String) {
+        let answer = try await post("/api/v1/kit/inquiries/", form)
+        guard let inquiry = answer.string("inquiry"), let payment = answer.string("payment") else { throw FixtureError(answer.text) }
+        return (inquiry, payment)
+    }
+
+    func initiate(_ payment: String, key: String, at provider: String = "cinetpay") async throws -> Answer {
+        try await post("/api/v1/payments/\(provider)/initiate/", ["payment": .string(payment)], headers: ["idempotency-key": key])
+    }
+
+    func attempts(of payment: String) async throws -> [PaymentAttempt] {
+        try await database.read { try PaymentStore.attempts(of: payment, in: $0) }
+    }
+}
+
+/// The wall clock, turned forward.
+final class TurnedClock: Sendable {
+    private let offset = Mutex<Int64>(0)
+    var nowMs: Int64 { WallClock.nowMs + offset.withLock { $0 } }
+    func turn(by ms: Int64) { offset.withLock { $0 += ms } }
+}
+
+/// The way to the providers, which can be cut or held up.
+final class SwitchedTransport: ProviderTransport {
+    enum Way: Sendable {
+        case open
+        /// Every call ends so.
+        case failing(ProviderError)
+        /// Calls reach the provider, but their answers are lost.
+        case answersLost
+        /// Calls wait until the way is another one.
+        case held
+    }
+
+    private let inner: any ProviderTransport
+    private let way = Mutex(Way.open)
+
+    init(_ inner: any ProviderTransport) { self.inner = inner }
+
+    func set(_ new: Way) { way.withLock { $0 = new } }
+
+    func send(_ call: ProviderCall) async throws(ProviderError) -> ProviderAnswer {
+        while case .held = way.withLock({ $0 }) {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { throw ProviderError(.unavailable, "cancelled") }
+        }
+        switch way.withLock({ $0 }) {
+        case .failing(let error): throw error
+        case .answersLost:
+            _ = try await inner.send(call)
+            throw ProviderError(.unavailable, "timed out", code: "timeout")
+        case .open, .held: return try await inner.send(call)
+        }
+    }
+}
+
+/// Does `payment.verify` jobs as soon as they are published, and keeps the others.
+final class VerifyingPublisher: JobPublisher {
+    private let verification = Mutex<PaymentVerification?>(nil)
+    private let seen = Mutex<[JobEnvelope]>([])
+
+    func serve(_ verification: PaymentVerification) { self.verification.withLock { $0 = verification } }
+
+    func publish(_ items: [PublishItem], slot: String, queue: String) async throws {
+        for item in items {
+            let job = try JobEnvelope(decoding: item.body)
+            seen.withLock { $0.append(job) }
+            guard job.kind == VerifyPayment.kind, let verification = verification.withLock({ $0 }) else { continue }
+            _ = try await verification.run(try job.parameters(as: VerifyPayment.self), job: job, nowMs: { WallClock.nowMs })
+        }
+    }
+}
