@@ -93,7 +93,7 @@ public struct NotificationSending: Sendable {
             attachments.append(MailMessage.Attachment(name: file.name, contentType: file.contentType, bytes: bytes))
         }
         let mail = MailMessage(
-            from: MailMessage.Mailbox(name: from.name, address: from.address), to: [MailMessage.Mailbox(address: message.recipient)],
+            from: MailAddress(from.address, name: from.name), to: [MailAddress(message.recipient)],
             subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs)
         do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }
     }
