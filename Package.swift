@@ -169,7 +169,7 @@ let testTargets: [Target] = [
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
     tests("ArchitectureTests", ["Formats"]),
     tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "Subprocess", "Typesetting"]),
-    tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats"]),
+    tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
     tests("JobQueueTests", ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"]),

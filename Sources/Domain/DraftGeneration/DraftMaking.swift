@@ -6,6 +6,7 @@ import Notifications
 import Outbox
 import Payments
 import PrivateFiles
+import Telemetry
 
 /// Carries out ``GenerateDraft``.
 public struct DraftMaking: Sendable {
@@ -27,7 +28,7 @@ public struct DraftMaking: Sendable {
         self.staffEmail = staffEmail
     }
 
-    public func run(_ parameters: GenerateDraft, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+    public func run(_ parameters: GenerateDraft, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
         let started = nowMs()
         let begun = try await database.write { connection in try Self.begin(parameters.inquiry, job: job, nowMs: started, in: connection) }
         guard case .inquiry(let inquiry) = begun else {
@@ -48,6 +49,14 @@ public struct DraftMaking: Sendable {
                 let mail = try SendNotification.draftReady(to: staffEmail, inquiry: inquiry.id, organisation: inquiry.organizationName, payment: payment)
                 try outbox.add(mail, nowMs: finished, in: connection)
             }
+        }
+        if case .done = result {
+            log.info(
+                "draft made",
+                [
+                    "inquiry_id": .string(inquiry.id), "order_id": .string(inquiry.order), "bytes": .int(Int64(stored.size)),
+                    "model": .string(answer.model),
+                ])
         }
         return switch result {
         case .done, .finishedBefore: .done

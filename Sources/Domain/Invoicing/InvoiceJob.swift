@@ -6,6 +6,7 @@ import Notifications
 import Outbox
 import Payments
 import PrivateFiles
+import Telemetry
 
 /// `invoice.create`: numbers the invoice of a paid payment, makes its PDF, keeps it privately and has it mailed. Paid-only.
 public struct CreateInvoice: PaidOnlyParameters {
@@ -46,7 +47,7 @@ public struct InvoiceCreation: Sendable {
         self.render = render
     }
 
-    public func run(_ parameters: CreateInvoice, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+    public func run(_ parameters: CreateInvoice, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
         let started = nowMs()
         let beginning = try await database.write { connection in
             try Self.begin(parameters, job: job, nowMs: started, in: connection)
@@ -56,7 +57,9 @@ public struct InvoiceCreation: Sendable {
         case .number(let made): invoice = made
         case .skip(let reason): return .skipped(reason: reason)
         case .finishedBefore: return .done
-        case .noIssuer: return .snooze(Self.issuerWait)
+        case .noIssuer:
+            log.warning("no issuer is set: nothing is numbered, the job waits", ["mode": .string(parameters.mode)])
+            return .snooze(Self.issuerWait)
         }
         let document = try await pool.run { [render] in try render(invoice) }
         let stored = try await files.write(document, to: "invoices/\(invoice.year)/\(invoice.label).pdf")
@@ -68,6 +71,7 @@ public struct InvoiceCreation: Sendable {
                 try outbox.add(mail, nowMs: finished, in: connection)
             }
         }
+        if case .done = result { log.info("invoice issued", ["invoice": .string(invoice.label), "bytes": .int(Int64(stored.size))]) }
         return switch result {
         case .done, .finishedBefore: .done
         case .skipped(let reason): .skipped(reason: reason)

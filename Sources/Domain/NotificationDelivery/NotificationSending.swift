@@ -6,6 +6,7 @@ import Notifications
 import Outbox
 import Payments
 import PrivateFiles
+import Telemetry
 
 /// Carries out ``SendNotification`` by e-mail.
 ///
@@ -27,7 +28,7 @@ public struct NotificationSending: Sendable {
         self.from = from
     }
 
-    public func run(_ message: SendNotification, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+    public func run(_ message: SendNotification, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
         let rendered: RenderedMessage
         do { rendered = try RenderedMessage(message.template, language: message.language, values: message.values) } catch {
             throw JobFailure.bury("\(error)")
@@ -53,6 +54,7 @@ public struct NotificationSending: Sendable {
             try NotificationRecord.markSent(message.key, nowMs: finished, in: connection)
             _ = try Outbox.finish(job, as: .done, detail: messageID, nowMs: finished, in: connection)
         }
+        log.info("mail sent", ["template": .string(message.template.rawValue), "message_id": .string(messageID)])
         return .done
     }
 

@@ -4,15 +4,18 @@ import Ledger
 import Money
 import Outbox
 import ProviderPort
+import Telemetry
 
 /// Enters facts and lets the payment follow them: state, audit, ledger and the jobs of the purpose, in one transaction.
 public struct PaymentFacts: Sendable {
     public let purposes: PurposeRegistry
     public let outbox: Outbox
+    private let log: Log
 
-    public init(purposes: PurposeRegistry, outbox: Outbox) {
+    public init(purposes: PurposeRegistry, outbox: Outbox, log: Log = Log("payments")) {
         self.purposes = purposes
         self.outbox = outbox
+        self.log = log
     }
 
     /// Where a fact comes from.
@@ -101,6 +104,10 @@ public struct PaymentFacts: Sendable {
         try PaymentAudit.record(
             payment: id, from: payment.state, to: state, actor: source.actor, source: source.reference,
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
+        let fields = payment.logFields.merging(attempts.last?.logFields ?? [:]) { mine, _ in mine }
+        connection.afterCommit { [log, from = payment.state] in
+            log.with(fields).info("payment moved", ["from": .string(from.rawValue), "to": .string(state.rawValue), "source": .string(source.reference)])
+        }
         if firstPaid, let purpose = purposes[payment.purpose] {
             let paid = try PaymentStore.require(id, in: connection)
             for request in try purpose.fulfil(paid, mode: attempts.last?.mode ?? "live", nowMs: nowMs, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }

@@ -4,6 +4,7 @@ import JobQueue
 import Money
 import Outbox
 import Payments
+import Telemetry
 
 /// `plan.activate`: gives a team the plan version that its payment has bought. Paid-only, applied once per payment.
 public struct ActivatePlan: PaidOnlyParameters {
@@ -26,9 +27,14 @@ public struct PlanActivation: Sendable {
     private let database: Database
     public init(database: Database) { self.database = database }
 
-    public func run(_ parameters: ActivatePlan, job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
+    public func run(_ parameters: ActivatePlan, job: JobEnvelope, log: Log, nowMs: Int64) async throws -> JobOutcome {
         let result = try await database.paidEffect(of: job, nowMs: nowMs, detail: "\(parameters.team): \(parameters.plan)") { payment, connection in
             try Self.apply(parameters, payment: payment, nowMs: nowMs, in: connection)
+        }
+        if case .done(let renewsAt) = result {
+            log.info(
+                "plan activated",
+                ["team": .string(parameters.team), "plan": .string(parameters.plan), "renews_at": .string(Timestamp.rfc3339(renewsAt))])
         }
         return switch result {
         case .done, .finishedBefore: .done

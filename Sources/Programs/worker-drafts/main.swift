@@ -25,6 +25,6 @@ let worker = program.worker(queue: GenerateDraft.queue) { job, reason in
 }
 worker.register(GenerateDraft.self, retry: GenerateDraft.retry, guard: PaidGuard(database: program.database), timeout: .seconds(300)) {
     parameters, context in
-    try await making.run(parameters, job: context.job, nowMs: program.nowMs)
+    try await making.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
 }
 await program.run([worker])

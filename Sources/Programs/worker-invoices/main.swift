@@ -16,6 +16,6 @@ let creation = InvoiceCreation(
 let worker = program.worker(queue: CreateInvoice.queue)
 worker.register(CreateInvoice.self, retry: CreateInvoice.retry, guard: PaidGuard(database: program.database), timeout: .seconds(120)) {
     parameters, context in
-    try await creation.run(parameters, job: context.job, nowMs: program.nowMs)
+    try await creation.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
 }
 await program.run([worker])

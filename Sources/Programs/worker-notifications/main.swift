@@ -21,7 +21,7 @@ do {
     worker.register(
         SendNotification.self, retry: SendNotification.retry, guard: NotificationGuard(database: program.database), timeout: .seconds(90)
     ) { parameters, context in
-        try await sending.run(parameters, job: context.job, nowMs: program.nowMs)
+        try await sending.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
     }
     await program.run([worker])
 } catch {

@@ -8,6 +8,6 @@ let program = await WorkerProgram.begin("worker-plans", migrations: [Outbox.migr
 let activation = PlanActivation(database: program.database)
 let worker = program.worker(queue: ActivatePlan.queue)
 worker.register(ActivatePlan.self, retry: ActivatePlan.retry, guard: PaidGuard(database: program.database)) { parameters, context in
-    try await activation.run(parameters, job: context.job, nowMs: program.nowMs())
+    try await activation.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs())
 }
 await program.run([worker])

@@ -13,7 +13,7 @@ import WorkerService
 public enum PaymentsWorker {
     public static func services(_ program: WorkerProgram) throws -> [any Service] {
         let providers = try Product.providers(program.settings)
-        let facts = PaymentFacts(purposes: Product.purposes, outbox: program.outbox)
+        let facts = PaymentFacts(purposes: Product.purposes, outbox: program.outbox, log: program.log)
         let events = PaymentEvents(facts: facts, providers: providers)
         let application = EventApplication(database: program.database, events: events, log: program.log, nowMs: program.nowMs)
         let transport = CurlTransport(HTTPClient(loop: program.loop))
