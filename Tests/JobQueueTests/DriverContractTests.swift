@@ -75,12 +75,12 @@ struct DriverContractTests {
         let worker = try await bench.driver.worker()
         try await bench.driver.put("a")
         let job = try #require(try await bench.driver.claim(worker).first)
-        let told = try await bench.driver.tell(worker, .retry(job.token, delay: .milliseconds(400), body: body("a2")))
+        let told = try await bench.driver.tell(worker, .retry(job.token, delay: .milliseconds(2000), body: body("a2")))
         let due = try #require(told.nextDueMs)
-        #expect((told.nowMs + 400 - 1...told.nowMs + 400 + 1).contains(due))
+        #expect((told.nowMs + 2000 - 1...told.nowMs + 2000 + 1).contains(due))
         #expect(try await bench.driver.counts() == QueueCounts(delayed: 1, workers: 1))
         #expect(try await bench.driver.claim(worker).isEmpty)
-        try await bench.pass(.milliseconds(400))
+        try await bench.pass(.seconds(2))
         try await eventually("the body is due") { try await bench.driver.claim(worker).map(text) == ["a2"] }
     }
 
@@ -88,10 +88,10 @@ struct DriverContractTests {
     func delayed(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
-        try await bench.driver.enqueue([EnqueueItem(body: body("later"), dueMs: bench.nowMs + 300), EnqueueItem(body: body("past"), dueMs: 5)])
+        try await bench.driver.enqueue([EnqueueItem(body: body("later"), dueMs: bench.nowMs + 2000), EnqueueItem(body: body("past"), dueMs: 5)])
         #expect(try await bench.driver.claim(worker).map(text) == ["past"])
         #expect(try await bench.driver.counts().delayed == 1)
-        try await bench.pass(.milliseconds(300))
+        try await bench.pass(.seconds(2))
         try await eventually("the body is due") { try await bench.driver.claim(worker).map(text) == ["later"] }
     }
 

@@ -112,8 +112,8 @@ struct RedisQueueTests {
         await worker.stopped()
         let sorted = late.withLock { $0.sorted() }
         #expect(sorted[0] >= 0)
-        // Other tests share the machine: the bound is loose, a second of polling would still break it.
-        #expect(sorted[26] <= 100, "\(sorted)")
+        // Other work shares the machine, so only the middle is looked at; with a second of polling it would be near 500 ms.
+        #expect(sorted[15] <= 100, "\(sorted)")
     }
 
     @Test("the work of a killed worker is done by a peer within five seconds")

@@ -11,6 +11,7 @@ final class WakeListener: @unchecked Sendable {
     private let key: String
     private let onWake: () -> Void
     private var isEnded = false
+    private var isListening = false
     private var pause: LoopTimer?
 
     private static let patience = Duration.seconds(20)
@@ -33,9 +34,13 @@ final class WakeListener: @unchecked Sendable {
     }
 
     private func listen() {
-        guard !isEnded, connection.isConnected else { return }
+        // A pause may end after a new connection has begun to listen by itself.
+        guard !isEnded, !isListening, connection.isConnected else { return }
+        isListening = true
         connection.send(RedisCommand("BLPOP", key, "20"), timeout: Self.patience + connection.timeout) { [weak self] result in
-            guard let self, !isEnded else { return }
+            guard let self else { return }
+            isListening = false
+            guard !isEnded else { return }
             switch result {
             case .success(let value):
                 if !value.isNull { onWake() }
