@@ -2,7 +2,7 @@
 --
 -- KEYS  1 ready  2 inflight of the worker  3 woken of the worker  4 leases  5 delayed  6 dead  7 history  8 redeliveries
 -- ARGV  1 worker  2 lease in ms  3 bodies wanted  4 token of the first claimed body, the others count on from it
---       5 bytes after which a claim stops growing  6 attempts kept in a history
+--       5 bytes after which a claim, or the moving of delayed bodies, stops growing  6 attempts kept in a history
 --       then five lists, each headed by its number of items:
 --         acks        token
 --         forgotten   id of a job whose history goes with its ack
@@ -116,7 +116,9 @@ end
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), worker)
 
 -- Delayed bodies whose time has come join the end of the queue.
+local limit = tonumber(ARGV[5])
 local nextDue = -1
+local moved = 0
 for _ = 1, 200 do
   local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   if #first == 0 then
@@ -124,9 +126,10 @@ for _ = 1, 200 do
     break
   end
   nextDue = tonumber(first[2])
-  if nextDue > now then
+  if nextDue > now or moved > limit then
     break
   end
+  moved = moved + #first[1]
   redis.call('LPUSH', ready, first[1])
   redis.call('ZREM', delayed, first[1])
 end
@@ -147,7 +150,6 @@ for _ = 1, aside do
 end
 
 -- One body first, to learn how large they are; then as many as fit.
-local limit = tonumber(ARGV[5])
 local chunk = 1
 while #claimed < wanted and bytes < limit do
   local bodies = redis.call('RPOP', ready, chunk)
