@@ -1,2 +1,0 @@
-/// Placeholder of the room OperatorCommands, replaced by its first file.
-enum OperatorCommandsRoom {}
