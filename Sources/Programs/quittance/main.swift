@@ -1,1 +1,7 @@
-print("quittance")
+import OperatorCommands
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+exit(await OperatorProgram.main(Array(CommandLine.arguments.dropFirst())))

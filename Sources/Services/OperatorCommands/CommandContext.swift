@@ -1,6 +1,9 @@
 import Database
 import EventLoop
 import Formats
+import JobQueue
+import JobQueueRedis
+import Outbox
 import PaymentsService
 import RedisClient
 import Settings
@@ -18,16 +21,18 @@ public struct CommandContext: Sendable {
     public let nowMs: @Sendable () -> Int64
     public let log: Log
     private let openDatabase: @Sendable (DatabaseAddress, Log) throws -> Database
-    private let makeRedis: @Sendable (EventLoop, RedisAddress, Log) -> RedisConnection
+    private let openQueues: @Sendable (EventLoop, Settings, Log) -> RedisQueues
 
     /// How long Redis may take to be reached.
     static let redisPatience = Duration.seconds(2)
+    /// The outbox slot of all operators' commands. One name for all is safe: rows are numbered in the order of their commits.
+    static let slot = "quittance"
 
     public init(
         settings: Settings, output: CommandOutput = .standard, nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }, log: Log = Log(),
         openDatabase: @escaping @Sendable (DatabaseAddress, Log) throws -> Database = { try Database.open($0, readers: 1, log: $1) },
-        makeRedis: @escaping @Sendable (EventLoop, RedisAddress, Log) -> RedisConnection = { loop, address, log in
-            RedisConnection(loop: loop, address: address, name: "quittance", log: log)
+        openQueues: @escaping @Sendable (EventLoop, Settings, Log) -> RedisQueues = { loop, settings, log in
+            RedisQueues(loop: loop, address: settings.redis, prefix: settings.queuePrefix, name: "quittance", log: log)
         }
     ) {
         self.settings = settings
@@ -35,7 +40,7 @@ public struct CommandContext: Sendable {
         self.nowMs = nowMs
         self.log = log
         self.openDatabase = openDatabase
-        self.makeRedis = makeRedis
+        self.openQueues = openQueues
     }
 
     // MARK: SQL
@@ -71,23 +76,24 @@ public struct CommandContext: Sendable {
 
     // MARK: Redis
 
-    /// Lends a connection to Redis.
+    /// Lends the queues and their connection.
     /// - Throws: ``CommandFailure`` with a sentence for the operator when Redis is away.
-    func withRedis<Value>(_ body: (RedisConnection) async throws -> Value) async throws -> Value {
+    func withRedis<Value>(_ body: (RedisQueues) async throws -> Value) async throws -> Value {
         if let refusal = RedisConnection.refusal(of: settings.redis) { throw CommandFailure(.failed, refusal.message) }
         let loop = try EventLoop.started(name: "redis")
-        let connection = makeRedis(loop, settings.redis, log.component("redis"))
-        connection.start()
+        let queues = openQueues(loop, settings, log.component("redis"))
         let result: Result<Value, any Error>
         do {
-            try await connection.connected(within: Self.redisPatience)
-            result = .success(try await body(connection))
-        } catch let error as RedisError where error.kind == .connection {
-            result = .failure(CommandFailure(.failed, "Redis cannot be used: \(error.message); start it, or correct REDIS_URL"))
+            try await queues.connection.connected(within: Self.redisPatience)
+            result = .success(try await body(queues))
+        } catch let error as RedisError {
+            result = .failure(CommandFailure(.failed, Self.sentence(error.message)))
+        } catch let error as QueueDriverError {
+            result = .failure(CommandFailure(.failed, Self.sentence(error.message)))
         } catch {
             result = .failure(error)
         }
-        connection.close()
+        queues.close()
         // Joining a thread blocks: not on Swift's own.
         let ending = BlockingPool(name: "redis end", threads: 1)
         try? await ending.run { loop.stop() }
@@ -95,15 +101,42 @@ public struct CommandContext: Sendable {
         return try result.get()
     }
 
+    private static func sentence(_ reason: String) -> String { "Redis cannot be used: \(reason)" }
+
     /// Lends Redis, or says why it is away and lends nothing: for commands whose truth is in SQL.
-    func withRedisIfThere<Value>(_ body: (RedisConnection) async throws -> Value) async throws -> RedisAnswer<Value> {
+    func withRedisIfThere<Value>(_ body: (RedisQueues) async throws -> Value) async throws -> RedisAnswer<Value> {
         do {
             return .answered(try await withRedis(body))
         } catch let error as CommandFailure {
             return .away(error.description)
-        } catch let error as RedisError {
-            return .away("Redis cannot be used: \(error.message)")
         }
+    }
+
+    // MARK: Jobs
+
+    /// An outbox for jobs that a command adds, with the relay that publishes them. Redis is called when there is something to publish.
+    func relay(_ database: Database) -> OutboxRelay {
+        OutboxRelay(slot: Self.slot, database: database, publisher: CommandPublisher(context: self), log: log.component("outbox"))
+    }
+
+    /// Publishes what a command has added.
+    /// - Returns: nil, or why the jobs wait for the scheduler's sweep instead.
+    func publishOwnJobs(_ database: Database) async throws -> String? {
+        do {
+            _ = try await relay(database).adopt(slot: Self.slot)
+            return nil
+        } catch let error as CommandFailure {
+            return error.description
+        }
+    }
+}
+
+/// Puts the outbox's rows onto the queues they name, over a connection of its own.
+struct CommandPublisher: JobPublisher {
+    let context: CommandContext
+
+    func publish(_ items: [PublishItem], slot: String, queue: String) async throws {
+        _ = try await context.withRedis { try await $0.redisDriver(of: queue).publish(slot: slot, items: items) }
     }
 }
 

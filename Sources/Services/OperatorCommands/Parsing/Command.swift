@@ -76,7 +76,10 @@ struct CommandTable: Sendable {
     }
 
     private var overview: String {
-        var lines = ["Usage: \(Self.overallUsage)", "", "The operator's command of Quittance. Results go to standard output, logs and errors to standard error.", ""]
+        var lines = [
+            "Usage: \(Self.overallUsage)", "",
+            "The operator's command of Quittance. Results go to standard output, logs and errors to standard error.", "",
+        ]
         lines += Columns.lines(commands.map { ($0.syntax.name, $0.syntax.summary) })
         lines += [
             "", "`quittance COMMAND --help` explains one. Listings take --json.", "",

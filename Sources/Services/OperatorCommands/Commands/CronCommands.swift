@@ -1,0 +1,128 @@
+import Database
+import Formats
+import JobQueue
+import PaymentsService
+import Scheduling
+import Settings
+
+/// `quittance cron …`: the scheduled work, for people and for an outside scheduler.
+enum CronCommands {
+    static let commands = [list, next, run, pause, resume]
+    private static let entry = CommandSyntax.Operand.needed("ENTRY", "a name that `quittance cron list` shows")
+
+    /// - Parameter database: open, at this program's version.
+    private static func table(_ database: Database, _ context: CommandContext) throws -> CronTable {
+        let entries = try SchedulerService.entries(settings: context.settings, relay: context.relay(database), database: database)
+        return CronTable(entries: entries, database: database, runner: CommandContext.slot)
+    }
+
+    private static func find(_ name: String, in table: CronTable) throws -> CronEntry {
+        guard let entry = table.entries.first(where: { $0.name == name }) else {
+            let names = table.entries.map(\.name)
+            throw CommandFailure(.notFound, "there is no entry '\(name)'; the entries are \(names.joined(separator: ", "))")
+        }
+        return entry
+    }
+
+    // MARK: Looking
+
+    static func listing(_ database: Database, _ context: CommandContext) async throws -> Listing {
+        var listing = Listing(
+            ["entry", "schedule", "paused", "last_tick", "last_outcome", "last_detail", .time("next"), "summary"], none: "No entries.")
+        for entry in try await table(database, context).listing(nowMs: context.nowMs()) {
+            listing.add(
+                .string(entry.name), .string(entry.expression), .bool(entry.paused), .optional(entry.lastTick), .optional(entry.lastOutcome),
+                .optional(entry.lastDetail), .optional(entry.paused ? nil : entry.nextMs), .string(entry.summary))
+        }
+        return listing
+    }
+
+    private static let list = Command(
+        CommandSyntax("cron list", "the scheduled entries with their last and next tick, UTC", options: [.json])
+    ) { invocation, context in
+        let entries = try await context.withDatabase { try await listing($0, context) }
+        context.output.listing(entries, asJSON: invocation.wantsJSON)
+        return .ok
+    }
+
+    private static let next = Command(
+        CommandSyntax(
+            "cron next", "when an entry is due next, UTC", operands: [entry, .optional("N", "how many ticks, 5 unless given")], options: [.json])
+    ) { invocation, context in
+        guard let count = Int(invocation.operand(1) ?? "5"), (1...1000).contains(count) else {
+            throw UsageError("N is a whole number from 1 to 1000, not '\(invocation.operand(1) ?? "")'")
+        }
+        let schedule = try await context.withDatabase { database in
+            try CronExpression(find(invocation.operands[0], in: table(database, context)).expression)
+        }
+        var listing = Listing(["tick", .time("at")], none: "It is never due.")
+        var moment = context.nowMs()
+        while listing.rows.count < count, let due = schedule.next(after: moment) {
+            listing.add(.string(CronTable.name(ofTick: due)), .int(due))
+            moment = due
+        }
+        context.output.listing(listing, asJSON: invocation.wantsJSON)
+        return .ok
+    }
+
+    // MARK: Running
+
+    private static let run = Command(
+        CommandSyntax(
+            "cron run", "run the latest tick of an entry that is due and did not run yet", operands: [entry],
+            options: [.flag("--now", "an extra tick with a name of its own, whatever is due")],
+            notes: [
+                "Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail. "
+                    + "The same tick never runs twice, whoever runs it.",
+                "Exit codes: 0 done, 1 failed, 3 already done or nothing due.",
+            ])
+    ) { invocation, context in
+        let nowMs = context.nowMs()
+        let (name, result) = try await context.withDatabase { database in
+            let table = try table(database, context)
+            let entry = try find(invocation.operands[0], in: table)
+            try await table.install(nowMs: nowMs)
+            let result = try await invocation.has("--now") ? table.runNow(entry, nowMs: nowMs) : table.runDue(entry, nowMs: nowMs)
+            if case .done = result, let problem = try await context.publishOwnJobs(database) {
+                context.output.error("quittance cron run: the jobs wait for the next sweep: \(problem)")
+            }
+            return (entry.name, result)
+        }
+        let (tick, word, detail, code) = words(for: result)
+        context.output.json(["entry": .string(name), "tick": .optional(tick), "result": .string(word), "detail": .optional(detail)])
+        return code
+    }
+
+    private static func words(for result: CronResult) -> (tick: String?, word: String, detail: String?, code: ExitCode) {
+        switch result {
+        case .done(let tick, let detail): (tick, "done", detail, .ok)
+        case .alreadyDone(let tick): (tick, "already done", nil, .nothingDue)
+        case .failed(let tick, let error): (tick, "failed", error, .failed)
+        case .nothingDue: (nil, "nothing due", nil, .nothingDue)
+        }
+    }
+
+    // MARK: Pausing
+
+    private static let pause = Command(
+        CommandSyntax("cron pause", "let an entry rest until it is resumed", operands: [entry])
+    ) { try await setPaused(true, $0, $1) }
+
+    private static let resume = Command(
+        CommandSyntax("cron resume", "let a paused entry run again; ticks missed meanwhile do not come back", operands: [entry])
+    ) { try await setPaused(false, $0, $1) }
+
+    private static func setPaused(_ paused: Bool, _ invocation: Invocation, _ context: CommandContext) async throws -> ExitCode {
+        let wasPaused = try await context.withDatabase { database in
+            let table = try table(database, context)
+            let name = try find(invocation.operands[0], in: table).name
+            try await table.install(nowMs: context.nowMs())
+            let before = try await table.listing(nowMs: context.nowMs()).first { $0.name == name }?.paused
+            _ = try await table.setPaused(paused, entry: name)
+            return before
+        }
+        let word = paused ? "paused" : "running"
+        context.output.line("\(invocation.operands[0]) \(wasPaused == paused ? "was already" : "is now") \(word)")
+        return wasPaused == paused ? .nothingDue : .ok
+    }
+}

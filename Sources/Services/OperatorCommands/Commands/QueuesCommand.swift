@@ -1,0 +1,48 @@
+import Drafts
+import Formats
+import Invoicing
+import JobQueue
+import JobQueueRedis
+import Notifications
+import Payments
+import PaymentsService
+import Plans
+
+/// The queues of the product, as commands show them.
+enum ProductQueues {
+    static let names = [
+        EventApplication.queue, VerifyPayment.queue, GenerateDraft.queue, ActivatePlan.queue, CreateInvoice.queue, SendNotification.queue,
+    ]
+
+    /// - Throws: ``UsageError`` for a queue that is none.
+    static func check(_ name: String) throws(UsageError) {
+        guard names.contains(name) else { throw UsageError("there is no queue '\(name)'; the queues are \(names.joined(separator: ", "))") }
+    }
+
+    static func listing(_ queues: RedisQueues) async throws -> Listing {
+        var listing = Listing(
+            ["queue", .number("ready"), .number("delayed"), .number("in_flight"), .number("dead"), .number("workers")], none: "There are no queues.")
+        for name in names {
+            let counts = try await queues.redisDriver(of: name).counts()
+            let numbers = [counts.ready, counts.delayed, counts.inFlight, counts.dead, counts.workers].map { JSON.int(Int64($0)) }
+            listing.add(.string(name), numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+        }
+        return listing
+    }
+}
+
+/// `quittance queues`
+enum QueuesCommand {
+    static let command = Command(
+        CommandSyntax(
+            "queues", "what waits on each queue, what is in hand, what is dead, and how many workers there are", options: [.json],
+            notes: [
+                "ready: nobody works on it. delayed: due later, mostly retries. in flight: in a worker's hands. dead: given up, see "
+                    + "`quittance dead`."
+            ])
+    ) { invocation, context in
+        let listing = try await context.withRedis { try await ProductQueues.listing($0) }
+        context.output.listing(listing, asJSON: invocation.wantsJSON)
+        return .ok
+    }
+}
