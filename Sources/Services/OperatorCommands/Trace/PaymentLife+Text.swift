@@ -1,6 +1,13 @@
+import Drafts
 import Formats
+import Invoicing
 import JobQueue
+import Ledger
+import Money
+import Notifications
 import Outbox
+import Payments
+import ProviderPort
 import Telemetry
 
 extension PaymentLife {

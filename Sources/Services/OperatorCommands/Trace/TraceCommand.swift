@@ -1,6 +1,9 @@
 import Database
 import Formats
 import JobQueue
+import JobQueueRedis
+import Outbox
+import Settings
 
 /// `quittance trace`: the whole life of one payment.
 enum TraceCommand {
