@@ -189,8 +189,8 @@ struct PaidWorkTests {
         }
         #expect(reason == "payment is refunded")
         #expect(try await room.database.read { try JobRecord.find("job_1", in: $0)?.outcome } == .skipped)
-        #expect(try await paidGuard.admit(job(nil)) == .skip(reason: "the job names no payment"))
-        #expect(try await paidGuard.admit(job("pay_none")) == .skip(reason: "payment pay_none does not exist"))
+        #expect(try await paidGuard.admit(job(nil, id: "job_2")) == .skip(reason: "the job names no payment"))
+        #expect(try await paidGuard.admit(job("pay_none", id: "job_2")) == .skip(reason: "payment pay_none does not exist"))
     }
 
     @Test("An effect that fails leaves its job unfinished")
