@@ -130,6 +130,15 @@ struct PaymentEventsTests {
         #expect(try await room.jobs(payment.id).map(\.kind) == ["payment.verify", "played.work"])
     }
 
+    @Test("What neither proves anything nor can be asked about is quarantined")
+    func cannotBeProved() async throws {
+        let mute = PlayedProvider(capabilities: ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: false))
+        let room = try PaymentsFixture(provider: mute)
+        let (payment, _) = try await room.payment()
+        #expect(try await room.apply("e1", "ref captured 5000 XOF", trust: .unproven) == .quarantined)
+        #expect(try await room.state(payment.id) == .created)
+    }
+
     @Test("An older or repeated event never downgrades a paid payment")
     func neverDowngraded() async throws {
         let room = try PaymentsFixture()

@@ -102,20 +102,28 @@ public struct PaymentEvents: Sendable {
             let detail = "a \(event.mode) event for a \(attempt.mode) attempt"
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
-        if mustAsk(event, notice) {
+        switch belief(in: notice, of: event) {
+        case .believed: break
+        case .mustAsk:
             try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.archiveID), nowMs: nowMs, in: connection)
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
+        case .cannotBeProved:
+            let detail = "the event proves nothing and \(event.provider) cannot be asked"
+            return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
         let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.archiveID)
         let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
     }
 
+    private enum Belief { case believed, mustAsk, cannotBeProved }
+
     /// Only a proof that covers status, amount and currency is believed; for all else the provider is asked.
-    private func mustAsk(_ event: ProviderEvent, _ notice: ProviderNotice) -> Bool {
-        guard let capabilities = providers[event.provider]?.capabilities, capabilities.hasStatus else { return false }
-        if event.trust != .signed || !capabilities.proofCoversMoney { return true }
-        return notice.claim == .unknown || (notice.claim == .captured && notice.amount == nil && notice.amountProblem == nil)
+    private func belief(in notice: ProviderNotice, of event: ProviderEvent) -> Belief {
+        guard let capabilities = providers[event.provider]?.capabilities else { return .cannotBeProved }
+        guard event.trust == .signed && capabilities.proofCoversMoney else { return capabilities.hasStatus ? .mustAsk : .cannotBeProved }
+        let lacksMoney = notice.claim == .captured && notice.amount == nil && notice.amountProblem == nil
+        return (notice.claim == .unknown || lacksMoney) && capabilities.hasStatus ? .mustAsk : .believed
     }
 
     private func settle(

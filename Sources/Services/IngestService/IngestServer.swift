@@ -97,6 +97,5 @@ public final class IngestServer: Service {
             spool.close()
             for loop in loops { loop.stop() }
         }
-        pool.submit {}
     }
 }
