@@ -136,6 +136,12 @@ let services: [Target] = [
     room(
         "Services", "OperatorCommands",
         everyRoom + adapters + ["PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles"]),
+    room(
+        "Services", "Benchmarks",
+        [
+            "PaymentsService", "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient",
+            "HTTPClient", "Subprocess", "EventLoop", "Telemetry", "Formats",
+        ]),
 ]
 
 let programs: [Target] = [
@@ -160,7 +166,7 @@ let programs: [Target] = [
     program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
-    program("bench", ["JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "EventLoop", "Cryptography", "Formats", "Database", "Payments"]),
+    program("bench", ["Benchmarks"]),
 ]
 
 let testTargets: [Target] = [

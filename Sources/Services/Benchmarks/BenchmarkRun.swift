@@ -1,0 +1,91 @@
+import Formats
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The program `bench`: runs the benchmarks one after the other, prints their tables and writes `.build/bench.json`.
+public enum BenchmarkRun {
+    private struct Entry: Sendable {
+        let name: String
+        let title: String
+        let run: @Sendable (Arena) async throws -> BenchmarkResult
+    }
+
+    private static let entries = [
+        Entry(name: "ingest", title: IngestBenchmark.title, run: IngestBenchmark.run),
+        Entry(name: "worker", title: WorkerBenchmark.title, run: WorkerBenchmark.run),
+        Entry(name: "pipeline", title: PipelineBenchmark.title, run: PipelineBenchmark.run),
+        Entry(name: "queue", title: QueueBenchmark.title, run: QueueBenchmark.run),
+    ]
+
+    private static let resultPath = ".build/bench.json"
+    /// Everything together takes about three minutes; what takes much longer hangs.
+    private static let limit = Duration.seconds(350)
+
+    /// Runs what the arguments ask for.
+    /// - Returns: the exit code: 0 when every benchmark ran (a missed goal is shown, not punished: it may be the machine's), 1 when one
+    ///   could not, 64 for bad arguments.
+    public static func run(arguments: [String]) async -> Int32 {
+        let chosen: [Entry]
+        switch arguments.count {
+        case 0: chosen = entries
+        case 2 where arguments[0] == "--only": chosen = entries.filter { $0.name == arguments[1] }
+        default: chosen = []
+        }
+        guard !chosen.isEmpty else {
+            say("usage: bench [--only \(entries.map(\.name).joined(separator: "|"))]")
+            return 64
+        }
+        Log.configure(format: .text, program: "bench", level: .error)
+        watch()
+        #if DEBUG
+            say("This is a debug build: its figures mean nothing. Use make bench.")
+        #endif
+        say("\(Machine.description); load before: \(Number.text(Machine.load))")
+        if Machine.load > 1 { say("Something else is running: figures will be lower than they could be.") }
+        do {
+            let figures = try await run(chosen)
+            try Machine.write(Report.json(figures), to: resultPath)
+            say("\nwritten to \(resultPath)")
+            return 0
+        } catch {
+            say("bench: \(error)")
+            return 1
+        }
+    }
+
+    private static func run(_ chosen: [Entry]) async throws -> [Figure] {
+        // Said before minutes are spent.
+        for tool in ["redis-server", "wrk", "nginx"] { _ = try Arena.tool(tool) }
+        var figures: [Figure] = []
+        for entry in chosen {
+            let arena = try await Arena(name: entry.name)
+            do {
+                let result = try await entry.run(arena)
+                await arena.close()
+                say(Report.table(entry.title, result))
+                figures += result.figures
+            } catch {
+                await arena.close()
+                throw BenchmarkError("\(entry.name): \(error)")
+            }
+        }
+        return figures
+    }
+
+    /// Ends the program when it hangs; the kernel then ends its servers.
+    private static func watch() {
+        Task.detached {
+            try await Task.sleep(for: limit)
+            say("bench: not finished after \(limit); stopped")
+            exit(1)
+        }
+    }
+
+    private static func say(_ text: String) {
+        print(text)
+        fflush(nil)
+    }
+}

@@ -1,0 +1,75 @@
+import EventLoop
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Posts prepared requests over kept connections, each request exactly once, and reads every answer: what wrk, which goes round
+/// and round for a time, cannot do. Plain blocking sockets on threads of their own.
+enum Poster {
+    struct Posting: Sendable {
+        var accepted = 0
+    }
+
+    static func post(_ requests: [[UInt8]], port: Int, connections: Int, pool: BlockingPool) async throws -> Posting {
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for number in 0..<connections {
+                group.addTask {
+                    try await pool.run { try send(stride(from: number, to: requests.count, by: connections).map { requests[$0] }, port) }
+                }
+            }
+            var posting = Posting()
+            for try await accepted in group { posting.accepted += accepted }
+            return posting
+        }
+    }
+
+    /// - Returns: how many were answered 200.
+    private static func send(_ requests: [[UInt8]], _ port: Int) throws(BenchmarkError) -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw failure("socket") }
+        defer { close(descriptor) }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        guard Loopback.withAddress(port, { connect(descriptor, $0, $1) }) == 0 else { throw failure("connect") }
+        var accepted = 0
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        for request in requests {
+            var sent = 0
+            while sent < request.count {
+                let count = request.withUnsafeBytes {
+                    Glibc.send(descriptor, $0.baseAddress?.advanced(by: sent), request.count - sent, Int32(MSG_NOSIGNAL))
+                }
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { throw failure("send") }
+                sent += count
+            }
+            var filled = 0
+            var length: Int?
+            while length.map({ filled < $0 }) ?? true {
+                guard filled < buffer.count else { throw BenchmarkError("an answer is longer than \(buffer.count) bytes") }
+                let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress?.advanced(by: filled), $0.count - filled, 0) }
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { throw failure("recv") }
+                filled += count
+                length = AnswerLength.of(buffer[..<filled])
+            }
+            if buffer.starts(with: "HTTP/1.1 200 ".utf8) { accepted += 1 }
+        }
+        return accepted
+    }
+
+    private static func failure(_ call: String) -> BenchmarkError { BenchmarkError("\(call): \(String(cString: strerror(errno)))") }
+}
+
+enum AnswerLength {
+    /// Bytes of the whole answer; nil while its head is not complete.
+    static func of(_ bytes: ArraySlice<UInt8>) -> Int? {
+        guard let end = bytes.firstRange(of: [13, 10, 13, 10]) else { return nil }
+        let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
+        for line in head.split(separator: "\r\n") where line.lowercased().hasPrefix("content-length:") {
+            return end.upperBound + (Int(line.split(separator: " ").last ?? "0") ?? 0)
+        }
+        return end.upperBound
+    }
+}
