@@ -40,9 +40,15 @@ final class RedisBench: QueueBench {
     func peer() async throws -> any QueueDriver { try await peerProcess().driver }
 
     func peerProcess() async throws -> RedisProcess {
-        let made = try RedisProcess(server, queue)
-        others.withLock { $0.append(made) }
+        let made = try unconnectedProcess()
         _ = try await made.connection.connected(within: .seconds(10))
+        return made
+    }
+
+    /// Another process, alive as long as the bench, that may not find its server yet.
+    func unconnectedProcess(timeout: Duration = .seconds(2)) throws -> RedisProcess {
+        let made = try RedisProcess(server, queue, timeout: timeout)
+        others.withLock { $0.append(made) }
         return made
     }
 

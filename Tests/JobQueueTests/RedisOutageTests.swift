@@ -141,7 +141,7 @@ struct RedisOutageTests {
     @Test("answers that come too late double nothing and lose nothing")
     func lateAnswers() async throws {
         let bench = try await start(["appendonly": "no"])
-        let process = try RedisProcess(bench.server, bench.queue, timeout: .milliseconds(300))
+        let process = try bench.unconnectedProcess(timeout: .milliseconds(300))
         let tally = Tally()
         let redelivered = Diary()
         let worker = worker(process.driver, tally: tally, redelivered: redelivered)
@@ -165,7 +165,7 @@ struct RedisOutageTests {
         let bench = try await start()
         try await bench.driver.put([bench.driver.job("a")])
         try await bench.server.stop()
-        let process = try RedisProcess(bench.server, bench.queue)
+        let process = try bench.unconnectedProcess()
         let tally = Tally()
         let worker = worker(process.driver, tally: tally, redelivered: Diary())
         try await worker.start()
@@ -197,5 +197,22 @@ struct RedisOutageTests {
         try await peer.start()
         try await eventually(within: .seconds(12), "a peer does it") { tally.names == 1 }
         await peer.stopped()
+    }
+
+    @Test("a stop while Redis is away and nothing is in hand ends at once")
+    func idleStopWithoutRedis() async throws {
+        let bench = try await start(["appendonly": "no"])
+        let workers = [
+            worker(bench.driver, tally: Tally(), redelivered: Diary()),
+            worker(try bench.unconnectedProcess().driver, tally: Tally(), redelivered: Diary()),
+        ]
+        try await workers[0].start()
+        try await eventually("it is there") { try await bench.driver.counts().workers == 1 }
+        try await bench.server.stop()
+        // The other one has never seen Redis.
+        try await workers[1].start()
+        let began = ContinuousClock.now
+        for worker in workers { await worker.stopped(within: .seconds(25)) }
+        #expect(ContinuousClock.now - began < .seconds(10))
     }
 }

@@ -92,7 +92,7 @@ public final class BatchWorker: Service {
         guard started.load(ordering: .acquiring) else { return }
         let grace = ContinuousClock.now.duration(to: deadline)
         state.withLock { $0.stopping = true }
-        line.bell.ring()
+        line.close()
         if await ended.wait(until: deadline - min(.seconds(2), grace / 5)) { return }
 
         let batch = state.withLock { state in

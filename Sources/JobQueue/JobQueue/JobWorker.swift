@@ -100,7 +100,7 @@ public final class JobWorker: Service {
         guard started.load(ordering: .acquiring) else { return }
         let grace = ContinuousClock.now.duration(to: deadline)
         machine.withLock { $0.drain() }
-        line.bell.ring()
+        line.close()
         if await ended.wait(until: deadline - min(.seconds(2), grace / 5)) { return }
 
         for task in machine.withLock({ $0.interruptAll() }) { task.cancel() }

@@ -38,9 +38,6 @@ struct JobWorkerMachine {
     /// The suspect that runs alone.
     private var isolated: ClaimToken?
 
-    /// Outcomes told in one step at most.
-    static let operationsMax = 1000
-
     init(concurrency: Int) { self.concurrency = concurrency }
 
     var running: Int { attempts.count }
@@ -62,7 +59,7 @@ struct JobWorkerMachine {
 
     private mutating func step(claimMax: Int) -> Plan {
         signalled = false
-        let told = Array(outcomes.prefix(Self.operationsMax))
+        let told = Array(outcomes.prefix(QueueLimits.operationsMax))
         outcomes.removeFirst(told.count)
         return .step(told, claimMax: claimMax)
     }

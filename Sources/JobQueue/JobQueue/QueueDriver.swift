@@ -52,11 +52,13 @@ public enum StepOperation: Sendable, Equatable {
 /// Everything that a worker tells its queue at once: the outcomes since the last step, and how many more jobs it can take.
 public struct StepRequest: Sendable {
     public let worker: WorkerIdentity
+    /// At most ``QueueLimits/operationsMax``.
     public let operations: [StepOperation]
     /// 0…``QueueLimits/claimMax``
     public let claimMax: Int
 
     public init(worker: WorkerIdentity, operations: [StepOperation] = [], claimMax: Int) {
+        precondition(operations.count <= QueueLimits.operationsMax, "a step tells at most \(QueueLimits.operationsMax) outcomes")
         self.worker = worker
         self.operations = operations
         self.claimMax = min(claimMax, QueueLimits.claimMax)

@@ -16,6 +16,8 @@ final class QueueLine: Sendable {
 
     private struct State {
         var identity: WorkerIdentity
+        /// The worker stops: nothing new is asked for, but outcomes are still told.
+        var closing = false
         var abandoned = false
     }
 
@@ -49,12 +51,13 @@ final class QueueLine: Sendable {
 
     var identity: WorkerIdentity { state.withLock { $0.identity } }
     private var isAbandoned: Bool { state.withLock { $0.abandoned } }
+    private var isClosing: Bool { state.withLock { $0.closing } }
 
     /// Registers under a new identity.
-    /// - Returns: false when the worker was abandoned meanwhile.
+    /// - Returns: false when the worker stops meanwhile: it has nothing in hand to be told.
     func open() async -> Bool {
         var failures = 0
-        while !isAbandoned {
+        while !isAbandoned && !isClosing {
             let identity = WorkerIdentity(name: name)
             do {
                 let onSignal = onSignal
@@ -71,6 +74,7 @@ final class QueueLine: Sendable {
     func step(_ operations: [StepOperation], claimMax: Int) async -> Answer {
         var failures = 0
         while !isAbandoned {
+            if isClosing && operations.isEmpty && failures > 0 { return .result(StepResult()) }
             do {
                 let result = try await driver.step(StepRequest(worker: identity, operations: operations, claimMax: claimMax))
                 if result.fenced {
@@ -93,6 +97,12 @@ final class QueueLine: Sendable {
     func listen() { driver.awaitWork(identity) }
 
     func retire() async { await driver.retire(identity) }
+
+    /// Nothing new is asked for any more: a queue that is away is not waited for without an outcome to tell.
+    func close() {
+        state.withLock { $0.closing = true }
+        bell.ring()
+    }
 
     /// No further step is tried. The lease runs out by itself.
     func abandon() {

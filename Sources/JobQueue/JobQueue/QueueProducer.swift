@@ -93,6 +93,8 @@ public enum QueueLimits {
     public static let claimMax = 512
     /// A claim stops growing once it holds this many bytes.
     public static let claimBytesMax = 8 << 20
+    /// Most outcomes told by one step.
+    public static let operationsMax = 1000
     /// Attempts remembered in the history of a job.
     public static let historyMax = 10
     /// Redeliveries without an outcome after which a job is buried.

@@ -68,7 +68,9 @@ final class Reclaimer: @unchecked Sendable {
     func noteReclaimed(_ worker: String, _ reply: RedisValue) -> Int? {
         guard reply[0]?.string == "DONE", let jobs = reply[1]?.int else { return nil }
         metrics.recovered.add(jobs)
-        log.warning("worker lost, its work is back", ["queue": .string(keys.queue), "worker": .string(worker), "jobs": .int(jobs)])
+        let fields: [String: Log.Value] = ["queue": .string(keys.queue), "worker": .string(worker), "jobs": .int(jobs)]
+        // One without work may be a registration whose answer was lost.
+        if jobs > 0 { log.warning("worker lost, its work is back", fields) } else { log.info("lease run out, nothing held", fields) }
         return Int(jobs)
     }
 
