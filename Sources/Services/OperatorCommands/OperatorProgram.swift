@@ -9,8 +9,12 @@ public enum OperatorProgram {
         commands: [
             StatusCommand.command, QueuesCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command,
             TasksCommand.command, ReconcileCommand.command,
-        ] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands + [MigrateCommand.command],
-        standards: ["cron": "list", "apikey": "list", "issuer": "show"])
+        ] + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands
+            + LedgerCommands.commands + [
+                InvoicesCommand.command, SourcesCommand.command, VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
+                RebuildQueuesCommand.command, BackupCommand.command,
+            ],
+        standards: ["dead": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list", "ledger": "balances"])
 
     /// Runs the program. Help needs no settings; bad settings end the program with their code.
     /// - Parameter arguments: the command line without the program's own name.

@@ -11,7 +11,7 @@ enum CronCommands {
     private static let entry = CommandSyntax.Operand.needed("ENTRY", "a name that `quittance cron list` shows")
 
     /// - Parameter database: open, at this program's version.
-    private static func table(_ database: Database, _ context: CommandContext) throws -> CronTable {
+    static func table(_ database: Database, _ context: CommandContext) throws -> CronTable {
         let entries = try SchedulerService.entries(settings: context.settings, relay: context.relay(database), database: database)
         return CronTable(entries: entries, database: database, runner: CommandContext.slot)
     }

@@ -24,3 +24,12 @@ struct JobStanding: Sendable {
         }
     }
 }
+
+/// Which events the archive has.
+enum EventArchive {
+    static func known(_ ids: [String], in connection: Connection) throws -> Set<String> {
+        var known: Set<String> = []
+        for id in ids where try connection.first("SELECT 1 AS found FROM payments_events WHERE id = $1", [.text(id)]) != nil { known.insert(id) }
+        return known
+    }
+}

@@ -1,0 +1,120 @@
+import Database
+import Formats
+import IngestService
+import JobQueue
+import JobQueueRedis
+import Outbox
+import PaymentsService
+import ProviderPort
+import RedisClient
+import Settings
+
+/// `quittance rebuild-queues`: fills an emptied Redis again, from SQL and from ingest's journal.
+enum RebuildQueuesCommand {
+    static let command = Command(
+        CommandSyntax(
+            "rebuild-queues", "fill an emptied Redis again: unfinished jobs from SQL, events from ingest's journal",
+            options: [.flag("--dry-run", "only count what would be put back"), .json],
+            notes: [
+                "To be run on the machine where ingest runs, whose journal holds the last 24 hours. The programs may run meanwhile. What Redis still "
+                    + "has is then there twice, which does no harm: an event and an effect count once.",
+                "Exit codes: 0 done, 3 nothing to put back.",
+            ])
+    ) { invocation, context in
+        let isTrial = invocation.has("--dry-run")
+        let counts = try await context.withDatabase { database in
+            let missing = try await JournalReading.missing(database, context)
+            if isTrial {
+                let unfinished = try await database.read { try JobStanding.all(in: $0).reduce(0) { $0 + $1.unfinished } }
+                return Counts(jobs: unfinished, events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
+            }
+            return try await context.withRedis { redis in
+                let jobs = try await putBackJobs(database, context, redis)
+                try await redis.redisDriver(of: EventApplication.queue).enqueue(missing.events.map { EnqueueItem(body: $0) })
+                return Counts(jobs: Int64(jobs), events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
+            }
+        }
+        if invocation.wantsJSON {
+            context.output.json([
+                "dry_run": .bool(isTrial), "jobs": .int(counts.jobs), "events": .int(counts.events), "journal": .int(Int64(counts.journal)),
+                "unreadable": .int(Int64(counts.unreadable)),
+            ])
+        } else {
+            context.output.line("\(counts.jobs) unfinished jobs \(isTrial ? "would go" : "went") back onto their queues")
+            context.output.line(
+                "\(counts.events) of \(counts.journal) events in the journal are not in SQL and \(isTrial ? "would go" : "went") back onto the list")
+            if counts.unreadable > 0 { context.output.line("\(counts.unreadable) lines of the journal are no events and were left out") }
+        }
+        return counts.jobs + counts.events > 0 ? .ok : .nothingDue
+    }
+
+    private struct Counts: Sendable {
+        let jobs: Int64
+        let events: Int64
+        let journal: Int
+        let unreadable: Int
+    }
+
+    /// Rounds against programs that publish at the same moment.
+    private static let roundsMax = 10
+
+    /// Publishes every unfinished job again, under its old number.
+    ///
+    /// Redis remembers the last number of each slot and skips lower ones, so that memory is forgotten first. A program that publishes
+    /// a new job between that and the marking in SQL would make the older ones be skipped: then there is another round.
+    private static func putBackJobs(_ database: Database, _ context: CommandContext, _ redis: RedisQueues) async throws -> Int {
+        let numbers = ProductQueues.names.map { QueueKeys(prefix: context.settings.queuePrefix, queue: $0).published }
+        for _ in 1...roundsMax {
+            for key in numbers { _ = try await redis.connection.call("DEL", key) }
+            _ = try await database.write { try JobRecord.markUnpublished(in: $0) }
+            var isQuiet = true
+            for key in numbers where try await redis.connection.call("EXISTS", key).int != 0 { isQuiet = false }
+            guard isQuiet else { continue }
+            let slots = try await database.read { try JobRecord.silentSlots(olderThan: .max, in: $0) }
+            let relay = context.relay(database)
+            var published = 0
+            for slot in slots { published += try await relay.adopt(slot: slot) }
+            return published
+        }
+        throw CommandFailure(.failed, "the programs publish jobs too fast for this: stop the workers, then run it again")
+    }
+}
+
+/// The events in ingest's journal that SQL does not know.
+struct JournalReading: Sendable {
+    let events: [[UInt8]]
+    let total: Int
+    let unreadable: Int
+
+    private static let lookupMax = 500
+
+    static func missing(_ database: Database, _ context: CommandContext) async throws -> JournalReading {
+        let folder = context.settings.spoolDirectory
+        var seen: Set<String> = []
+        var missing: [[UInt8]] = []
+        var total = 0
+        var unreadable = 0
+        // One file at a time: a day of events may be large.
+        for name in Folders.names(in: folder) ?? [] where name.hasPrefix("journal-") {
+            let events = try EventLogReader.events(in: folder, prefix: name)
+            total += events.count
+            var unknown: [(id: String, body: [UInt8])] = []
+            for body in events {
+                guard let event = try? ProviderEvent(decoding: body) else {
+                    unreadable += 1
+                    continue
+                }
+                let id = "\(event.provider)/\(event.id)"
+                if seen.insert(id).inserted { unknown.append((id, body)) }
+            }
+            var rest = unknown[...]
+            while !rest.isEmpty {
+                let batch = Array(rest.prefix(lookupMax))
+                rest = rest.dropFirst(lookupMax)
+                let known = try await database.read { try EventArchive.known(batch.map(\.id), in: $0) }
+                missing += batch.filter { !known.contains($0.id) }.map(\.body)
+            }
+        }
+        return JournalReading(events: missing, total: total, unreadable: unreadable)
+    }
+}
