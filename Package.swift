@@ -150,7 +150,7 @@ let programs: [Target] = [
     program(
         "worker-drafts",
         [
-            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings",
+            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox", "Payments", "Settings",
         ]),
     program("worker-plans", ["WorkerService", "Plans", "Outbox", "Payments", "JobQueue"]),
     program(
@@ -159,8 +159,8 @@ let programs: [Target] = [
     program(
         "worker-notifications",
         [
-            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "JobQueue", "Outbox",
-            "Payments", "Settings",
+            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue",
+            "Outbox", "Payments", "Settings",
         ]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),

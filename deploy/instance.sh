@@ -31,13 +31,13 @@ make_template() {
 }
 
 start_all() {
-    started=yes
+    instance_runs=yes
     deploy/supervise start
 }
 
 stop_all() {
-    [[ "${started:-no}" == yes ]] || return 0
-    started=no
+    [[ "${instance_runs:-no}" == yes ]] || return 0
+    instance_runs=no
     deploy/supervise stop
 }
 
@@ -49,6 +49,7 @@ play() {
 make_ready() {
     step "Building the release binaries (the first time takes minutes)" build_release
     step "Migrating the database" quittance migrate
+    step "Setting an example issuer of invoices, for sandbox" quittance issuer example
     step "Making the drafts' template" make_template
     step "Starting everything the Procfile names" start_all
 }

@@ -16,12 +16,12 @@ public struct NotificationSending: Sendable {
     private let database: Database
     private let smtp: SMTPClient
     private let files: PrivateFiles
-    private let from: (name: String, address: String)
+    private let from: Mailbox
 
     /// Largest attachment that is mailed, in bytes.
     static let attachmentLimit = 10 << 20
 
-    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: (name: String, address: String)) {
+    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: Mailbox) {
         self.database = database
         self.smtp = smtp
         self.files = files

@@ -1,6 +1,7 @@
 import DraftGeneration
 import Drafts
 import EventLoop
+import Formats
 import HTTPClient
 import JobQueue
 import Outbox
@@ -19,7 +20,7 @@ let template = DocumentTemplate(
     template: settings.privateMediaRoot + "/templates/kit_complet_template.docx", pool: pool)
 let making = DraftMaking(
     database: program.database, outbox: program.outbox, generation: generation, template: template,
-    files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: settings.mailFrom)
+    files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: Mailbox(parsing: settings.mailFrom)?.address)
 let worker = program.worker(queue: GenerateDraft.queue) { job, reason in
     try await making.failed(job, reason: reason, nowMs: program.nowMs())
 }
