@@ -92,7 +92,8 @@ let domain: [Target] = [
     room(
         "Domain", "Invoicing",
         [
-            "Notifications", "Payments", "ProviderPort", "Outbox", "PrivateFiles", "EventLoop", "Money", "Database", "JobQueue", "Formats", "Telemetry",
+            "Notifications", "Payments", "ProviderPort", "Outbox", "PrivateFiles", "EventLoop", "Money", "Database", "JobQueue", "Formats",
+            "Telemetry",
             "Cryptography",
         ], resources: [.embedInCode("Migrations")]),
     room("Domain", "InvoiceDocuments", ["Invoicing", "Typesetting", "Money", "Formats"]),
@@ -131,11 +132,19 @@ let services: [Target] = [
             "WorkerService", "Scheduling", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger", "Outbox",
             "HTTPClient", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
-    room("Services", "WebService", everyRoom + adapters + ["PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis"]),
-    room("Services", "SandboxService", ["HTTPServer", "HTTPClient", "EventLoop", "Cryptography", "Settings", "Telemetry", "Formats", "StandardWebhooks"]),
+    room(
+        "Services", "WebService",
+        everyRoom + adapters + [
+            "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis",
+        ]),
+    room(
+        "Services", "SandboxService",
+        ["HTTPServer", "HTTPClient", "EventLoop", "Cryptography", "Settings", "Telemetry", "Formats", "StandardWebhooks"]),
     room(
         "Services", "OperatorCommands",
-        everyRoom + adapters + ["PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles"]),
+        everyRoom + adapters + [
+            "PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles",
+        ]),
     room(
         "Services", "Benchmarks",
         [
@@ -150,7 +159,8 @@ let programs: [Target] = [
     program(
         "worker-drafts",
         [
-            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox", "Payments", "Settings",
+            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox", "Payments",
+            "Settings",
         ]),
     program("worker-plans", ["WorkerService", "Plans", "Outbox", "Payments", "JobQueue"]),
     program(
@@ -159,7 +169,8 @@ let programs: [Target] = [
     program(
         "worker-notifications",
         [
-            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue",
+            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats",
+            "JobQueue",
             "Outbox", "Payments", "Settings",
         ]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),

@@ -53,9 +53,11 @@ struct PaymentEventsTests {
         #expect(entries.count == 1)
     }
 
-    @Test("Every order of the same events ends in the same state", arguments: [
-        [0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1], [1, 3, 2, 0], [0, 2, 1, 3],
-    ])
+    @Test(
+        "Every order of the same events ends in the same state",
+        arguments: [
+            [0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1], [1, 3, 2, 0], [0, 2, 1, 3],
+        ])
     func anyOrder(_ order: [Int]) async throws {
         let bodies = ["ref pending", "ref processing", "ref captured 5000 XOF", "ref refunded 5000 XOF"]
         let room = try PaymentsFixture()

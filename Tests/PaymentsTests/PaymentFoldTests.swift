@@ -25,7 +25,8 @@ struct PaymentFoldTests {
         Situation(title: "the customer was sent to the provider", facts: [fact(.pending)], state: .pending),
         Situation(title: "the customer is at it", facts: [fact(.pending), fact(.processing)], state: .processing),
         Situation(title: "the whole amount came", facts: [fact(.captured, 5000)], state: .paid, captured: 5000),
-        Situation(title: "a failure told before the success does not win", facts: [fact(.failed), fact(.captured, 5000)], state: .paid, captured: 5000),
+        Situation(
+            title: "a failure told before the success does not win", facts: [fact(.failed), fact(.captured, 5000)], state: .paid, captured: 5000),
         Situation(title: "an older waiting notice after the success", facts: [fact(.captured, 5000), fact(.pending)], state: .paid, captured: 5000),
         Situation(title: "failed", facts: [fact(.pending), fact(.failed)], state: .failed),
         Situation(title: "cancelled by the customer", facts: [fact(.processing), fact(.cancelled)], state: .cancelled),
@@ -34,7 +35,8 @@ struct PaymentFoldTests {
             title: "paid after it was given up: a person must look", facts: [fact(.expired), fact(.captured, 5000)], state: .conflicted,
             captured: 5000),
         Situation(title: "too little", facts: [fact(.captured, 4999)], state: .conflicted, captured: 4999),
-        Situation(title: "too little where deposits are allowed", facts: [fact(.captured, 2000)], deposits: true, state: .partiallyPaid, captured: 2000),
+        Situation(
+            title: "too little where deposits are allowed", facts: [fact(.captured, 2000)], deposits: true, state: .partiallyPaid, captured: 2000),
         Situation(title: "too much", facts: [fact(.captured, 5001)], state: .conflicted),
         Situation(title: "the right number in the wrong currency", facts: [fact(.captured, 5000, .xaf)], state: .conflicted),
         Situation(title: "captured without an amount", facts: [fact(.captured)], state: .conflicted),
@@ -45,7 +47,8 @@ struct PaymentFoldTests {
         Situation(
             title: "a second attempt after a failed one", facts: [fact(.failed), fact(.pending, attempt: "b")], attempts: ["a", "b"], state: .pending),
         Situation(
-            title: "the second attempt fails while the first still waits", facts: [fact(.pending), fact(.failed, attempt: "b")], attempts: ["a", "b"],
+            title: "the second attempt fails while the first still waits", facts: [fact(.pending), fact(.failed, attempt: "b")],
+            attempts: ["a", "b"],
             state: .pending),
         Situation(
             title: "the second attempt succeeds", facts: [fact(.failed), fact(.captured, 5000, attempt: "b")], attempts: ["a", "b"], state: .paid,
@@ -53,7 +56,8 @@ struct PaymentFoldTests {
         Situation(
             title: "paid twice stays paid, the surplus is a task", facts: [fact(.captured, 5000), fact(.captured, 5000, attempt: "b")],
             attempts: ["a", "b"], state: .paid, captured: 10_000),
-        Situation(title: "given back whole", facts: [fact(.captured, 5000), fact(.refunded, 5000)], state: .refunded, captured: 5000, refunded: 5000),
+        Situation(
+            title: "given back whole", facts: [fact(.captured, 5000), fact(.refunded, 5000)], state: .refunded, captured: 5000, refunded: 5000),
         Situation(
             title: "given back in part", facts: [fact(.captured, 5000), fact(.refunded, 2000)], state: .partiallyRefunded, captured: 5000,
             refunded: 2000),

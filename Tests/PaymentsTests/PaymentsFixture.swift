@@ -34,7 +34,8 @@ struct PaymentsFixture: Sendable {
                 in: connection)
             let attempt = try PaymentStore.startAttempt(
                 of: payment, provider: "played", mode: "sandbox", method: nil, nowMs: Self.nowMs, in: connection)
-            try PaymentStore.register([ProviderReference("id", reference)], attempt: attempt.id, provider: "played", nowMs: Self.nowMs, in: connection)
+            try PaymentStore.register(
+                [ProviderReference("id", reference)], attempt: attempt.id, provider: "played", nowMs: Self.nowMs, in: connection)
             return (payment, attempt)
         }
     }

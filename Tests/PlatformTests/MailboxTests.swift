@@ -3,10 +3,12 @@ import Testing
 
 @Suite("Mailboxes as settings write them")
 struct MailboxTests {
-    @Test("Name and address are told apart", arguments: [
-        ("Quittance <no-reply@example.com>", "Quittance", "no-reply@example.com"), ("<a@b.c>", nil, "a@b.c"), (" a@b.c ", nil, "a@b.c"),
-        ("\"Kit Complet\" <kit@example.com>", "Kit Complet", "kit@example.com"),
-    ] as [(String, String?, String)])
+    @Test(
+        "Name and address are told apart",
+        arguments: [
+            ("Quittance <no-reply@example.com>", "Quittance", "no-reply@example.com"), ("<a@b.c>", nil, "a@b.c"), (" a@b.c ", nil, "a@b.c"),
+            ("\"Kit Complet\" <kit@example.com>", "Kit Complet", "kit@example.com"),
+        ] as [(String, String?, String)])
     func reads(_ text: String, _ name: String?, _ address: String) {
         #expect(Mailbox(parsing: text)?.name == name)
         #expect(Mailbox(parsing: text)?.address == address)

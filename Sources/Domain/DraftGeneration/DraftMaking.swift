@@ -46,7 +46,8 @@ public struct DraftMaking: Sendable {
             try draft.save(in: connection)
             try InquiryStore.move(inquiry.id, to: .draftDone, nowMs: finished, in: connection)
             if let staffEmail {
-                let mail = try SendNotification.draftReady(to: staffEmail, inquiry: inquiry.id, organisation: inquiry.organizationName, payment: payment)
+                let mail = try SendNotification.draftReady(
+                    to: staffEmail, inquiry: inquiry.id, organisation: inquiry.organizationName, payment: payment)
                 try outbox.add(mail, nowMs: finished, in: connection)
             }
         }

@@ -151,7 +151,8 @@ package enum EmailAddress {
     package static func isPlausible(_ text: String) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, parts[1].contains("."), !parts[1].hasPrefix("."), !parts[1].hasSuffix(".") else { return false }
-        return text.utf8.count <= 254 && text.unicodeScalars.allSatisfy { $0.value > 32 && !"<>,;:\"()[]\\".unicodeScalars.contains($0) && $0.value != 127 }
+        return text.utf8.count <= 254
+            && text.unicodeScalars.allSatisfy { $0.value > 32 && !"<>,;:\"()[]\\".unicodeScalars.contains($0) && $0.value != 127 }
     }
 }
 

@@ -44,7 +44,8 @@ public struct Order: Sendable {
 /// Inquiries and orders in SQL, in the caller's transaction.
 public enum InquiryStore {
     public static let migrations = MigrationSet(
-        room: "drafts", migrations: [Migration(number: 1, name: "kit", sqlite: String(decoding: PackageResources._001_kit_sqlite_sql, as: UTF8.self))])
+        room: "drafts", migrations: [Migration(number: 1, name: "kit", sqlite: String(decoding: PackageResources._001_kit_sqlite_sql, as: UTF8.self))]
+    )
 
     /// The product that an inquiry orders.
     public static let productSlug = "audit-sans-peur"

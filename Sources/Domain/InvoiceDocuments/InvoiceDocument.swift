@@ -32,7 +32,8 @@ public struct InvoiceDocument {
     private func heading(_ document: PDFDocument) throws -> Double {
         var y = Self.margin
         if invoice.mode == "sandbox" {
-            y += try document.text(words.sandbox, x: Self.margin, y: y, width: width(document), style: style(9, .bold, .centre, Colour(hex: 0xB00020)))
+            y += try document.text(
+                words.sandbox, x: Self.margin, y: y, width: width(document), style: style(9, .bold, .centre, Colour(hex: 0xB00020)))
             y += 10
         }
         y += try document.text(invoice.issuerName, x: Self.margin, y: y, width: width(document), style: style(16, .bold))

@@ -6,7 +6,8 @@ import Money
 /// amount in the same currency. Rows are never changed or removed; a mistake is corrected by a further entry.
 public enum Ledger {
     public static let migrations = MigrationSet(
-        room: "ledger", migrations: [Migration(number: 1, name: "entries", sqlite: String(decoding: PackageResources._001_entries_sqlite_sql, as: UTF8.self))])
+        room: "ledger",
+        migrations: [Migration(number: 1, name: "entries", sqlite: String(decoding: PackageResources._001_entries_sqlite_sql, as: UTF8.self))])
 
     /// Posts an entry once: a second entry with the same source key changes nothing.
     /// - Returns: whether the entry is new.

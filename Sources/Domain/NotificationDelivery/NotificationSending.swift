@@ -96,7 +96,8 @@ public struct NotificationSending: Sendable {
         }
         let mail = MailMessage(
             from: MailAddress(from.address, name: from.name), to: [MailAddress(message.recipient)],
-            subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs)
+            subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs
+        )
         do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }
     }
 }

@@ -18,7 +18,8 @@ public struct Outbox: Sendable {
     }
 
     public static let migrations = MigrationSet(
-        room: "outbox", migrations: [Migration(number: 1, name: "jobs", sqlite: String(decoding: PackageResources._001_jobs_sqlite_sql, as: UTF8.self))])
+        room: "outbox",
+        migrations: [Migration(number: 1, name: "jobs", sqlite: String(decoding: PackageResources._001_jobs_sqlite_sql, as: UTF8.self))])
 
     /// Adds a job.
     /// - Returns: the job's id, or nil when a job with the same unique key is already there, finished or not.

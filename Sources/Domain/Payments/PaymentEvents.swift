@@ -145,7 +145,8 @@ extension ProviderEvent {
         let provider = try row.text("provider")
         guard let trust = Trust(rawValue: try row.text("trust")) else { throw PaymentError.damagedRow(try row.text("id")) }
         self.init(
-            id: String(try row.text("id").dropFirst(provider.count + 1)), provider: provider, mode: try row.text("mode"), trust: trust, type: try row.text("type"),
+            id: String(try row.text("id").dropFirst(provider.count + 1)), provider: provider, mode: try row.text("mode"), trust: trust,
+            type: try row.text("type"),
             timeMs: try row.int("received_at"), contentType: try row.text("content_type"), body: try row.blob("body"),
             headers: try row.text("headers"), matchedKey: try row.intOrNil("matched_key").map(Int.init), payment: nil, target: "", traceparent: nil)
     }

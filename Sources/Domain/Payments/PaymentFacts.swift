@@ -106,11 +106,14 @@ public struct PaymentFacts: Sendable {
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
         let fields = payment.logFields.merging(attempts.last?.logFields ?? [:]) { mine, _ in mine }
         connection.afterCommit { [log, from = payment.state] in
-            log.with(fields).info("payment moved", ["from": .string(from.rawValue), "to": .string(state.rawValue), "source": .string(source.reference)])
+            log.with(fields).info(
+                "payment moved", ["from": .string(from.rawValue), "to": .string(state.rawValue), "source": .string(source.reference)])
         }
         if firstPaid, let purpose = purposes[payment.purpose] {
             let paid = try PaymentStore.require(id, in: connection)
-            for request in try purpose.fulfil(paid, mode: attempts.last?.mode ?? "live", nowMs: nowMs, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }
+            for request in try purpose.fulfil(paid, mode: attempts.last?.mode ?? "live", nowMs: nowMs, in: connection) {
+                try outbox.add(request, nowMs: nowMs, in: connection)
+            }
         }
         return state
     }

@@ -14,7 +14,9 @@ final class SlotLock: Sendable {
         var built = folder.hasPrefix("/") ? "/" : ""
         for part in folder.split(separator: "/") {
             built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw SlotError("the folder \(built) cannot be made: \(String(cString: strerror(errno)))") }
+            if mkdir(built, 0o700) != 0 && errno != EEXIST {
+                throw SlotError("the folder \(built) cannot be made: \(String(cString: strerror(errno)))")
+            }
         }
         let path = "\(folder)/\(program).\(slot).lock"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
