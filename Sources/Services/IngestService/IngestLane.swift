@@ -38,15 +38,8 @@ final class IngestLane: @unchecked Sendable {
         guard let match = table.match(path: path) else { return responder.respond(operational(path, request, lanes)) }
         let source = match.source
         let nowMs = WallClock.nowMs
-        let limiterKey = source.name + " " + request.remoteAddress
-        if let seconds = limiter.wait(limiterKey, nowMs: nowMs) {
-            count(source, "throttled")
-            var response = HTTPResponse.problem(429, "too many refused posts")
-            response.headers["retry-after"] = String(seconds)
-            return responder.respond(response)
-        }
         if let payment = match.payment, capabilities?.verify(match.capability ?? "", provider: source.name, payment: payment) != true {
-            return refuse(request, responder, source, reason: "the capability in the path is wrong", limiterKey, nowMs)
+            return refuse(request, responder, source, reason: "the capability in the path is wrong", nowMs)
         }
         let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
         switch source.adapter.verifyWebhook(webhook, nowMs: nowMs) {
@@ -55,7 +48,7 @@ final class IngestLane: @unchecked Sendable {
             responder.respond(Self.accepted)
         case .refused(let reason):
             guard request.method == "POST" else { return methodNotAllowed(responder, source) }
-            refuse(request, responder, source, reason: reason, limiterKey, nowMs)
+            refuse(request, responder, source, reason: reason, nowMs)
         case .accepted(let webhook):
             guard request.method == "POST" else { return methodNotAllowed(responder, source) }
             accept(request, responder, source, webhook, payment: match.payment, nowMs)
@@ -84,10 +77,16 @@ final class IngestLane: @unchecked Sendable {
         }
     }
 
-    /// The same 401 whatever the reason: it is for staff only.
-    private func refuse(
-        _ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ limiterKey: String, _ nowMs: Int64
-    ) {
+    /// The same 401 whatever the reason: it is for staff only. Who keeps at it is answered 429, and nothing more is kept of it. Only
+    /// what is refused is limited: behind a proxy all posts have one address, and a forger must not shut the provider out.
+    private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ nowMs: Int64) {
+        let limiterKey = source.name + " " + request.remoteAddress
+        if let seconds = limiter.wait(limiterKey, nowMs: nowMs) {
+            count(source, "throttled")
+            var response = HTTPResponse.problem(429, "too many refused posts")
+            response.headers["retry-after"] = String(seconds)
+            return responder.respond(response)
+        }
         count(source, "refused")
         limiter.failed(limiterKey, nowMs: nowMs)
         log.warning("post refused", ["provider": .string(source.name), "reason": .string(reason)])
