@@ -31,7 +31,7 @@ public struct PlanActivation: Sendable {
         let result = try await database.paidEffect(of: job, nowMs: nowMs, detail: "\(parameters.team): \(parameters.plan)") { payment, connection in
             try Self.apply(parameters, payment: payment, nowMs: nowMs, in: connection)
         }
-        if case .done(let renewsAt) = result {
+        if case .done(let renewsAt?) = result {
             log.info(
                 "plan activated",
                 ["team": .string(parameters.team), "plan": .string(parameters.plan), "renews_at": .string(Timestamp.rfc3339(renewsAt))])
@@ -42,8 +42,9 @@ public struct PlanActivation: Sendable {
         }
     }
 
-    /// - Returns: when the period that was paid ends.
-    static func apply(_ parameters: ActivatePlan, payment: Payment, nowMs: Int64, in connection: Connection) throws -> Int64 {
+    /// - Returns: when the period that was paid ends; nil when the payment was applied before, by a job of another id.
+    static func apply(_ parameters: ActivatePlan, payment: Payment, nowMs: Int64, in connection: Connection) throws -> Int64? {
+        guard try connection.first("SELECT 1 AS found FROM plans_activations WHERE payment = $1", [.text(payment.id)]) == nil else { return nil }
         // The price that counts is that of the version on sale when the payment was created: never the client's.
         guard let plan = try Plan.onSale(parameters.plan, atMs: payment.createdAtMs, in: connection) else {
             throw JobFailure.bury("there is no plan '\(parameters.plan)'")
