@@ -1,4 +1,5 @@
 import Formats
+import RedisClient
 import Synchronization
 import TestSupport
 import Testing

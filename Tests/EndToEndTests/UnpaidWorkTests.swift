@@ -1,4 +1,6 @@
+import Database
 import Formats
+import RedisClient
 import TestSupport
 import Testing
 
