@@ -25,6 +25,12 @@ struct EventLogFile: ~Copyable {
             close(opened)
             throw EventLogError(number == EWOULDBLOCK ? .locked : .system, "flock", path, number)
         }
+        // Whoever had the lock just before may have removed the file: what were written into it now would be lost with this process.
+        var status = stat()
+        guard fstat(opened, &status) == 0, status.st_nlink > 0 else {
+            close(opened)
+            throw EventLogError(.locked, "open", path, ENOENT)
+        }
         self.path = path
         descriptor = opened
         size = Int(lseek(opened, 0, SEEK_END))

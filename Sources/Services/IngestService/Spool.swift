@@ -143,9 +143,14 @@ private final class SpoolState: @unchecked Sendable {
 
     private func pushed() {
         guard let (count, next) = handedOut else { return }
-        files.first?.offset = next
         handedOut = nil
         waiting.subtract(count, ordering: .relaxed)
+        guard let file = files.first else { return }
+        file.offset = next
+        // Pushed to its end: gone at once. Left behind it would be pushed again, whole, after a crash.
+        guard next >= file.size else { return }
+        file.remove()
+        files.removeFirst()
     }
 
     private func adopt() {
