@@ -46,7 +46,10 @@ struct InvoiceNumberTests {
                 // Its own share, and a part of its neighbour's under the same job ids.
                 let share = (0..<Self.each + 4).map { all[(slot * Self.each + $0) % all.count] }
                 group.addTask {
-                    for payment in share { #expect(try await run(creation, payment) == .done) }
+                    for payment in share {
+                        let outcome = try await run(creation, payment)
+                        #expect(outcome == .done)
+                    }
                     await database.close()
                 }
             }

@@ -218,7 +218,9 @@ struct IngestAnswerTests {
                 answer = try await stage.post(message)
                 return answer.status == 200
             }
-            #expect(try await HTTPLine.once(port: stage.ingestPort, "GET", "/readyz").status == 200)
+            try await eventually("ingest says that it is ready") {
+                try await HTTPLine.once(port: stage.ingestPort, "GET", "/readyz").status == 200
+            }
             #expect(try await stage.account().everywhere == [message.id])
         }
     }
