@@ -13,10 +13,10 @@ run: ## set up, start everything, play one paid order through, stay up (Ctrl-C s
 demo: ## the same play on ports and folders of its own, then stop: exit 0, or the step that failed
 	@deploy/demo
 
-test: ## every test, against the real Redis, SQLite, SMTP, docxtpl and sandbox
+test: ## every test (TARGET=NameTests: one target), against the real Redis, SQLite, SMTP, docxtpl and sandbox
 	@deploy/bootstrap test
 	swift build --build-tests
-	swift test --skip-build --disable-xctest
+	@deploy/test $(TARGET)
 
 bench: build ## the benchmark tables; ONLY=queue (or ingest, pipeline, ...) runs one
 	@deploy/bootstrap bench
