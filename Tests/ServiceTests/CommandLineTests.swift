@@ -1,0 +1,214 @@
+import Database
+import OperatorCommands
+import Settings
+import TestSupport
+import Testing
+
+@Suite("The command line of quittance")
+struct CommandLineTests {
+    private func run(_ arguments: [String]) async throws -> CommandResult { try await CommandStage.make(migrated: false).run(arguments) }
+
+    @Test("the help lists every command and every exit code")
+    func help() async throws {
+        let result = try await run(["--help"])
+        #expect(
+            result
+                == CommandResult(
+                    code: .ok,
+                    out: """
+                        Usage: quittance COMMAND [OPTION …]
+
+                        The operator's command of Quittance. Results go to standard output, logs and errors to standard error.
+
+                          status           where everything stands: payments, events, jobs, queues, tasks, spool, scheduled work
+                          queues           what waits on each queue, what is in hand, what is dead, and how many workers there are
+                          payments         the newest payments
+                          trace            the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
+                          events           the newest events that matched nothing or could not be believed
+                          tasks            what a person has to look at
+                          reconcile        ask the providers about payments that wait
+                          dead list        what was given up, the latest first, with its reason
+                          dead replay      put what was given up back on its queue, as new
+                          dead delete      forget what was given up; its record in SQL stays
+                          replay           put what was given up back on its queue, as new
+                          refused          posts that ingest refused, the latest first: why, from where, what they looked like
+                          cron list        the scheduled entries with their last and next tick, UTC
+                          cron next        when an entry is due next, UTC
+                          cron run         run the latest tick of an entry that is due and did not run yet
+                          cron pause       let an entry rest until it is resumed
+                          cron resume      let a paused entry run again; ticks missed meanwhile do not come back
+                          apikey create    make an API key; its text is shown this once
+                          apikey list      API keys, without their text
+                          apikey revoke    end an API key, at once and for good
+                          issuer show      who issues invoices, per mode
+                          issuer set       set who issues the invoices of a mode
+                          issuer example   set an example issuer for the sandbox, unless there is one
+                          ledger balances  what stands on each account, debits minus credits
+                          ledger entries   the entries of one payment
+                          ledger verify    compare every payment with its entries
+                          invoices verify  prove that no invoice number is missing or given twice
+                          source list      the providers: mode, proof of their webhooks, paths
+                          verify-webhook   say whether a post would be believed, and why, without sending it
+                          doctor           look at everything this installation stands on, and say what to do
+                          migrate          bring the database to this program's version and make the folders it needs
+                          rebuild-queues   fill an emptied Redis again: unfinished jobs from SQL, events from ingest's journal
+                          backup           copy the database as of one moment into a new file, while everything runs
+
+                        `quittance COMMAND --help` explains one. Listings take --json.
+
+                        Exit codes: 0 done, 1 failed, 2 command line not understood, 3 already done or nothing to do, 4 not found, 78 bad settings.
+
+                        """, err: ""))
+        #expect(try await run(["help"]) == result)
+        #expect(try await run(["-h"]) == result)
+    }
+
+    @Test(
+        "the help of one command explains its words", arguments: [["cron", "run", "--help"], ["help", "cron", "run"], ["cron", "run", "x", "-h"]])
+    func helpOfCommand(arguments: [String]) async throws {
+        #expect(
+            try await run(arguments)
+                == CommandResult(
+                    code: .ok,
+                    out: """
+                        Usage: quittance cron run ENTRY [--now]
+
+                        Run the latest tick of an entry that is due and did not run yet.
+
+                          ENTRY   a name that `quittance cron list` shows
+                          --now   an extra tick with a name of its own, whatever is due
+                          --help  print this text
+
+                        Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail. The same tick never runs twice, whoever runs it.
+
+                        Exit codes: 0 done, 1 failed, 3 already done or nothing due.
+
+                        """, err: ""))
+    }
+
+    @Test("the help of a group lists its commands", arguments: [["dead", "--help"], ["help", "dead"]])
+    func helpOfGroup(arguments: [String]) async throws {
+        #expect(
+            try await run(arguments)
+                == CommandResult(
+                    code: .ok,
+                    out: """
+                        Usage:
+                          quittance dead list [--queue QUEUE] [--limit N] [--json]
+                          quittance dead replay [ID] [--all] [--queue QUEUE]
+                          quittance dead delete [ID] [--all] [--queue QUEUE]
+
+                          dead list    what was given up, the latest first, with its reason
+                          dead replay  put what was given up back on its queue, as new
+                          dead delete  forget what was given up; its record in SQL stays
+
+                        """, err: ""))
+    }
+
+    @Test(
+        "what is wrong with a command line is said, with the usage that helps",
+        arguments: [
+            ([], "a command is missing", "COMMAND [OPTION …]"),
+            (["reconile"], "unknown command 'reconile'; did you mean reconcile?", "COMMAND [OPTION …]"),
+            (["frobnicate"], "unknown command 'frobnicate'", "COMMAND [OPTION …]"),
+            (["help", "nothing"], "there is no command 'nothing'", "COMMAND [OPTION …]"),
+            (["dead", "rplay"], "dead has no 'rplay'; did you mean replay?", "dead list|replay|delete"),
+            (["invoices"], "invoices needs a further word", "invoices verify"),
+            (["trace"], "trace: PAYMENT is missing", "trace PAYMENT [--json]"),
+            (["trace", "a", "b"], "trace: there is one word too many: 'b'", "trace PAYMENT [--json]"),
+            (["trace", "a", "--jsn"], "trace: unknown option --jsn; did you mean --json?", "trace PAYMENT [--json]"),
+            (["tasks", "--json", "--json"], "tasks: --json is given twice", "tasks [--json]"),
+            (["tasks", "--json=yes"], "tasks: --json takes no value", "tasks [--json]"),
+            (
+                ["reconcile", "--min-age"], "reconcile: --min-age needs a value: --min-age MINUTES",
+                "reconcile [--min-age MINUTES] [--dry-run] [--json]"
+            ),
+            (
+                ["reconcile", "--min-age", "--dry-run"], "reconcile: --min-age needs a value: --min-age MINUTES",
+                "reconcile [--min-age MINUTES] [--dry-run] [--json]"
+            ),
+            (
+                ["reconcile", "--min-age", "soon"], "reconcile: --min-age takes a whole number from 0 to 525600, not 'soon'",
+                "reconcile [--min-age MINUTES] [--dry-run] [--json]"
+            ),
+            (["apikey", "create"], "apikey create: --name NAME is missing", "apikey create --name NAME [--scope SCOPE …] [--json]"),
+            (
+                ["payments", "--state", "payed"],
+                "payments: --state takes one of created, pending, processing, authorised, paid, partially_paid, failed, cancelled, expired, "
+                    + "conflicted, partially_refunded, refunded, charged_back, not 'payed'",
+                "payments [--state STATE] [--limit N] [--json]"
+            ),
+        ])
+    func misunderstood(arguments: [String], fault: String, usage: String) async throws {
+        let expected = CommandResult(
+            code: .usage, out: "", err: "quittance: \(fault)\nUsage: quittance \(usage)\n`quittance --help` lists the commands.\n")
+        #expect(try await run(arguments) == expected)
+    }
+
+    @Test("before the first migration every command that reads SQL says what to do")
+    func needsMigration() async throws {
+        let stage = try await CommandStage.make(migrated: false)
+        for arguments in [["status"], ["payments"], ["trace", "x"], ["cron"], ["apikey"], ["issuer"], ["ledger"], ["reconcile"]] {
+            let result = await stage.run(arguments)
+            #expect(result.code == .failed && result.out == "")
+            #expect(result.err.hasSuffix(": there is no database at \(stage.databasePath) yet: run `quittance migrate`\n"), "\(result.err)")
+        }
+        #expect(!fileExists(stage.databasePath))
+    }
+}
+
+@Suite("The program quittance as a process")
+struct CommandProcessTests {
+    private func process(_ stage: CommandStage, _ arguments: [String], _ more: [String: String] = [:]) async throws -> ProcessFixture {
+        var environment = ["VAR_DIRECTORY": stage.folder.file("var"), "REDIS_URL": CommandStage.nowhere, "PATH": "/usr/bin:/bin"]
+        environment.merge(more) { $1 }
+        let process = try await ProcessFixture.start(try builtProduct("quittance"), arguments, environment: environment)
+        try await process.waitForExit(within: .seconds(60))
+        return process
+    }
+
+    @Test("results are on standard output, logs on standard error, the exit code tells")
+    func streams() async throws {
+        let stage = try await CommandStage.make()
+        let process = try await process(stage, ["cron", "run", "outbox-sweep", "--now"])
+        // Redis is away, which is logged; nothing waits to be published, so the sweep does not need it.
+        #expect(process.ending == .exited(0))
+        #expect(process.output.count == 1)
+        #expect(process.output.first?.contains(#""result":"done","detail":"0 jobs of 0 slots published"}"#) == true)
+    }
+
+    @Test("bad settings end it with 78 and every problem")
+    func badSettings() async throws {
+        let stage = try await CommandStage.make()
+        let process = try await process(stage, ["status"], ["REDIS_URL": "rediss://x", "PROVIDER_MODE_CINETPAY": "maybe"])
+        #expect(process.ending == .exited(78))
+        #expect(process.output == [])
+        #expect(process.errors.contains { $0.hasPrefix("- REDIS_URL: ") })
+        #expect(process.errors.contains { $0.hasPrefix("- PROVIDER_MODE_CINETPAY: ") })
+    }
+
+    @Test("help and misunderstandings need no settings")
+    func helpWithoutSettings() async throws {
+        let stage = try await CommandStage.make()
+        let bad = ["REDIS_URL": "nonsense"]
+        #expect(try await process(stage, ["--help"], bad).ending == .exited(0))
+        #expect(try await process(stage, ["nonsense"], bad).ending == .exited(2))
+        #expect(try await process(stage, [], bad).ending == .exited(2))
+    }
+
+    @Test("two processes that run the same tick at once run it once")
+    func oneTick() async throws {
+        let stage = try await CommandStage.make()
+        #expect(await stage.run("cron", "list").code == .ok)
+        // Installed long ago, so that a tick is due for certain.
+        try await stage.write { connection in
+            try connection.execute("INSERT INTO scheduling_entries (name, expression, created_at) VALUES ('purge', '30 3 * * *', 0)")
+        }
+        let endings = try await withThrowingTaskGroup(of: ProcessFixture.Ending?.self) { group in
+            for _ in 0..<3 { group.addTask { try await process(stage, ["cron", "run", "purge"]).ending } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(endings.filter { $0 == .exited(0) }.count == 1)
+        #expect(endings.filter { $0 == .exited(3) }.count == 2)
+    }
+}
