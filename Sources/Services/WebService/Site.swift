@@ -10,6 +10,7 @@ import Telemetry
 struct Site: Sendable {
     let router: Router
     private let callers: CallerCheck
+    private let page: Page
     private let log: Log
     private let nowMs: @Sendable () -> Int64
 
@@ -24,7 +25,14 @@ struct Site: Sendable {
         let kit = KitCalls(database: database, baseURL: configuration.baseURL, nowMs: nowMs)
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
-        router = Router(routes: OperationCalls(database: database).routes + kit.routes + payments.routes + teams.routes)
+        let page = Page(formTargets: ["https:"] + configuration.payOrigins)
+        let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
+        let returns = ReturnPages(database: database, providers: events.providers, page: page)
+        var routes = OperationCalls(database: database).routes + [OpenAPI.route, Page.stylesheet]
+        routes += kit.routes + payments.routes + teams.routes
+        routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes
+        router = Router(routes: routes)
+        self.page = page
         callers = CallerCheck(database: database, baseURL: configuration.baseURL)
         self.log = log
         self.nowMs = nowMs
@@ -36,12 +44,14 @@ struct Site: Sendable {
         switch router.match(method: request.method, path: request.path) {
         case .found(let found, let pieces): (route, values) = (found, pieces)
         case .wrongMethod(let allowed): return Self.guarded(Self.wrongMethod(allowed).response)
-        case .none: return Self.guarded(WebProblem.notFound("nothing is at this address").response)
+        case .none:
+            let answer = Self.wantsPage(request) ? page.notFound(Words("fr")) : WebProblem.notFound("nothing is at this address").response
+            return Self.guarded(answer)
         }
         do {
             return Self.guarded(try await carryOut(request, route, values))
         } catch {
-            return Self.guarded(answer(to: error, route))
+            return Self.guarded(answer(to: problem(of: error, route), route))
         }
     }
 
@@ -55,13 +65,23 @@ struct Site: Sendable {
         return try await route.handler(WebCall(request: request, values: values, key: key))
     }
 
-    private func answer(to error: any Error, _ route: Route) -> HTTPResponse {
-        if let problem = WebProblem(error) { return problem.response }
-        let transient = (error as? DatabaseError)?.isTransient ?? false
+    /// What a failed call is answered; what is no caller's fault is recorded.
+    private func problem(of error: any Error, _ route: Route) -> WebProblem {
+        if let problem = WebProblem(error) { return problem }
         log.error("a call failed", ["route": .string("\(route.method) \(route.pattern)"), "error": .string("\(error)")])
-        if transient { return WebProblem.unavailable.response }
-        return HTTPResponse.problem(500, "Internal error", detail: "the failure was recorded")
+        if let error = error as? DatabaseError, error.isTransient { return .unavailable }
+        return WebProblem(status: 500, title: "Internal error", detail: "the failure was recorded")
     }
+
+    private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {
+        switch route.kind {
+        case .page, .returnPage: page.problem(problem, Words("fr"), back: nil)
+        case .api, .openAPI, .operation: problem.response
+        }
+    }
+
+    /// Whether a person's browser asks.
+    private static func wantsPage(_ request: HTTPRequest) -> Bool { request.headers["accept"]?.contains("text/html") ?? false }
 
     private static func wrongMethod(_ allowed: [String]) -> WebProblem {
         let methods = allowed.joined(separator: ", ")

@@ -1,0 +1,118 @@
+import Drafts
+import Formats
+import HTTPServer
+
+/// `/kit/inquiry/`: the form that begins a Kit, in French or English.
+struct InquiryPage: Sendable {
+    let kit: KitCalls
+    let page: Page
+
+    static let path = "/kit/inquiry/"
+
+    var routes: [Route] {
+        [
+            Route("GET", Self.path, .page, bodyLimit: 0) { call in
+                form(Words(call.request.queryValue("lang") ?? "fr"), values: [:], faults: [:], status: 200)
+            },
+            Route("POST", Self.path, .page, bodyLimit: KitCalls.bodyLimit, take),
+        ]
+    }
+
+    private func take(_ call: WebCall) async throws -> HTTPResponse {
+        let fields = try RequestBody.fields(call.request, allowsJSON: false)
+        do {
+            let (inquiry, _, _) = try await kit.take(fields, actor: call.actor)
+            return .redirect(303, CheckoutPages.path(of: inquiry.id))
+        } catch {
+            guard case .invalid(let faults)? = error as? InquiryError else { throw error }
+            let rules = Dictionary(faults.map { ($0.field, $0.rule) }, uniquingKeysWith: { "\($0); \($1)" })
+            return form(Words(fields["language"] ?? "fr"), values: fields, faults: rules, status: 422)
+        }
+    }
+
+    // MARK: The form
+
+    private struct Field {
+        enum Kind { case line(type: String), area }
+        let name: String
+        let french: String
+        let english: String
+        var kind = Kind.line(type: "text")
+        var isRequired = false
+    }
+
+    private static let fields = [
+        Field(name: "organization_name", french: "Nom de l’organisation", english: "Name of the organisation", isRequired: true),
+        Field(name: "contact_name", french: "Personne de contact", english: "Contact person", isRequired: true),
+        Field(name: "email", french: "E-mail", english: "E-mail", kind: .line(type: "email"), isRequired: true),
+        Field(
+            name: "phone", french: "Téléphone (forme internationale, +225…)", english: "Phone (international form, +225…)",
+            kind: .line(type: "tel")),
+        Field(name: "statut_juridique", french: "Statut juridique", english: "Legal status"),
+        Field(name: "location", french: "Lieu", english: "Location"),
+        Field(name: "sector", french: "Secteur", english: "Sector"),
+        Field(name: "mission_text", french: "Mission", english: "Mission", kind: .area),
+        Field(name: "context_text", french: "Contexte", english: "Context", kind: .area),
+        Field(name: "budget_range", french: "Budget", english: "Budget"),
+        Field(name: "funding_sources", french: "Sources de financement", english: "Sources of funding"),
+        Field(name: "audits_types", french: "Types d’audits", english: "Kinds of audit"),
+        Field(name: "audits_frequency", french: "Fréquence des audits", english: "Frequency of audits"),
+        Field(name: "staff_size", french: "Effectif", english: "Size of the staff"),
+        Field(name: "org_chart_text", french: "Organigramme", english: "Organisation chart", kind: .area),
+        Field(name: "notes_text", french: "Remarques", english: "Notes", kind: .area),
+        Field(name: "documents_count", french: "Nombre de documents fournis", english: "Number of documents", kind: .line(type: "number")),
+    ]
+
+    private func form(_ words: Words, values: [String: String], faults: [String: String], status: Int) -> HTTPResponse {
+        let entries = Self.fields.map { Self.entry($0, words, value: values[$0.name] ?? "", fault: faults[$0.name]) }
+        let note: Markup =
+            faults.isEmpty
+            ? .empty : "<p class=\"note fault\">\(words("Certains champs sont à corriger.", "Some fields need correcting."))</p>"
+        let other = words("en", "fr")
+        return page.response(
+            status, words, title: words("Kit Complet : votre demande", "Complete kit: your inquiry"),
+            """
+            <p><a href="\(Self.path)?lang=\(other)" hreflang="\(other)" lang="\(other)">\(words("English", "Français"))</a></p>
+            \(note)
+            <form method="post" action="\(Self.path)">
+            <input type="hidden" name="language" value="\(words.language)"/>
+            \(entries)
+            <p><button type="submit">\(words("Continuer vers le paiement", "Continue to payment"))</button></p>
+            </form>
+            """)
+    }
+
+    private static func entry(_ field: Field, _ words: Words, value: String, fault: String?) -> Markup {
+        let label = words(field.french, field.english) + (field.isRequired ? " *" : "")
+        let required: Markup = field.isRequired ? " required=\"required\"" : .empty
+        let described: Markup = fault == nil ? .empty : " aria-invalid=\"true\" aria-describedby=\"\(field.name)-fault\""
+        let explained: Markup = fault.map { "<p class=\"fault\" id=\"\(field.name)-fault\">\(FieldSentence.of($0, words))</p>" } ?? .empty
+        let control: Markup
+        switch field.kind {
+        case .area:
+            control = """
+                <textarea id="\(field.name)" name="\(field.name)" maxlength="\(InquiryForm.longLimit)"\(required)\(described)>
+                \(value)</textarea>
+                """
+        case .line(let type):
+            control = """
+                <input id="\(field.name)" name="\(field.name)" type="\(type)" value="\(value)" maxlength="\(InquiryForm.shortLimit)"\
+                \(required)\(described)/>
+                """
+        }
+        return "<label for=\"\(field.name)\">\(label)</label>\(control)\(explained)\n"
+    }
+}
+
+/// The rules of the form as people read them.
+enum FieldSentence {
+    static func of(_ rule: String, _ words: Words) -> String {
+        if words.language == "en" { return "This field \(rule)." }
+        if rule.hasPrefix("is required") { return "Ce champ est obligatoire." }
+        if rule.contains("e-mail address") { return "Une adresse e-mail est attendue." }
+        if rule.contains("international form") { return "Le numéro doit être en forme internationale, comme +2250707123456." }
+        if rule.contains("at most") { return "Ce texte est trop long." }
+        if rule.contains("whole number") { return "Un nombre entier de 0 à 100 est attendu." }
+        return "Ce champ n’a pas la forme attendue."
+    }
+}

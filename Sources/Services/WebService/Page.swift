@@ -1,0 +1,108 @@
+import Formats
+import HTTPServer
+
+/// The frame of every page: no script, one stylesheet, nothing from elsewhere.
+struct Page: Sendable {
+    /// Where a form of the page may lead besides our own site; browsers hold the redirections after a form against this too.
+    var formTargets: [String] = []
+
+    static let stylesheetPath = "/assets/site.css"
+
+    /// - Parameter refreshSeconds: after how long the browser is to look again; nil for never.
+    func response(_ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, _ content: Markup) -> HTTPResponse {
+        let refresh: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
+        let page: Markup = """
+            <!DOCTYPE html>
+            <html lang="\(words.language)">
+            <head>
+            <meta charset="utf-8"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
+            <meta name="robots" content="noindex"/>
+            \(refresh)
+            <title>\(title)</title>
+            <link rel="stylesheet" href="\(Self.stylesheetPath)"/>
+            </head>
+            <body>
+            <main>
+            <h1>\(title)</h1>
+            \(content)
+            </main>
+            </body>
+            </html>
+
+            """
+        var response = HTTPResponse.html(status, page.text)
+        let targets = (["'self'"] + formTargets).joined(separator: " ")
+        response.headers["Content-Security-Policy"] =
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Content-Language"] = words.language
+        return response
+    }
+
+    func notFound(_ words: Words) -> HTTPResponse {
+        let sentence = words(
+            "Cette adresse ne mène à rien. Vérifiez le lien reçu.", "This address leads nowhere. Please check the link you were given.")
+        return response(404, words, title: words("Page introuvable", "Page not found"), "<p>\(sentence)</p>")
+    }
+
+    /// A problem told to a person.
+    func problem(_ problem: WebProblem, _ words: Words, back: String?) -> HTTPResponse {
+        let link: Markup = back.map { "<p><a href=\"\($0)\">\(words("Revenir en arrière", "Go back"))</a></p>" } ?? .empty
+        var response = response(
+            problem.status, words, title: words("Cela n’a pas fonctionné", "That did not work"),
+            "<p>\(Self.sentence(for: problem, words))</p>\(link)")
+        for (name, value) in problem.headers { response.headers[name] = value }
+        return response
+    }
+
+    private static func sentence(for problem: WebProblem, _ words: Words) -> String {
+        switch problem.status {
+        case 409:
+            words(
+                "Ce paiement ne peut pas être commencé maintenant. Réessayez dans quelques secondes.",
+                "This payment cannot be started now. Please try again in a few seconds.")
+        case 502:
+            words(
+                "Le prestataire n’a pas répondu clairement. Rien n’est perdu : nous vérifions. Vous pouvez aussi réessayer.",
+                "The provider gave no clear answer. Nothing is lost: we are checking. You may also try again.")
+        case 503:
+            words(
+                "Le prestataire est injoignable pour le moment. Réessayez un peu plus tard.",
+                "The provider cannot be reached at the moment. Please try again a little later.")
+        case 403:
+            words("Ce formulaire n’est accepté que depuis notre site.", "This form is taken from our own site only.")
+        default:
+            words("La demande n’a pas pu être traitée.", "The request could not be carried out.")
+        }
+    }
+
+    /// The page's route.
+    static let stylesheet = Route("GET", stylesheetPath, .operation, bodyLimit: 0) { _ in
+        HTTPResponse(
+            status: 200, headers: ["Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=3600"], body: Array(css.utf8))
+    }
+
+    private static let css = """
+        :root { color-scheme: light dark; --accent: #0b6e4f; --line: #9aa5a0; --fault: #b3261e; }
+        @media (prefers-color-scheme: dark) { :root { --accent: #5fd0a5; --line: #5b6661; --fault: #ff8a80; } }
+        * { box-sizing: border-box; }
+        body { margin: 0; font: 1rem/1.55 system-ui, sans-serif; }
+        main { max-width: 40rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+        h1 { font-size: 1.5rem; line-height: 1.25; }
+        dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem; margin: 1.5rem 0; }
+        dt { opacity: .75; }
+        dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+        form { margin: 1rem 0; }
+        label { display: block; margin: 1rem 0 .25rem; }
+        input, textarea, select { width: 100%; font: inherit; padding: .5rem; border: 1px solid var(--line); border-radius: .35rem; }
+        textarea { min-height: 7rem; }
+        button { font: inherit; font-weight: 600; width: 100%; padding: .8rem 1rem; border: 2px solid var(--accent); border-radius: .35rem;
+          background: transparent; color: inherit; cursor: pointer; }
+        button:hover, button:focus-visible { background: var(--accent); color: Canvas; }
+        a { color: var(--accent); }
+        .note { border-left: .25rem solid var(--accent); padding: .25rem 0 .25rem .9rem; }
+        .fault { color: var(--fault); }
+
+        """
+}
