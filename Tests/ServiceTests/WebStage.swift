@@ -110,6 +110,23 @@ final class WebStage: Sendable {
     }
 
     func turnClock(by ms: Int64) { clock.turn(by: ms) }
+    var nowMs: Int64 { clock.nowMs }
+    var ingestURL: String { "http://\(ingest.boundAddress)" }
+
+    /// Posts a signed message about an order to ingest.
+    func report(_ type: String, order: String, amount: String, currency: String) async throws -> Int {
+        let signer = try StandardWebhooksSigner(secret: Self.webhookSecret)
+        let body = JSON.object(
+            JSONObject([
+                ("type", .string(type)), ("timestamp", .string(Timestamp.rfc3339(WallClock.nowMs))),
+                ("data", ["id": .string("ext-\(order)"), "order_id": .string(order), "amount": .string(amount), "currency": .string(currency)]),
+            ])
+        ).bytes
+        var headers = signer.headers(id: "msg_\(type)_\(order)", timestamp: WallClock.nowMs / 1000, body: body)
+        headers["content-type"] = "application/json"
+        let request = HTTPClient.Request(method: "POST", url: "\(ingestURL)/webhooks/standard-webhooks", headers: headers, body: body)
+        return try await client.send(request).status
+    }
 
     /// Verifies and applies a webhook at once.
     private static func take(_ request: HTTPRequest, _ events: PaymentEvents, _ database: Database) async -> HTTPResponse {
@@ -184,6 +201,21 @@ final class WebStage: Sendable {
 
     func initiate(_ payment: String, key: String, at provider: String = "cinetpay") async throws -> Answer {
         try await post("/api/v1/payments/\(provider)/initiate/", ["payment": .string(payment)], headers: ["idempotency-key": key])
+    }
+
+    /// Everything that a call could change, as one text.
+    func content() async throws -> String {
+        try await database.read { connection in
+            var text = ""
+            let tables = [
+                "payments_payments", "payments_attempts", "payments_references", "payments_facts", "payments_audit", "drafts_inquiries",
+                "drafts_orders", "outbox_jobs", "access_calls",
+            ]
+            for table in tables {
+                try connection.forEach("SELECT * FROM \(table) ORDER BY rowid") { text += "\(table) \($0.values)\n" }
+            }
+            return text
+        }
     }
 
     func attempts(of payment: String) async throws -> [PaymentAttempt] {
