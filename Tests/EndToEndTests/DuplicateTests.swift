@@ -8,6 +8,8 @@ struct DuplicateTests {
     @Test("a double post moves the payment once; fifty at once too; so does any order of them")
     func duplicates() async throws {
         try await Stage.run(["ingest", "worker-payments"]) { stage in
+            // Two workers, so that the same event can be in two transactions at once.
+            try await stage.instance.start("worker-payments", slot: 1)
             let payments = try await stage.seed(.order, 12)
             // Twice, one after the other.
             let twice = Message.paid(payments[0])

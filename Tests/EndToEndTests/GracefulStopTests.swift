@@ -24,7 +24,10 @@ struct GracefulStopTests {
             #expect(try await stage.instance.stop("worker-drafts") == .exited(0))
             let took = begun.duration(to: .now)
             #expect(took < .seconds(4), "it took \(took)")
-            #expect(try await stage.waiting(on: "drafts") == queued, "as if they had never been taken")
+            // The very same bytes: no attempt is spent. Those that ran side by side may come back in any order among themselves.
+            let waiting = try await stage.waiting(on: "drafts")
+            #expect(Set(waiting.prefix(3)) == Set(queued.prefix(3)), "what was taken first is first again")
+            #expect(waiting.dropFirst(3) == queued.dropFirst(3))
             #expect(try await stage.held(by: "drafts").count == 6)
             #expect(try await stage.redis.call("EXISTS", stage.key("drafts", "history")).int == 0)
             #expect(try await stage.redis.call("ZCARD", stage.key("drafts", "leases")).int == 0, "its lease is given up")

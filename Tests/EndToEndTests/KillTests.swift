@@ -3,6 +3,10 @@ import Synchronization
 import TestSupport
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 @Suite("Any process may be killed", .timeLimit(.minutes(4)))
 struct KillTests {
     private static let programs = [
@@ -36,6 +40,41 @@ struct KillTests {
             #expect(accounting.archived["unmatched"]?.count == posts.strangers)
             try await stage.requirePaidOnce(payments)
             try await stage.awaitJobs(within: .seconds(90))
+            try await stage.requireEffectsOnce(payments)
+            try await Self.requireMails(stage)
+        }
+    }
+
+    /// Rounds of the test below: `QUITTANCE_CHAOS_ROUNDS`, none unless set.
+    private static let rounds = getenv("QUITTANCE_CHAOS_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 0
+
+    @Test("kills and standstills of anything, in any order, for many rounds", .enabled(if: rounds > 0))
+    func chaos() async throws {
+        try await Stage.run(Self.programs, Instance.Configuration(hasMail: true, hasTemplate: true)) { stage in
+            let payments =
+                try await stage.seed(.kit, 4, email: "kit@example.org") + stage.seed(.plan, 15, email: "team@example.org")
+                + stage.seed(.order, Self.rounds * 20)
+            let posts = Posts(payments)
+            let stream = EventStream.start(port: stage.ingestPort, lines: 3, pause: .milliseconds(8)) { posts.next() }
+            for round in 0..<Self.rounds {
+                let victim = (Self.programs + ["redis", "redis", "redis stands still"]).filter { $0 != "sandbox" }.randomElement() ?? "redis"
+                let soFar = stream.tally.accepted.count
+                try await eventually(within: .seconds(30), "events go on in round \(round), before \(victim)") {
+                    stream.tally.accepted.count > soFar + Int.random(in: 10...100)
+                }
+                if victim == "redis stands still" {
+                    stage.instance.redis.pause()
+                    try await Task.sleep(for: .milliseconds(.random(in: 100...5000)))
+                    stage.instance.redis.resume()
+                } else {
+                    try await Self.killAndRestart(victim, stage)
+                }
+            }
+            posts.finish()
+            try await eventually(within: .seconds(90), "every payment's event was posted") { stream.isIdle }
+            try await stage.settle(stream.tally.accepted, within: .seconds(90))
+            try await stage.requirePaidOnce(payments)
+            try await stage.awaitJobs(within: .seconds(150))
             try await stage.requireEffectsOnce(payments)
             try await Self.requireMails(stage)
         }

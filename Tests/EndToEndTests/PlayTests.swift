@@ -17,6 +17,7 @@ struct PlayTests {
             try await plan(shop)
             try await wrongMoney(shop, step: "wrong_amount")
             try await wrongMoney(shop, step: "wrong_currency")
+            requireNoSecrets(shop)
         }
     }
 
@@ -48,6 +49,7 @@ struct PlayTests {
         let pdf = try #require(stage.instance.folder.read("private/" + parts[1]))
         #expect(pdf.starts(with: Array("%PDF".utf8)))
 
+        try await trace(payment, shop)
         let mail = try #require(stage.instance.mail)
         try await mail.waitForMessages(3)
         let toCustomer = try mail.received().filter { $0.to == ["aicha.kone@example.org"] }
@@ -55,6 +57,37 @@ struct PlayTests {
         let attached = toCustomer.flatMap(\.attachments)
         #expect(attached.count == 1 && attached[0].bytes == pdf && attached[0].name == parts[0] + ".pdf")
         for message in try mail.received() { #expect(message.defects.isEmpty && message.text != nil && message.html != nil) }
+    }
+
+    /// The whole life of the payment, as an operator sees it.
+    private func trace(_ payment: String, _ shop: Shop) async throws {
+        let told = try await shop.stage.instance.quittance("trace", payment, "--json")
+        #expect(told.code == 0, "\(told.errors)")
+        let life = try JSON(parsing: told.output)
+        #expect(life["payment"]?["state"]?.string == "paid")
+        let audit = (life["audit"]?.array ?? []).compactMap { $0["to"]?.string }
+        #expect(audit.first == "created" && audit.last == "paid", "\(audit)")
+        let events = life["events"]?.array ?? []
+        // The early notice and the final one, each told twice.
+        #expect(events.count == 2 && events.allSatisfy { $0["deliveries"]?.int == 2 }, "\(events.map(\.text))")
+        let jobs = Set((life["jobs"]?.array ?? []).compactMap { job in job["kind"]?.string.map { "\($0) \(job["outcome"]?.string ?? "")" } })
+        #expect(jobs == ["payment.verify done", "draft.generate done", "invoice.create done", "notification.send done"])
+        #expect(Set((life["documents"]?.array ?? []).compactMap { $0["kind"]?.string }) == ["draft", "invoice"])
+        #expect((life["mails"]?.array ?? []).count == 3)
+        #expect(!told.output.contains("+2250707123456"))
+    }
+
+    /// No program wrote a key, a secret, a telephone number or a customer's address into its log.
+    private func requireNoSecrets(_ shop: Shop) {
+        let instance = shop.stage.instance
+        let said = instance.transcript(linesMax: .max)
+        #expect(said.contains("\"started\""))
+        let names = [
+            "CINETPAY_API_KEY", "CINETPAY_WEBHOOK_SECRET", "PAYMENT_API_KEY", "PAYMENT_WEBHOOK_SECRET", "STANDARD_WEBHOOKS_SECRET", "SECRET_KEY",
+            "OPENAI_API_KEY",
+        ]
+        for name in names { #expect(!said.contains(instance.environment[name] ?? "?"), "\(name) is in a log") }
+        for text in [shop.key, "2250707123456", "aicha.kone@example.org"] { #expect(!said.contains(text), "\(text) is in a log") }
     }
 
     private func plan(_ shop: Shop) async throws {
@@ -87,37 +120,5 @@ struct PlayTests {
         #expect(kinds == ["payment.verify"], "\(step)")
         #expect(try await stage.count("SELECT COUNT(*) FROM payments_tasks WHERE payment = $1 AND closed_at IS NULL", [.text(payment)]) > 0)
         #expect(try await stage.count("SELECT COUNT(*) FROM invoicing_invoices WHERE payment = $1", [.text(payment)]) == 0)
-    }
-
-    /// A merchant's back end with its key.
-    private struct Shop: Sendable {
-        let stage: Stage
-        let key: String
-
-        init(_ stage: Stage) async throws {
-            self.stage = stage
-            let made = try await stage.instance.quittance("apikey", "create", "--name", "end-to-end", "--json")
-            key = try #require(try JSON(parsing: made.output)["key"]?.string, "\(made.output) \(made.errors)")
-        }
-
-        @discardableResult
-        func call(_ method: String, _ path: String, _ body: JSON? = nil) async throws -> JSON {
-            var headers = [("authorization", "Bearer \(key)"), ("content-type", "application/json")]
-            if body != nil { headers.append(("idempotency-key", ULID.make())) }
-            let answer = try await HTTPLine.once(port: stage.instance.webPort, method, path, headers: headers, body: body?.bytes)
-            guard (200...201).contains(answer.status) else { throw FixtureError("\(method) \(path) answered \(answer.status): \(answer.text)") }
-            return try JSON(parsing: answer.body)
-        }
-
-        /// - Returns: the payment's id.
-        func inquiry(email: String) async throws -> String {
-            let form: JSON = [
-                "organization_name": "Association Sève & Racines", "contact_name": "Aïcha Koné", "email": .string(email),
-                "phone": "+2250707123456", "language": "fr", "statut_juridique": "Association loi 1960", "location": "Bouaké, Côte d’Ivoire",
-                "sector": "Agriculture vivrière", "mission_text": "Accompagner les productrices.\nFormer aux comptes.", "documents_count": "4",
-            ]
-            let answer = try await call("POST", "/api/v1/kit/inquiries/", form)
-            return try #require(answer["payment"]?.string)
-        }
     }
 }

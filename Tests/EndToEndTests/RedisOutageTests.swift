@@ -87,16 +87,32 @@ struct RedisOutageTests {
             let journal = Set(stage.eventLog(prefix: "journal-").compactMap(Stage.id(ofEvent:)))
             #expect(journal == tally.accepted)
 
-            // All that Redis had is gone.
-            for name in stage.instance.redis.folder.list("appendonlydir") { unlink(stage.instance.redis.folder.file("appendonlydir/" + name)) }
-            try await stage.instance.redis.restart()
-            #expect(try await stage.waiting(on: "events").isEmpty)
+            try await Self.empty(stage)
             let rebuilt = try await stage.instance.quittance("rebuild-queues")
             try #require(rebuilt.code == 0, "\(rebuilt.errors)")
             try await stage.instance.start("worker-payments")
             try await stage.settle(tally.accepted)
             try await stage.requirePaidOnce(payments)
+
+            // And again, now that their jobs wait in Redis: those come back from SQL.
+            try await eventually("the jobs are published") { try await stage.waiting(on: "invoices").count == payments.count }
+            try await stage.instance.redis.kill9()
+            try await Self.empty(stage)
+            let again = try await stage.instance.quittance("rebuild-queues")
+            try #require(again.code == 0, "\(again.errors)")
+            try await stage.instance.start("worker-invoices")
+            try await stage.awaitJobs()
+            try await stage.requireEffectsOnce(payments)
         }
+    }
+
+    /// All that Redis had is gone: it starts with nothing.
+    private static func empty(_ stage: Stage) async throws {
+        let folder = stage.instance.redis.folder
+        for name in folder.list("appendonlydir") { unlink(folder.file("appendonlydir/" + name)) }
+        try await stage.instance.redis.restart()
+        #expect(try await stage.redis.call("DBSIZE").int ?? 0 < 10, "only what running programs have written since")
+        #expect(try await stage.waiting(on: "invoices").isEmpty)
     }
 
     @Test("a full Redis, and one that only reads, make ingest spool, not fail", arguments: ["OOM", "READONLY"])

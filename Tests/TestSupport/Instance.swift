@@ -17,13 +17,22 @@ public final class Instance: Sendable {
         public var settings: [String: String]
         /// Whether a real mail server is started.
         public var hasMail: Bool
+        /// What the mail server refuses.
+        public var mailRefusals: [SMTPServer.Refusal]
+        /// How long the mail server keeps silent once a message begins.
+        public var mailStall: Duration?
         /// Whether the template of drafts is made.
         public var hasTemplate: Bool
 
-        public init(redis: [String: String] = [:], settings: [String: String] = [:], hasMail: Bool = false, hasTemplate: Bool = false) {
+        public init(
+            redis: [String: String] = [:], settings: [String: String] = [:], hasMail: Bool = false, mailRefusals: [SMTPServer.Refusal] = [],
+            mailStall: Duration? = nil, hasTemplate: Bool = false
+        ) {
             self.redis = redis
             self.settings = settings
             self.hasMail = hasMail
+            self.mailRefusals = mailRefusals
+            self.mailStall = mailStall
             self.hasTemplate = hasTemplate
         }
     }
@@ -53,7 +62,7 @@ public final class Instance: Sendable {
     public static func make(_ configuration: Configuration = Configuration()) async throws -> Instance {
         let durable = ["appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no", "maxmemory-policy": "noeviction"]
         let redis = try await RedisServer.start(config: durable.merging(configuration.redis) { $1 })
-        let mail = configuration.hasMail ? try await SMTPServer.start() : nil
+        let mail = configuration.hasMail ? try await SMTPServer.start(refusing: configuration.mailRefusals, stall: configuration.mailStall) : nil
         let instance = try Instance(redis: redis, mail: mail, settings: configuration.settings)
         if configuration.hasTemplate { try await instance.makeTemplate() }
         return instance
