@@ -19,7 +19,7 @@ struct IngestAnswerTests {
     @Test("every line of the answer table holds")
     func answerTable() async throws {
         try await Stage.run(["ingest"]) { stage in
-            try await stage.instance.process("ingest").waitForLine(containing: "redis takes events")
+            try await stage.awaitRedisAtIngest()
             for line in Self.table(secretKey: stage.instance.environment["SECRET_KEY"] ?? "") {
                 let before = try await stage.waiting(on: "events").count
                 let answer = try await HTTPLine.once(
@@ -129,7 +129,7 @@ struct IngestAnswerTests {
     @Test("an event on the list has the contract's members and the exact bytes")
     func eventShape() async throws {
         try await Stage.run(["ingest"]) { stage in
-            try await stage.instance.process("ingest").waitForLine(containing: "redis takes events")
+            try await stage.awaitRedisAtIngest()
             // Bytes that no re-encoding would leave as they are.
             let message = Message(
                 id: Message.newID(), body: Array("{ \"type\" :\t\"payment.paid\",\n \"data\": {\"order_id\":\"é\\u00e9\"}  }\n".utf8))
@@ -205,7 +205,7 @@ struct IngestAnswerTests {
         try await Stage.run([]) { stage in
             // No file may grow at all, and the signal for it is ignored: writes fail as on a full disk.
             try await stage.instance.start("ingest", through: ["/bin/sh", "-c", "trap '' XFSZ; exec prlimit --fsize=0 \"$0\""])
-            try await stage.instance.process("ingest").waitForLine(containing: "redis takes events")
+            try await stage.awaitRedisAtIngest()
             try await stage.instance.redis.kill9()
             let message = Message.unmatched()
             var answer = try await stage.post(message)

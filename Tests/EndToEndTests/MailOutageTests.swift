@@ -52,7 +52,8 @@ struct MailOutageTests {
             }
             let mail = try #require(stage.instance.mail)
             let ids = try await stage.texts("SELECT message_id FROM notifications_messages")
-            #expect(ids.count == 1 && Set(try mail.received().compactMap { $0.header("message-id") }) == Set(ids))
+            let received = Set(try mail.received().compactMap { $0.header("message-id") })
+            #expect(ids.count == 1 && received == Set(ids))
         }
     }
 }

@@ -19,7 +19,7 @@ struct ProviderOutageTests {
                 try await stage.sandbox("POST", "/sandbox/pay", ["reference": .string(payment)])
                 payments.append(payment)
             }
-            try await eventually("a question waits for its next try") { try await !stage.held(by: "payments").isEmpty }
+            try await eventually("a question waits for its next try") { try await stage.held(by: "payments").isEmpty == false }
             try await stage.instance.kill9("worker-payments")
             try await stage.instance.start("worker-payments")
             for payment in payments {
@@ -59,7 +59,10 @@ struct ProviderOutageTests {
             let took = begun.duration(to: .now)
             #expect(took < .seconds(10), "others waited \(took)")
             // Nobody has paid there yet, and nothing is assumed.
-            for payment in asked { #expect(try await ["created", "pending"].contains(stage.state(of: payment) ?? "")) }
+            for payment in asked {
+                let state = try await stage.state(of: payment) ?? ""
+                #expect(["created", "pending"].contains(state))
+            }
             try stage.instance.process("sandbox").resume()
         }
     }

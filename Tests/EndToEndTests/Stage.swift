@@ -70,6 +70,13 @@ struct Stage: Sendable {
         return try JSON(parsing: answer.body, sizeLimit: 64 << 20)
     }
 
+    /// Waits until both of ingest's loops have found that Redis takes events: what is posted from now on goes to the list at once, not
+    /// through the spool.
+    func awaitRedisAtIngest() async throws {
+        let process = try instance.process("ingest")
+        try await eventually("ingest's loops reach Redis") { process.lines.count { $0.text.contains("redis takes events") } >= 2 }
+    }
+
     // MARK: Readings
 
     /// One number from SQL.
