@@ -23,8 +23,9 @@ public struct CommandContext: Sendable {
     private let openDatabase: @Sendable (DatabaseAddress, Log) throws -> Database
     private let openQueues: @Sendable (EventLoop, Settings, Log) -> RedisQueues
 
-    /// How long Redis may take to be reached.
-    static let redisPatience = Duration.seconds(2)
+    /// How long Redis may take to answer, and after how long it counts as away when it refuses.
+    private static let redisPatience = Duration.seconds(5)
+    private static let redisGlance = Duration.milliseconds(500)
     /// The outbox slot of all operators' commands. One name for all is safe: rows are numbered in the order of their commits.
     static let slot = "quittance"
 
@@ -84,7 +85,7 @@ public struct CommandContext: Sendable {
         let queues = openQueues(loop, settings, log.component("redis"))
         let result: Result<Value, any Error>
         do {
-            try await queues.connection.connected(within: Self.redisPatience)
+            try await Self.reach(queues.connection)
             result = .success(try await body(queues))
         } catch let error as RedisError {
             result = .failure(CommandFailure(.failed, Self.sentence(error.message)))
@@ -99,6 +100,19 @@ public struct CommandContext: Sendable {
         try? await ending.run { loop.stop() }
         ending.close()
         return try result.get()
+    }
+
+    /// A busy server is waited for; one that refuses is not.
+    private static func reach(_ connection: RedisConnection) async throws(RedisError) {
+        let deadline = ContinuousClock.now + redisPatience
+        while true {
+            do throws(RedisError) {
+                try await connection.connected(within: redisGlance)
+                return
+            } catch {
+                if connection.lastError != nil || ContinuousClock.now >= deadline { throw error }
+            }
+        }
     }
 
     private static func sentence(_ reason: String) -> String { "Redis cannot be used: \(reason)" }
