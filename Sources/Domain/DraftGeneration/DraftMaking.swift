@@ -59,6 +59,7 @@ public struct DraftMaking: Sendable {
                     "model": .string(answer.model),
                 ])
         }
+        if case .skipped(let reason) = result { try await failed(job, reason: reason, nowMs: finished) }
         return switch result {
         case .done, .finishedBefore: .done
         case .skipped(let reason): .skipped(reason: reason)

@@ -79,7 +79,9 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
     }
     public let kind: Kind
     public let message: String
+    /// At most the cap of the drafts' retries: a server that asks for more is asked again all the same.
     public let retryAfterSeconds: Int64?
+    static let retryAfterMax: Int64 = 900
 
     init(kind: Kind, message: String, retryAfterSeconds: Int64?) {
         self.kind = kind
@@ -101,7 +103,7 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
             kind = .refused
         }
         message = "status \(status)" + (code.isEmpty ? "" : " \(code)") + (text.isEmpty ? "" : ": " + String(text.prefix(200)))
-        retryAfterSeconds = headers["retry-after"].flatMap { Int64($0) }.flatMap { (1...86_400).contains($0) ? $0 : nil }
+        retryAfterSeconds = headers["retry-after"].flatMap { Int64($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
     }
 
     public var jobDisposition: JobDisposition {

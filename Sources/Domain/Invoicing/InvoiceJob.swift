@@ -64,9 +64,11 @@ public struct InvoiceCreation: Sendable {
         let document = try await pool.run { [render] in try render(invoice) }
         let stored = try await files.write(document, to: "invoices/\(invoice.year)/\(invoice.label).pdf")
         let finished = nowMs()
+        // The number is taken, so the file belongs to it whatever has become of the payment meanwhile; only the mail depends on that.
+        try await database.write { connection in
+            try InvoiceStore.attach(path: stored.path, sha256: stored.sha256Hex, size: Int64(stored.size), to: invoice.id, in: connection)
+        }
         let result = try await database.paidEffect(of: job, nowMs: finished, detail: invoice.label) { [outbox] payment, connection in
-            try InvoiceStore.attach(
-                path: stored.path, sha256: stored.sha256Hex, size: Int64(stored.size), to: invoice.id, in: connection)
             for mail in try SendNotification.invoice(invoice.label, path: stored.path, for: payment) {
                 try outbox.add(mail, nowMs: finished, in: connection)
             }

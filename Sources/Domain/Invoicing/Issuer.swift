@@ -69,6 +69,9 @@ public struct Issuer: Sendable, Equatable {
             case .rate(let rate): (rate, nil)
             case .exempt(let words): (nil, words)
             }
+        let taken = try connection.first(
+            "SELECT mode FROM invoicing_invoices WHERE label LIKE $1 || '-%' AND mode <> $2 LIMIT 1", [.text(series), .text(mode)])
+        if let other = try taken?.text("mode") { throw InvoicingError.invalid(field: "series", rule: "\(series) numbers \(other) invoices already") }
         try connection.execute("DELETE FROM invoicing_issuers WHERE mode = $1", [.text(mode)])
         try connection.execute(
             """

@@ -60,10 +60,11 @@ public struct JobRecord: Sendable {
             """, [.integer(cutoffMs), .integer(Int64(limit))])
     }
 
-    /// Marks unfinished rows as not published, oldest first, for a Redis that has lost its lists. Workers' records make a
-    /// second delivery harmless.
+    /// Marks unfinished rows as not published, for a Redis that has lost its lists or a database that was restored, and begins a
+    /// new epoch of numbers. Workers' records make a second delivery harmless.
     public static func markUnpublished(in connection: Connection) throws -> Int {
-        try connection.execute("UPDATE outbox_jobs SET published_at = NULL WHERE finished_at IS NULL AND published_at IS NOT NULL", [])
+        try connection.execute("UPDATE outbox_epoch SET epoch = lower(hex(randomblob(8)))")
+        return try connection.execute("UPDATE outbox_jobs SET published_at = NULL WHERE finished_at IS NULL AND published_at IS NOT NULL", [])
     }
 }
 
@@ -73,6 +74,11 @@ struct UnpublishedJob: Sendable {
     let queue: String
     let runAtMs: Int64?
     let body: [UInt8]
+
+    /// What the numbers of this database go by.
+    static func epoch(in connection: Connection) throws -> String {
+        try connection.first("SELECT epoch FROM outbox_epoch")?.text("epoch") ?? ""
+    }
 
     static func oldest(of slot: String, limit: Int, in connection: Connection) throws -> [UnpublishedJob] {
         let rows = try connection.query(

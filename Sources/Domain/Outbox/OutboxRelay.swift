@@ -88,11 +88,13 @@ public final class OutboxRelay: Service {
     }
 
     private func publishBatch(of slot: String) async throws -> Int {
-        let jobs = try await database.read { try UnpublishedJob.oldest(of: slot, limit: Self.batchMax, in: $0) }
+        let (epoch, jobs) = try await database.read { connection in
+            (try UnpublishedJob.epoch(in: connection), try UnpublishedJob.oldest(of: slot, limit: Self.batchMax, in: connection))
+        }
         guard !jobs.isEmpty else { return 0 }
         for (queue, members) in Dictionary(grouping: jobs, by: \.queue) {
             let items = members.map { PublishItem(sequence: $0.sequence, body: $0.body, dueMs: $0.runAtMs) }
-            try await publisher.publish(items, slot: slot, queue: queue)
+            try await publisher.publish(items, slot: "\(slot)@\(epoch)", queue: queue)
         }
         try await database.write { try UnpublishedJob.markPublished(jobs[...], slot: slot, nowMs: WallClock.nowMs, in: $0) }
         Self.published.add(Int64(jobs.count))

@@ -102,6 +102,9 @@ public struct PaymentEvents: Sendable {
             let detail = "a \(event.mode) event for a \(attempt.mode) attempt"
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
+        if let meant = event.payment, meant != attempt.payment {
+            return try settle(event, .quarantined, detail: "posted to an address made for another payment", attempt: attempt, in: connection)
+        }
         switch belief(in: notice, of: event) {
         case .believed: break
         case .mustAsk:
@@ -201,12 +204,12 @@ public struct EventRecord: Sendable {
         }
     }
 
-    /// Removes bodies older than `cutoffMs` that belong to settled events; at most `limit` a call.
+    /// Removes events received before `cutoffMs`, whatever became of them; at most `limit` a call. Facts and audit rows stay.
     public static func purge(receivedBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
         try connection.execute(
             """
             DELETE FROM payments_events WHERE id IN (SELECT id FROM payments_events
-              WHERE received_at < $1 AND outcome IN ('applied', 'ignored', 'verifying') ORDER BY received_at LIMIT $2)
+              WHERE received_at < $1 ORDER BY received_at LIMIT $2)
             """, [.integer(cutoffMs), .integer(Int64(limit))])
     }
 }

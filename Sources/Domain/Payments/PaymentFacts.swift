@@ -55,19 +55,18 @@ public struct PaymentFacts: Sendable {
                 .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(Self.key(of: notice, attempt: attempt.id)),
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
-        let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
-        if state == .conflicted { try hold(notice, attempt: attempt, nowMs: nowMs, in: connection) }
+        let (state, standing) = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
+        if !standing.captures.contains(where: { $0.attempt == attempt.id }) { try hold(notice, attempt: attempt, nowMs: nowMs, in: connection) }
         return state
     }
 
     /// Money that came in but contradicts what is owed is in hand all the same: it is booked to suspense, as it came.
     private func hold(_ notice: ProviderNotice, attempt: PaymentAttempt, nowMs: Int64, in connection: Connection) throws {
-        let payment = try PaymentStore.require(attempt.payment, in: connection)
-        guard notice.claim == .captured, let amount = notice.amount, amount.isPositive, payment.captured == 0 else { return }
+        guard notice.claim == .captured, let amount = notice.amount, amount.isPositive else { return }
         try Ledger.post(
             LedgerEntry(
-                atMs: nowMs, debit: .provider(attempt.provider), credit: .suspense, amount: amount, payment: payment.id,
-                memo: "captured, not what is owed", sourceKey: "\(payment.id):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection)
+                atMs: nowMs, debit: .provider(attempt.provider), credit: .suspense, amount: amount, payment: attempt.payment,
+                memo: "captured, not what is owed", sourceKey: "\(attempt.payment):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection)
     }
 
     /// A claim with its amount is one fact, however often and by whichever way it is told.
@@ -77,11 +76,12 @@ public struct PaymentFacts: Sendable {
     }
 
     /// Brings the payment to where its facts say it stands.
-    private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> PaymentState {
+    private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> (PaymentState, PaymentStanding) {
         let payment = try PaymentStore.require(id, in: connection)
         let attempts = try PaymentStore.attempts(of: id, in: connection)
+        let facts = try Self.facts(of: id, in: connection)
         let standing = PaymentFold.standing(
-            of: try Self.facts(of: id, in: connection), owed: payment.amount,
+            of: facts, owed: payment.amount,
             allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
         for concern in standing.concerns {
             try PaymentTask.open(payment: id, kind: standing.state.rawValue, detail: concern, nowMs: nowMs, in: connection)
@@ -99,48 +99,56 @@ public struct PaymentFacts: Sendable {
                 .text(id), .text(state.rawValue), .integer(standing.captured), .integer(standing.refunded), .integer(nowMs),
                 .integer(firstPaid ? 1 : 0),
             ])
-        if !state.isOpen { try close(attempts, in: connection) }
-        guard moves else { return state }
+        try close(attempts, facts: facts, state: state, in: connection)
+        guard moves else { return (state, standing) }
         try PaymentAudit.record(
             payment: id, from: payment.state, to: state, actor: source.actor, source: source.reference,
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
-        let fields = payment.logFields.merging(attempts.last?.logFields ?? [:]) { mine, _ in mine }
+        // Which attempt decides: the one that brought the money, else the latest.
+        let deciding = attempts.first { $0.id == standing.captures.first?.attempt } ?? attempts.last
+        let fields = payment.logFields.merging(deciding?.logFields ?? [:]) { mine, _ in mine }
         connection.afterCommit { [log, from = payment.state] in
             log.with(fields).info(
                 "payment moved", ["from": .string(from.rawValue), "to": .string(state.rawValue), "source": .string(source.reference)])
         }
         if firstPaid, let purpose = purposes[payment.purpose] {
             let paid = try PaymentStore.require(id, in: connection)
-            for request in try purpose.fulfil(paid, mode: attempts.last?.mode ?? "live", nowMs: nowMs, in: connection) {
+            for request in try purpose.fulfil(paid, mode: deciding?.mode ?? "live", nowMs: nowMs, in: connection) {
                 try outbox.add(request, nowMs: nowMs, in: connection)
             }
         }
-        return state
+        return (state, standing)
     }
 
-    /// Every capture and refund is one ledger entry per attempt and sum. Money of a conflicted payment goes to suspense.
+    /// A capture is one ledger entry per attempt, with the provider it came by; refunds are entries by the sum given back so far.
+    /// Money of a conflicted payment, and what came beyond what is owed, goes to suspense.
     private func post(
         _ standing: PaymentStanding, of payment: Payment, attempts: [PaymentAttempt], nowMs: Int64, in connection: Connection
     ) throws {
-        guard let provider = attempts.last?.provider else { return }
-        let held = LedgerAccount.provider(provider)
-        let earned = standing.state == .conflicted ? LedgerAccount.suspense : LedgerAccount.sales(payment.purpose)
-        if standing.captured > payment.captured {
+        let providers = Dictionary(attempts.map { ($0.id, $0.provider) }, uniquingKeysWith: { first, _ in first })
+        for capture in standing.captures {
+            let holds = standing.state == .conflicted || capture.isSurplus
             try Ledger.post(
                 LedgerEntry(
-                    atMs: nowMs, debit: held, credit: earned, amount: Money(standing.captured - payment.captured, payment.amount.currency),
-                    payment: payment.id, memo: "captured", sourceKey: "\(payment.id):captured:\(standing.captured)"), in: connection)
+                    atMs: nowMs, debit: .provider(providers[capture.attempt] ?? "unknown"), credit: holds ? .suspense : .sales(payment.purpose),
+                    amount: Money(capture.minorUnits, payment.amount.currency), payment: payment.id, memo: "captured",
+                    sourceKey: "\(payment.id):\(capture.attempt):captured"), in: connection)
         }
-        if standing.refunded > payment.refunded {
-            try Ledger.post(
-                LedgerEntry(
-                    atMs: nowMs, debit: earned, credit: held, amount: Money(standing.refunded - payment.refunded, payment.amount.currency),
-                    payment: payment.id, memo: "refunded", sourceKey: "\(payment.id):refunded:\(standing.refunded)"), in: connection)
-        }
+        guard standing.refunded > payment.refunded, let paying = standing.captures.first else { return }
+        try Ledger.post(
+            LedgerEntry(
+                atMs: nowMs, debit: standing.state == .conflicted ? .suspense : .sales(payment.purpose),
+                credit: .provider(providers[paying.attempt] ?? "unknown"),
+                amount: Money(standing.refunded - payment.refunded, payment.amount.currency), payment: payment.id, memo: "refunded",
+                sourceKey: "\(payment.id):refunded:\(standing.refunded)"), in: connection)
     }
 
-    private func close(_ attempts: [PaymentAttempt], in connection: Connection) throws {
+    /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves.
+    private func close(_ attempts: [PaymentAttempt], facts: [PaymentFact], state: PaymentState, in connection: Connection) throws {
+        let over: Set<ProviderClaim> = [.captured, .failed, .cancelled, .expired, .refunded, .chargedBack]
+        let waits = state.isOpen || [.failed, .cancelled, .expired].contains(state)
         for attempt in attempts where attempt.isOpen {
+            guard !waits || facts.contains(where: { $0.attempt == attempt.id && over.contains($0.claim) }) else { continue }
             try connection.execute("UPDATE payments_attempts SET open = 0, next_check_at = NULL WHERE id = $1", [.text(attempt.id)])
         }
     }

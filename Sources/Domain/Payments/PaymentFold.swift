@@ -20,11 +20,23 @@ public struct PaymentFact: Sendable, Equatable {
 /// What the facts amount to.
 public struct PaymentStanding: Sendable, Equatable {
     public let state: PaymentState
-    /// Minor units captured and given back, in the payment's currency.
-    public let captured: Int64
+    /// What each attempt has brought in, in the payment's currency.
+    public let captures: [AttemptCapture]
+    /// Minor units given back.
     public let refunded: Int64
     /// What a person must look at, in a sentence; empty when nothing.
     public let concerns: [String]
+
+    /// Minor units captured by all attempts.
+    public var captured: Int64 { captures.reduce(0) { $0 + $1.minorUnits } }
+}
+
+/// Money that came in by one attempt.
+public struct AttemptCapture: Sendable, Equatable {
+    public let attempt: String
+    public let minorUnits: Int64
+    /// Whether all that is owed had come by an earlier attempt.
+    public let isSurplus: Bool
 }
 
 /// State as a pure function of the *set* of facts: their order and repetition cannot matter.
@@ -35,7 +47,7 @@ public enum PaymentFold {
     ///   - attempts: ids of the attempts in the order they were started.
     public static func standing(of facts: [PaymentFact], owed: Money, allowsDeposits: Bool, attempts: [String]) -> PaymentStanding {
         var concerns: [String] = []
-        var captured: Int64 = 0
+        var captures: [AttemptCapture] = []
         var exactCaptures = 0
         var conflicting = false
         for attempt in attempts {
@@ -47,13 +59,14 @@ public enum PaymentFold {
                     concerns.append("attempt \(attempt) was paid after it had expired")
                     conflicting = true
                 }
-                captured += units
+                captures.append(AttemptCapture(attempt: attempt, minorUnits: units, isSurplus: exactCaptures > 0))
                 if units == owed.minorUnits { exactCaptures += 1 }
             case .contradiction(let why):
                 concerns.append("attempt \(attempt): \(why)")
                 conflicting = true
             }
         }
+        let captured = captures.reduce(0) { $0 + $1.minorUnits }
         if exactCaptures > 1 { concerns.append("paid \(exactCaptures) times: the surplus is to be refunded") }
         let refunded = refunds(in: facts, captured: captured, currency: owed.currency)
         let chargedBack = captured > 0 && facts.contains { $0.claim == .chargedBack }
@@ -81,7 +94,7 @@ public enum PaymentFold {
         } else {
             state = uncaptured(facts, attempts: attempts)
         }
-        return PaymentStanding(state: state, captured: captured, refunded: refunded, concerns: concerns.sorted())
+        return PaymentStanding(state: state, captures: captures, refunded: refunded, concerns: concerns.sorted())
     }
 
     private enum Capture {

@@ -30,6 +30,7 @@ public struct PaymentVerification: Sendable {
     private let database: Database
     private let events: PaymentEvents
     private let transport: any ProviderTransport
+    private let gates = ProviderGates()
 
     public init(database: Database, events: PaymentEvents, transport: any ProviderTransport) {
         self.database = database
@@ -47,7 +48,7 @@ public struct PaymentVerification: Sendable {
         guard let adapter = events.providers[attempt.provider] else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
-        let answer = try await ask(adapter, references)
+        let answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) { try await ask(adapter, references) }
         let now = nowMs()
         _ = try await database.write { [events] connection in
             guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else {

@@ -37,7 +37,8 @@ public struct CronTable: Sendable {
     }
 
     /// Runs the latest tick that is due and did not run yet, after a downtime just that one.
-    public func runDue(_ entry: CronEntry, nowMs: Int64) async throws -> CronResult {
+    /// - Parameter retryAfterMs: how long a tick that failed is left alone before it runs again.
+    public func runDue(_ entry: CronEntry, nowMs: Int64, retryAfterMs: Int64 = 0) async throws -> CronResult {
         let expression = try CronExpression(entry.expression)
         guard let due = expression.previousOrAt(nowMs), nowMs - due <= Self.catchUpMs else { return .nothingDue }
         let state = try await database.read { connection in
@@ -46,7 +47,7 @@ public struct CronTable: Sendable {
         }
         // A tick from before the entry existed was never due.
         guard let state, !state.paused, due >= state.createdAtMs - 60_000 else { return .nothingDue }
-        return try await run(entry, tick: Self.name(ofTick: due), dueMs: due, nowMs: nowMs)
+        return try await run(entry, tick: Self.name(ofTick: due), dueMs: due, nowMs: nowMs, retryAfterMs: retryAfterMs)
     }
 
     /// Runs an extra tick under a name of its own.
@@ -62,8 +63,8 @@ public struct CronTable: Sendable {
     }
 
     /// The tick's row and the whole effect of its body are one transaction: either both are there or neither.
-    private func run(_ entry: CronEntry, tick: String, dueMs: Int64, nowMs: Int64) async throws -> CronResult {
-        let result = try await runBody(entry, tick: tick, dueMs: dueMs, nowMs: nowMs)
+    private func run(_ entry: CronEntry, tick: String, dueMs: Int64, nowMs: Int64, retryAfterMs: Int64 = 0) async throws -> CronResult {
+        let result = try await runBody(entry, tick: tick, dueMs: dueMs, nowMs: nowMs, retryAfterMs: retryAfterMs)
         guard case .done(_, let detail) = result, let followUp = entry.followUp else { return result }
         do {
             let further = try await followUp(CronRun(entry: entry.name, tick: tick, nowMs: nowMs))
@@ -73,7 +74,9 @@ public struct CronTable: Sendable {
         }
     }
 
-    private func runBody(_ entry: CronEntry, tick: String, dueMs: Int64, nowMs: Int64) async throws -> CronResult {
+    private func runBody(
+        _ entry: CronEntry, tick: String, dueMs: Int64, nowMs: Int64, retryAfterMs: Int64
+    ) async throws -> CronResult {
         let runner = runner
         do {
             return try await database.write { connection in
@@ -81,9 +84,9 @@ public struct CronTable: Sendable {
                     """
                     INSERT INTO scheduling_ticks (entry, tick, due_at, started_at, runner) VALUES ($1, $2, $3, $4, $5)
                     ON CONFLICT (entry, tick) DO UPDATE SET started_at = $4, runner = $5, finished_at = NULL, outcome = NULL, detail = NULL
-                      WHERE outcome = 'failed'
+                      WHERE outcome = 'failed' AND started_at <= $6
                     """,
-                    [.text(entry.name), .text(tick), .integer(dueMs), .integer(nowMs), .text(runner)])
+                    [.text(entry.name), .text(tick), .integer(dueMs), .integer(nowMs), .text(runner), .integer(nowMs - retryAfterMs)])
                 guard claimed == 1 else { return .alreadyDone(tick: tick) }
                 let detail = try entry.body(CronRun(entry: entry.name, tick: tick, nowMs: nowMs), connection)
                 try Self.finish(entry.name, tick, "done", detail, nowMs: nowMs, in: connection)
@@ -112,7 +115,7 @@ public struct CronTable: Sendable {
         _ entry: String, _ tick: String, _ outcome: String, _ detail: String, nowMs: Int64, in connection: Connection
     ) throws {
         try connection.execute(
-            "UPDATE scheduling_ticks SET finished_at = $3, outcome = $4, detail = $5 WHERE entry = $1 AND tick = $2",
+            "UPDATE scheduling_ticks SET finished_at = $3, outcome = $4, detail = $5 WHERE entry = $1 AND tick = $2 AND outcome IS NOT 'done'",
             [.text(entry), .text(tick), .integer(nowMs), .text(outcome), .text(detail)])
     }
 
@@ -130,6 +133,12 @@ public struct CronTable: Sendable {
                     nextMs: try CronExpression(entry.expression).next(after: nowMs))
             }
         }
+    }
+
+    static func purge(dueBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
+        try connection.execute(
+            "DELETE FROM scheduling_ticks WHERE rowid IN (SELECT rowid FROM scheduling_ticks WHERE due_at < $1 ORDER BY due_at LIMIT $2)",
+            [.integer(cutoffMs), .integer(Int64(limit))])
     }
 
     /// `2026-11-21T06:00Z`

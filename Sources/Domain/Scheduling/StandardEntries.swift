@@ -15,8 +15,14 @@ public enum StandardEntries {
     /// A slot whose rows have waited this long is silent.
     static let silentMs: Int64 = 30_000
 
-    public static func all(reconciliation: Reconciliation, relay: OutboxRelay, database: Database) -> [CronEntry] {
-        [reconcile(reconciliation), sweep(relay, database), purge]
+    /// Removes what a room keeps for a while only: at most `limit` rows; answers how many.
+    public typealias Purge = @Sendable (_ nowMs: Int64, _ limit: Int, Connection) throws -> Int
+
+    /// - Parameter purges: of the rooms that this one does not know, with the word for what they remove.
+    public static func all(
+        reconciliation: Reconciliation, relay: OutboxRelay, database: Database, purges: [(what: String, purge: Purge)]
+    ) -> [CronEntry] {
+        [reconcile(reconciliation), sweep(relay, database), purge(purges)]
     }
 
     /// Publishes the jobs of programs that went away between commit and publication.
@@ -43,10 +49,16 @@ public enum StandardEntries {
         }
     }
 
-    static let purge = CronEntry(name: "purge", expression: "30 3 * * *", summary: "remove job records and settled events after 90 days") {
-        run, connection in
-        let jobs = try JobRecord.purge(finishedBefore: run.nowMs - keepMs, limit: purgeMax, in: connection)
-        let events = try EventRecord.purge(receivedBefore: run.nowMs - keepMs, limit: purgeMax, in: connection)
-        return "\(jobs) jobs, \(events) events removed"
+    /// Small and often: what falls due in a minute is removed in it, and no tick holds the writer for long.
+    static func purge(_ others: [(what: String, purge: Purge)]) -> CronEntry {
+        let own: [(what: String, purge: Purge)] = [
+            ("jobs", { now, limit, connection in try JobRecord.purge(finishedBefore: now - keepMs, limit: limit, in: connection) }),
+            ("events", { now, limit, connection in try EventRecord.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
+            ("ticks", { now, limit, connection in try CronTable.purge(dueBefore: now - keepMs, limit: limit, in: connection) }),
+        ]
+        return CronEntry(name: "purge", expression: "* * * * *", summary: "remove job records, events and ticks after 90 days") { run, connection in
+            let counts = try (own + others).map { "\(try $0.purge(run.nowMs, purgeMax, connection)) \($0.what)" }
+            return counts.joined(separator: ", ") + " removed"
+        }
     }
 }

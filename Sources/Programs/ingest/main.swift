@@ -9,7 +9,7 @@ let (settings, log) = ProgramStart.begin("ingest")
 do {
     let configuration = IngestConfiguration(
         address: settings.ingestAddress, redis: settings.redis, queuePrefix: settings.queuePrefix,
-        spoolDirectory: settings.spoolDirectory, loops: 2, secretKey: settings.secretKey?.value,
+        spoolDirectory: settings.spoolDirectory, loops: ProgramStart.loops, secretKey: settings.secretKey?.value,
         sources: try ProviderCatalog.sources(settings).map { ($0.adapter, $0.mode, $0.bodyLimit, $0.otherPaths) })
     let server = try IngestServer(configuration, log: log)
     await ProgramStart.run([server], settings: settings, log: log)

@@ -23,7 +23,11 @@ public enum ProviderCatalog {
     public static func sources(_ settings: Settings) throws(ProviderError) -> [Source] {
         var sources: [Source] = []
         for name in settings.providers.keys.sorted() {
-            guard let provider = settings.providers[name], provider.mode != .off, let make = makers[name] else { continue }
+            guard let provider = settings.providers[name], provider.isOn else { continue }
+            guard let make = makers[name] else {
+                let variable = "PROVIDER_MODE_" + name.uppercased().replacing("-", with: "_")
+                throw ProviderError(.misconfigured, "provider \(name) has no adapter here yet: \(variable) must be off")
+            }
             sources.append(
                 Source(
                     adapter: try make(provider), mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit,

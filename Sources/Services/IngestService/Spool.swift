@@ -62,7 +62,8 @@ private final class SpoolState: @unchecked Sendable {
     private let log: Log
     /// Oldest first; the last one is being written.
     private var files: [SpoolFile] = []
-    private var handedOut: (events: Int, next: Int)?
+    /// What is being pushed: from which file, how many events, and how far into it.
+    private var handedOut: (file: SpoolFile, events: Int, next: Int)?
     private var serial = 0
 
     init(folder: String, log: Log) {
@@ -127,30 +128,36 @@ private final class SpoolState: @unchecked Sendable {
             do {
                 let (events, next) = try file.read()
                 if !events.isEmpty {
-                    handedOut = (events.count, next)
+                    handedOut = (file, events.count, next)
                     return events
+                }
+                // Damaged lines only: on to what stands behind them.
+                if next > file.offset {
+                    file.offset = next
+                    continue
                 }
             } catch {
                 log.error("a spool file cannot be read", ["error": .string("\(error)")])
                 return []
             }
-            // Read to its end: gone, with its file.
-            file.remove()
-            files.removeFirst()
+            discard(file)
         }
         return []
     }
 
+    /// The events last handed out are on Redis. Meanwhile another file may have been adopted in front of theirs.
     private func pushed() {
-        guard let (count, next) = handedOut else { return }
+        guard let (file, count, next) = handedOut else { return }
         handedOut = nil
         waiting.subtract(count, ordering: .relaxed)
-        guard let file = files.first else { return }
         file.offset = next
         // Pushed to its end: gone at once. Left behind it would be pushed again, whole, after a crash.
-        guard next >= file.size else { return }
+        if next >= file.size { discard(file) }
+    }
+
+    private func discard(_ file: SpoolFile) {
         file.remove()
-        files.removeFirst()
+        files.removeAll { $0 === file }
     }
 
     private func adopt() {

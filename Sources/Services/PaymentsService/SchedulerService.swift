@@ -1,3 +1,4 @@
+import Access
 import Database
 import EventLoop
 import Formats
@@ -22,6 +23,8 @@ public final class SchedulerService: Service {
 
     /// How often due entries are looked for: cheap, and far below a minute.
     static let interval = Duration.seconds(1)
+    /// A tick that failed is tried again a minute later.
+    static let retryAfterMs: Int64 = 60_000
     private static let late = MetricRegistry.shared.histogram("cron_duration_seconds", help: "Time that ticks took.", labels: [])
 
     public init(program: WorkerProgram) throws {
@@ -36,7 +39,8 @@ public final class SchedulerService: Service {
     public static func entries(settings: Settings, relay: OutboxRelay, database: Database) throws -> [CronEntry] {
         let providers = try Product.providers(settings)
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
-        return StandardEntries.all(reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database)
+        return StandardEntries.all(reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database,
+            purges: [("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) })])
     }
 
     public func start() async throws {
@@ -68,7 +72,7 @@ public final class SchedulerService: Service {
         for entry in table.entries {
             do {
                 let begun = ContinuousClock.now
-                let result = try await table.runDue(entry, nowMs: nowMs())
+                let result = try await table.runDue(entry, nowMs: nowMs(), retryAfterMs: Self.retryAfterMs)
                 switch result {
                 case .done(let tick, let detail):
                     Self.late.observe(begun.duration(to: .now))

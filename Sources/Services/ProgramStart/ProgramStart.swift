@@ -11,6 +11,9 @@ public enum ProgramStart {
     /// The exit code for settings that are missing or wrong (EX_CONFIG of sysexits).
     public static let badSettings: Int32 = 78
 
+    /// Event loops of a server: one per core, eight at most.
+    public static var loops: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 8) }
+
     /// Prepares signals, reads the settings and sets up the log. With bad settings it lists every problem and ends the program.
     public static func begin(_ program: String) -> (settings: Settings, log: Log) {
         ProcessSignals.prepare()

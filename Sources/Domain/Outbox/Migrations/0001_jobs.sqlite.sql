@@ -18,6 +18,14 @@ CREATE TABLE outbox_jobs (
     detail TEXT,
     CHECK ((finished_at IS NULL) = (outcome IS NULL))
 ) STRICT;
+-- Row numbers are only good together with the database that gave them out: the epoch is new in a new database, and after a
+-- restore or a lost Redis, so that numbers which Redis remembers from before mean nothing.
+CREATE TABLE outbox_epoch (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch TEXT NOT NULL
+) STRICT;
+INSERT INTO outbox_epoch VALUES (1, lower(hex(randomblob(8))));
+
 CREATE INDEX outbox_jobs_unpublished ON outbox_jobs (slot, sequence) WHERE published_at IS NULL;
 CREATE INDEX outbox_jobs_payment ON outbox_jobs (payment) WHERE payment IS NOT NULL;
 CREATE INDEX outbox_jobs_unfinished ON outbox_jobs (created_at) WHERE finished_at IS NULL;

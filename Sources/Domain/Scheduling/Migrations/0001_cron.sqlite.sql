@@ -19,3 +19,4 @@ CREATE TABLE scheduling_ticks (
     PRIMARY KEY (entry, tick)
 ) STRICT;
 CREATE INDEX scheduling_ticks_due ON scheduling_ticks (entry, due_at);
+CREATE INDEX scheduling_ticks_age ON scheduling_ticks (due_at);

@@ -29,7 +29,7 @@ enum RebuildQueuesCommand {
                 return Counts(jobs: unfinished, events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
             }
             return try await context.withRedis { redis in
-                let jobs = try await putBackJobs(database, context, redis)
+                let jobs = try await putBackJobs(database, context)
                 try await redis.redisDriver(of: EventApplication.queue).enqueue(missing.events.map { EnqueueItem(body: $0) })
                 return Counts(jobs: Int64(jobs), events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
             }
@@ -55,28 +55,15 @@ enum RebuildQueuesCommand {
         let unreadable: Int
     }
 
-    /// Rounds against programs that publish at the same moment.
-    private static let roundsMax = 10
-
-    /// Publishes every unfinished job again, under its old number.
-    ///
-    /// Redis remembers the last number of each slot and skips lower ones, so that memory is forgotten first. A program that publishes
-    /// a new job between that and the marking in SQL would make the older ones be skipped: then there is another round.
-    private static func putBackJobs(_ database: Database, _ context: CommandContext, _ redis: RedisQueues) async throws -> Int {
-        let numbers = ProductQueues.names.map { QueueKeys(prefix: context.settings.queuePrefix, queue: $0).published }
-        for _ in 1...roundsMax {
-            for key in numbers { _ = try await redis.connection.call("DEL", key) }
-            _ = try await database.write { try JobRecord.markUnpublished(in: $0) }
-            var isQuiet = true
-            for key in numbers where try await redis.connection.call("EXISTS", key).int != 0 { isQuiet = false }
-            guard isQuiet else { continue }
-            let slots = try await database.read { try JobRecord.silentSlots(olderThan: .max, in: $0) }
-            let relay = context.relay(database)
-            var published = 0
-            for slot in slots { published += try await relay.adopt(slot: slot) }
-            return published
-        }
-        throw CommandFailure(.failed, "the programs publish jobs too fast for this: stop the workers, then run it again")
+    /// Publishes every unfinished job again, under its old id. The rows' numbers begin a new epoch, so that Redis' memory of
+    /// numbers, lost or not, skips none of them; a job that was on its queue after all is delivered twice and done once.
+    private static func putBackJobs(_ database: Database, _ context: CommandContext) async throws -> Int {
+        _ = try await database.write { try JobRecord.markUnpublished(in: $0) }
+        let slots = try await database.read { try JobRecord.silentSlots(olderThan: .max, in: $0) }
+        let relay = context.relay(database)
+        var published = 0
+        for slot in slots { published += try await relay.adopt(slot: slot) }
+        return published
     }
 }
 
