@@ -13,7 +13,7 @@ struct CommandCronTests {
         reconcile     */5 * * * *  no      -          -             -            2026-11-21 08:05:00  ask providers about payments that wait for more than \
         15 minutes
         outbox-sweep  * * * * *    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind by programs that went away
-        purge         30 3 * * *   no      -          -             -            2026-11-22 03:30:00  remove job records and settled events after 90 days
+        purge         * * * * *    no      -          -             -            2026-11-21 08:01:00  remove job records, events and ticks after 90 days
 
         """
 
@@ -31,9 +31,9 @@ struct CommandCronTests {
         let json = try await stage.json("cron", "list", "--json")
         #expect(
             json[2] == [
-                "entry": "purge", "schedule": "30 3 * * *", "paused": false, "last_tick": "2026-11-22T03:30Z", "last_outcome": "done",
-                "last_detail": "0 jobs, 0 events removed", "next": "2026-11-23T03:30:00.000Z",
-                "summary": "remove job records and settled events after 90 days",
+                "entry": "purge", "schedule": "* * * * *", "paused": false, "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
+                "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls removed", "next": "2026-11-22T04:01:00.000Z",
+                "summary": "remove job records, events and ticks after 90 days",
             ])
     }
 
@@ -46,8 +46,8 @@ struct CommandCronTests {
                     code: .ok,
                     out: """
                         tick               at
-                        2026-11-22T03:30Z  2026-11-22 03:30:00
-                        2026-11-23T03:30Z  2026-11-23 03:30:00
+                        2026-11-21T08:01Z  2026-11-21 08:01:00
+                        2026-11-21T08:02Z  2026-11-21 08:02:00
 
                         """, err: ""))
         #expect(await stage.run("cron", "next", "purge", "0").code == .usage)

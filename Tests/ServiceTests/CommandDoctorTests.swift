@@ -71,21 +71,21 @@ struct CommandDoctorTests {
 
     @Test("source list tells mode, proof and paths")
     func sources() async throws {
-        let stage = try await CommandStage.make(["PROVIDER_MODE_WAVE": "sandbox"], migrated: false)
+        let stage = try await CommandStage.make(migrated: false)
         #expect(
             await stage.run("source", "list")
                 == CommandResult(
                     code: .ok,
                     out: """
-                        source             mode                proof  asked  secrets  body limit  paths
-                        cinetpay           off                 yes    -            0      262144  -
-                        feexpay            off                 no     -            0      262144  -
-                        icount             off                 no     -            0      262144  -
-                        kkiapay            off                 yes    -            0      262144  -
-                        orange-money       off                 no     -            0      262144  -
-                        payment-backend    off                 yes    -            0      262144  -
-                        standard-webhooks  sandbox             yes    no           1      262144  /webhooks/standard-webhooks
-                        wave               sandbox, not built  yes    -            0      262144  -
+                        source             mode     proof  asked  secrets  body limit  paths
+                        cinetpay           off      yes    -            0      262144  -
+                        feexpay            off      no     -            0      262144  -
+                        icount             off      no     -            0      262144  -
+                        kkiapay            off      yes    -            0      262144  -
+                        orange-money       off      no     -            0      262144  -
+                        payment-backend    off      yes    -            0      262144  -
+                        standard-webhooks  sandbox  yes    no           1      262144  /webhooks/standard-webhooks
+                        wave               off      yes    -            0      262144  -
 
                         """, err: ""))
     }

@@ -132,7 +132,7 @@ public struct PaymentFacts: Sendable {
                 LedgerEntry(
                     atMs: nowMs, debit: .provider(providers[capture.attempt] ?? "unknown"), credit: holds ? .suspense : .sales(payment.purpose),
                     amount: Money(capture.minorUnits, payment.amount.currency), payment: payment.id, memo: "captured",
-                    sourceKey: "\(payment.id):\(capture.attempt):captured"), in: connection)
+                    sourceKey: "\(payment.id):captured:\(capture.attempt)"), in: connection)
         }
         guard standing.refunded > payment.refunded, let paying = standing.captures.first else { return }
         try Ledger.post(

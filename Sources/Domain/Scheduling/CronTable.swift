@@ -70,7 +70,7 @@ public struct CronTable: Sendable {
             let further = try await followUp(CronRun(entry: entry.name, tick: tick, nowMs: nowMs))
             return .done(tick: tick, detail: detail.isEmpty ? further : "\(detail), \(further)")
         } catch {
-            return try await recordFailure(of: entry, tick: tick, dueMs: dueMs, error: error, nowMs: nowMs)
+            return try await recordFailure(of: entry, tick: tick, dueMs: dueMs, error: error, nowMs: nowMs, mayUndoOwn: true)
         }
     }
 
@@ -97,7 +97,10 @@ public struct CronTable: Sendable {
         }
     }
 
-    private func recordFailure(of entry: CronEntry, tick: String, dueMs: Int64, error: any Error, nowMs: Int64) async throws -> CronResult {
+    /// - Parameter mayUndoOwn: whether the tick that this runner itself has just entered as done becomes a failed one.
+    private func recordFailure(
+        of entry: CronEntry, tick: String, dueMs: Int64, error: any Error, nowMs: Int64, mayUndoOwn: Bool = false
+    ) async throws -> CronResult {
         let text = String("\(error)".prefix(500))
         let runner = runner
         try await database.write { connection in
@@ -106,6 +109,11 @@ public struct CronTable: Sendable {
                 INSERT INTO scheduling_ticks (entry, tick, due_at, started_at, runner) VALUES ($1, $2, $3, $4, $5)
                 ON CONFLICT (entry, tick) DO NOTHING
                 """, [.text(entry.name), .text(tick), .integer(dueMs), .integer(nowMs), .text(runner)])
+            if mayUndoOwn {
+                try connection.execute(
+                    "UPDATE scheduling_ticks SET outcome = NULL WHERE entry = $1 AND tick = $2 AND runner = $3",
+                    [.text(entry.name), .text(tick), .text(runner)])
+            }
             try Self.finish(entry.name, tick, "failed", text, nowMs: nowMs, in: connection)
         }
         return .failed(tick: tick, error: text)

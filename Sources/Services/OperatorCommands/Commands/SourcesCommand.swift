@@ -19,7 +19,7 @@ enum SourcesCommand {
             guard let provider = context.settings.provider(name) else { continue }
             let source = sources.first { $0.adapter.name == name }
             let asked = source.map { $0.adapter.capabilities.hasStatus && !$0.adapter.capabilities.proofCoversMoney }
-            let mode = provider.isOn && source == nil ? "\(provider.mode.rawValue), not built" : provider.mode.rawValue
+            let mode = provider.mode.rawValue
             let paths = source.map { ["/webhooks/\(name)"] + $0.otherPaths } ?? []
             table.add(
                 .string(name), .string(mode), .bool(provider.hasProof), asked.map(JSON.bool) ?? .null, .int(Int64(provider.secrets.count)),
