@@ -66,7 +66,8 @@ public struct PaymentFacts: Sendable {
         try Ledger.post(
             LedgerEntry(
                 atMs: nowMs, debit: .provider(attempt.provider), credit: .suspense, amount: amount, payment: attempt.payment,
-                memo: "captured, not what is owed", sourceKey: "\(attempt.payment):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection)
+                memo: "captured, not what is owed", sourceKey: "\(attempt.payment):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection
+        )
     }
 
     /// A claim with its amount is one fact, however often and by whichever way it is told.

@@ -39,7 +39,8 @@ public final class SchedulerService: Service {
     public static func entries(settings: Settings, relay: OutboxRelay, database: Database) throws -> [CronEntry] {
         let providers = try Product.providers(settings)
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
-        return StandardEntries.all(reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database,
+        return StandardEntries.all(
+            reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database,
             purges: [("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) })])
     }
 
