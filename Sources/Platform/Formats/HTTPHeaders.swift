@@ -99,6 +99,13 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
         }
     }
 
+    /// Calls `body` with each field's bytes in order; they are lent for the call.
+    package func forEachBytes(_ body: (_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Void) {
+        blob.withUnsafeBufferPointer { bytes in
+            for field in fields { body(UnsafeBufferPointer(rebasing: bytes[field.name]), UnsafeBufferPointer(rebasing: bytes[field.value])) }
+        }
+    }
+
     /// Appends every field as `name: value` CRLF, as it stands in a message.
     public func write(into output: inout [UInt8]) {
         output.reserveCapacity(output.count + blob.count + fields.count * 4)

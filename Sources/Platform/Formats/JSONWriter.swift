@@ -115,6 +115,15 @@ public struct JSONWriter: Sendable {
         }
     }
 
+    /// A moment as RFC 3339 text.
+    public mutating func timestamp(_ ms: Int64) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        Timestamp.appendRFC3339(ms, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+        afterValue = true
+    }
+
     // MARK: Members in one call
 
     public mutating func member(_ name: StaticString, _ value: String) {
@@ -175,14 +184,36 @@ public struct JSONWriter: Sendable {
     /// Copies runs that need no escape in one go.
     private static func appendEscaped(_ text: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]) {
         var runStart = 0
-        for place in 0..<text.count {
-            let byte = text[place]
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+        var place = 0
+        while true {
+            place = endOfPlainRun(UnsafeRawBufferPointer(text), from: place)
             output.append(contentsOf: UnsafeBufferPointer(rebasing: text[runStart..<place]))
-            appendEscape(of: byte, to: &output)
-            runStart = place + 1
+            guard place < text.count else { return }
+            appendEscape(of: text[place], to: &output)
+            place += 1
+            runStart = place
         }
-        output.append(contentsOf: UnsafeBufferPointer(rebasing: text[runStart...]))
+    }
+
+    /// The offset of the next byte that must be escaped, or the end. Eight bytes at a time: most text has none.
+    private static func endOfPlainRun(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var place = start
+        while place + 8 <= text.count {
+            let word = text.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            // A byte that is wanted borrows into its highest bit, which was not set before.
+            let quote = word ^ ones &* 0x22
+            let backslash = word ^ ones &* 0x5C
+            let hit = (word &- ones &* 0x20) & ~word | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
+            if hit & (ones &* 0x80) != 0 { break }
+            place += 8
+        }
+        while place < text.count {
+            let byte = text[place]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return place }
+            place += 1
+        }
+        return place
     }
 
     private static func appendEscape(of byte: UInt8, to output: inout [UInt8]) {

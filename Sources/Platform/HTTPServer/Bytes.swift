@@ -28,20 +28,32 @@ enum Bytes {
     static func isToken(_ bytes: UnsafeRawBufferPointer) -> Bool { tokenEnd(bytes) == bytes.count }
     static func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }
 
-    /// Whether a control character other than a tab is in there. Sixteen bytes at a time: header values are the bulk of a head.
+    /// Whether a control character other than a tab is in there. Eight bytes at a time: header values are the bulk of a head.
     static func hasControl(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
-        while offset + 16 <= bytes.count {
-            let lanes = bytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
-            if any(((lanes .< 32) .& (lanes .!= 9)) .| (lanes .== 127)) { return true }
-            offset += 16
+        while offset + 8 <= bytes.count {
+            let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            if mayHoldControl(word) && bytes[offset..<(offset + 8)].contains(where: isControl) { return true }
+            offset += 8
         }
         while offset < bytes.count {
-            let byte = bytes[offset]
-            if byte < 32 && byte != 9 || byte == 127 { return true }
+            if isControl(bytes[offset]) { return true }
             offset += 1
         }
         return false
+    }
+
+    @inline(__always)
+    private static func isControl(_ byte: UInt8) -> Bool { byte < 32 && byte != 9 || byte == 127 }
+
+    /// Whether one of the eight bytes is below 32 or is 127: a borrow into a byte's highest bit that was not set before.
+    @inline(__always)
+    private static func mayHoldControl(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let below32 = (word &- ones &* 32) & ~word
+        let delete = word ^ ones &* 127
+        let isDelete = (delete &- ones) & ~delete
+        return (below32 | isDelete) & (ones &* 128) != 0
     }
 
     static func equal(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {

@@ -11,6 +11,12 @@ import Telemetry
 final class EventStore: @unchecked Sendable {
     enum Outcome: Sendable { case stored, unavailable }
 
+    /// An event and whoever waits for it to be durable.
+    private struct Waiting {
+        let event: [UInt8]
+        let done: (Outcome) -> Void
+    }
+
     private let loop: EventLoop
     private let redis: RedisConnection
     private let key: String
@@ -24,8 +30,12 @@ final class EventStore: @unchecked Sendable {
     private var redisSyncs = false
     private var draining = false
     private var inFlight = 0
+    /// What this turn of the loop has brought.
+    private var gathered: [Waiting] = []
     private let published = Atomic<Bool>(false)
 
+    /// Bytes of events in one command, unless a single event has more.
+    static let commandBytesMax = 1 << 20
     /// Redis is slow beyond this.
     static let timeout = Duration.seconds(2)
 
@@ -55,61 +65,84 @@ final class EventStore: @unchecked Sendable {
 
     // MARK: Storing
 
-    /// Keeps the event and says so on the loop's thread.
+    /// Keeps the event and says so on the loop's thread, later.
     func store(_ event: [UInt8], _ done: @escaping (Outcome) -> Void) {
         loop.preconditionOnLoop()
         inFlight += 1
-        let finish: (Outcome) -> Void = { [self] outcome in
+        gathered.append(Waiting(event: event, done: done))
+        if gathered.count == 1 { loop.atTurnEnd { self.turnEnded() } }
+    }
+
+    /// The events of one turn travel together: one entry for the journal, one command, one reply.
+    private func turnEnded() {
+        var batch: [Waiting] = []
+        swap(&batch, &gathered)
+        if healthy && !redisSyncs { return pushAfterSync(batch) }
+        journal.append(batch.map(\.event))
+        if healthy { push(batch) } else { intoSpool(batch) }
+    }
+
+    private func finish(_ batch: some Sequence<Waiting>, _ outcome: Outcome) {
+        for waiting in batch {
             inFlight -= 1
-            done(outcome)
-        }
-        guard healthy else {
-            journal.append(event)
-            return intoSpool(event, finish)
-        }
-        if redisSyncs {
-            journal.append(event)
-            push(event, finish)
-        } else {
-            pushAfterSync(event, finish)
+            waiting.done(outcome)
         }
     }
 
-    private func push(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
-        redis.send(RedisCommand("LPUSH", key, event), timeout: Self.timeout) { [self] result in
+    private func push(_ batch: [Waiting]) {
+        var start = 0
+        while start < batch.count {
+            var bytes = batch[start].event.count
+            var end = start + 1
+            while end < batch.count, bytes + batch[end].event.count <= Self.commandBytesMax {
+                bytes += batch[end].event.count
+                end += 1
+            }
+            push(batch[start..<end], bytes: bytes)
+            start = end
+        }
+    }
+
+    /// One LPUSH takes all events or none, in their order.
+    private func push(_ batch: ArraySlice<Waiting>, bytes: Int) {
+        var command = RedisCommand("LPUSH", reserving: key.utf8.count + bytes + batch.count * 16 + 64)
+        command.append(key)
+        for waiting in batch { command.append(waiting.event) }
+        redis.send(command, timeout: Self.timeout) { [self] result in
             switch result {
             case .success(.integer):
-                Self.pushed.add()
-                finish(.stored)
-            case .success(let other): refused("\(other.errorText ?? "an answer that is no number")", event, finish)
-            case .failure(let error): refused("\(error)", event, finish)
+                Self.pushed.add(Int64(batch.count))
+                finish(batch, .stored)
+            case .success(let other): refused("\(other.errorText ?? "an answer that is no number")", batch)
+            case .failure(let error): refused("\(error)", batch)
             }
         }
     }
 
     /// Redis may lose what it was given last: the journal has it on stable storage first.
-    private func pushAfterSync(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
-        let box = LoopBound(finish)
-        journal.append(event) { [self] kept in
+    private func pushAfterSync(_ batch: [Waiting]) {
+        let box = LoopBound(batch)
+        journal.append(batch.map(\.event)) { [self] kept in
             loop.execute {
-                guard kept else { return self.intoSpool(event, box.value) }
-                self.push(event, box.value)
+                if kept { self.push(box.value) } else { self.intoSpool(box.value) }
             }
         }
     }
 
-    private func refused(_ reason: String, _ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
+    private func refused(_ reason: String, _ batch: ArraySlice<Waiting>) {
         if healthy { log.warning("redis does not take events, spooling", ["reason": .string(reason)]) }
         setHealthy(false)
-        intoSpool(event, finish)
+        intoSpool(batch)
     }
 
-    private func intoSpool(_ event: [UInt8], _ finish: @escaping (Outcome) -> Void) {
-        let box = LoopBound(finish)
-        spool.append(event) { [self] kept in
-            loop.execute {
-                (kept ? Self.spooled : Self.lost).add()
-                box.value(kept ? .stored : .unavailable)
+    private func intoSpool(_ batch: some Sequence<Waiting>) {
+        for waiting in batch {
+            let box = LoopBound(waiting)
+            spool.append(waiting.event) { [self] kept in
+                loop.execute {
+                    (kept ? Self.spooled : Self.lost).add()
+                    self.finish(CollectionOfOne(box.value), kept ? .stored : .unavailable)
+                }
             }
         }
     }

@@ -17,7 +17,6 @@ final class IngestLane: @unchecked Sendable {
     private let spool: Spool
     private let log: Log
     private var limiter = FailureLimiter()
-    private var counters: [String: Counter] = [:]
 
     init(
         loop: EventLoop, store: EventStore, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, spool: Spool, log: Log
@@ -44,7 +43,7 @@ final class IngestLane: @unchecked Sendable {
         let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
         switch source.adapter.verifyWebhook(webhook, nowMs: nowMs) {
         case .ignored:
-            count(source, "ignored")
+            source.counters.ignored.add()
             responder.respond(Self.accepted)
         case .refused(let reason):
             guard request.method == "POST" else { return methodNotAllowed(responder, source) }
@@ -60,16 +59,16 @@ final class IngestLane: @unchecked Sendable {
     ) {
         let event = ProviderEvent(
             id: webhook.deliveryID, provider: source.name, mode: source.mode, trust: webhook.trust, type: webhook.type, timeMs: nowMs,
-            contentType: request.headers["content-type"] ?? "", body: request.body, headers: Self.keptHeaders(request.headers),
+            contentType: request.headers["content-type"] ?? "", body: request.body, headers: KeptHeaders.lines(of: request.headers),
             matchedKey: webhook.matchedKey, payment: payment, target: payment == nil ? request.path : "/webhooks/\(source.name)",
             traceparent: request.headers["traceparent"])
-        store.store(event.encoded()) { [self] outcome in
+        store.store(event.encoded()) { outcome in
             switch outcome {
             case .stored:
-                count(source, "accepted")
+                source.counters.accepted.add()
                 responder.respond(Self.accepted)
             case .unavailable:
-                count(source, "unavailable")
+                source.counters.unavailable.add()
                 var response = HTTPResponse.problem(503, "the event cannot be kept now")
                 response.headers["retry-after"] = "5"
                 responder.respond(response)
@@ -82,12 +81,12 @@ final class IngestLane: @unchecked Sendable {
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ nowMs: Int64) {
         let limiterKey = source.name + " " + request.remoteAddress
         if let seconds = limiter.wait(limiterKey, nowMs: nowMs) {
-            count(source, "throttled")
+            source.counters.throttled.add()
             var response = HTTPResponse.problem(429, "too many refused posts")
             response.headers["retry-after"] = String(seconds)
             return responder.respond(response)
         }
-        count(source, "refused")
+        source.counters.refused.add()
         limiter.failed(limiterKey, nowMs: nowMs)
         log.warning("post refused", ["provider": .string(source.name), "reason": .string(reason)])
         store.keep(RefusalRecord(source: source.name, atMs: nowMs, reason: reason, request: request))
@@ -95,7 +94,7 @@ final class IngestLane: @unchecked Sendable {
     }
 
     private func methodNotAllowed(_ responder: HTTPResponder, _ source: WebhookSource) {
-        count(source, "wrong_method")
+        source.counters.wrongMethod.add()
         var response = HTTPResponse.problem(405, "only POST is taken here")
         response.headers["allow"] = "POST"
         responder.respond(response)
@@ -121,25 +120,39 @@ final class IngestLane: @unchecked Sendable {
                 status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))
         }
     }
+}
 
-    private func count(_ source: WebhookSource, _ outcome: String) {
-        let key = source.name + outcome
-        if let counter = counters[key] { return counter.add() }
-        let counter = MetricRegistry.shared.counter(
-            "ingest_posts_total", help: "Posts by source and what became of them.", labels: [("source", source.name), ("outcome", outcome)])
-        counters[key] = counter
-        counter.add()
+/// Headers worth keeping with an event, as lines; the values of those that prove something are masked.
+enum KeptHeaders {
+    private static let plain: [StaticString] = ["user-agent", "webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"]
+    private static let proving: [StaticString] = ["webhook-signature", "svix-signature", "x-token", "x-webhook-signature", "authorization"]
+
+    static func lines(of headers: HTTPHeaders) -> String {
+        var lines: [UInt8] = []
+        lines.reserveCapacity(256)
+        headers.forEachBytes { name, value in
+            if let known = plain.first(where: { matches(name, $0) }) {
+                append(known, value, to: &lines)
+            } else if let known = proving.first(where: { matches(name, $0) }) {
+                var mark = Redaction.mark
+                mark.withUTF8 { append(known, $0, to: &lines) }
+            }
+        }
+        return String(decoding: lines, as: UTF8.self)
     }
 
-    /// Headers worth keeping with the event; those that prove something are masked.
-    private static func keptHeaders(_ headers: HTTPHeaders) -> String {
-        var lines = ""
-        for name in ["user-agent", "webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"] {
-            if let value = headers[name] { lines += "\(name): \(value)\n" }
-        }
-        for name in ["webhook-signature", "svix-signature", "x-token", "x-webhook-signature", "authorization"] where headers.contains(name) {
-            lines += "\(name): \(Redaction.mark)\n"
-        }
-        return lines
+    private static func append(_ name: StaticString, _ value: UnsafeBufferPointer<UInt8>, to lines: inout [UInt8]) {
+        lines.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        lines.append(UInt8(ascii: ":"))
+        lines.append(UInt8(ascii: " "))
+        lines.append(contentsOf: value)
+        lines.append(UInt8(ascii: "\n"))
+    }
+
+    /// - Parameter known: in lower case.
+    private static func matches(_ name: UnsafeBufferPointer<UInt8>, _ known: StaticString) -> Bool {
+        guard name.count == known.utf8CodeUnitCount else { return false }
+        for place in 0..<name.count where ASCII.lowercase(name[place]) != known.utf8Start[place] { return false }
+        return true
     }
 }

@@ -10,13 +10,15 @@ import Telemetry
 /// and no money. Where Redis does not promise durability, an event is on stable storage here before it is answered.
 final class Journal: Sendable {
     struct Entry: Sendable {
-        let event: [UInt8]
-        /// Called on the journal's thread once the event is on stable storage (true) or cannot be (false).
+        let events: [[UInt8]]
+        /// Called on the journal's thread once the events are on stable storage (true) or cannot be (false).
         let synced: (@Sendable (Bool) -> Void)?
     }
 
     static let keepMs: Int64 = 24 * 60 * 60_000
     private static let hourMs: Int64 = 60 * 60_000
+    /// How long events that nobody waits for may gather: a write of a millisecond's posts costs little more than one of a single post.
+    private static let linger = Duration.milliseconds(3)
     private static let failures = MetricRegistry.shared.counter("ingest_journal_failures_total", help: "Events that the journal could not keep.")
 
     private let writer: JournalWriter
@@ -26,10 +28,10 @@ final class Journal: Sendable {
         try FolderListing.make(folder)
         let writer = JournalWriter(folder: folder, log: log, failures: Self.failures)
         self.writer = writer
-        thread = FileThread(name: "journal") { writer.write($0) }
+        thread = FileThread(name: "journal", linger: Self.linger, isUrgent: { $0.synced != nil }) { writer.write($0) }
     }
 
-    func append(_ event: [UInt8], synced: (@Sendable (Bool) -> Void)? = nil) { thread.submit(Entry(event: event, synced: synced)) }
+    func append(_ events: [[UInt8]], synced: (@Sendable (Bool) -> Void)? = nil) { thread.submit(Entry(events: events, synced: synced)) }
 
     func close() { thread.close() }
 
@@ -51,11 +53,12 @@ final class Journal: Sendable {
             var kept = true
             do {
                 let file = try currentFile()
-                try file.append(entries.map(\.event), sync: mustSync)
+                try file.append(entries.flatMap(\.events), sync: mustSync)
             } catch {
                 kept = false
-                failures.add(Int64(entries.count))
-                log.error("the journal cannot be written", ["error": .string("\(error)"), "events": .int(Int64(entries.count))])
+                let count = Int64(entries.reduce(0) { $0 + $1.events.count })
+                failures.add(count)
+                log.error("the journal cannot be written", ["error": .string("\(error)"), "events": .int(count)])
             }
             for entry in entries { entry.synced?(kept) }
         }

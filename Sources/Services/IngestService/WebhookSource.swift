@@ -1,13 +1,41 @@
 import Formats
 import ProviderPort
+import Telemetry
 
-/// One provider as ingest serves it.
-struct WebhookSource: Sendable {
+/// One provider as ingest serves it. A class, so that handing it around for each post counts one reference and not eight.
+final class WebhookSource: Sendable {
     let adapter: any PaymentProvider
+    let name: String
     let mode: String
     let bodyLimit: Int
+    let counters: PostCounters
 
-    var name: String { adapter.name }
+    init(adapter: any PaymentProvider, mode: String, bodyLimit: Int) {
+        self.adapter = adapter
+        name = adapter.name
+        self.mode = mode
+        self.bodyLimit = bodyLimit
+        counters = PostCounters(source: adapter.name)
+    }
+}
+
+/// What became of the posts of one source. Made with the source, so that a post costs no look-up and each outcome is shown from
+/// the start.
+struct PostCounters: Sendable {
+    let accepted, ignored, refused, throttled, unavailable, wrongMethod: Counter
+
+    init(source: String) {
+        func counter(_ outcome: String) -> Counter {
+            MetricRegistry.shared.counter(
+                "ingest_posts_total", help: "Posts by source and what became of them.", labels: [("source", source), ("outcome", outcome)])
+        }
+        accepted = counter("accepted")
+        ignored = counter("ignored")
+        refused = counter("refused")
+        throttled = counter("throttled")
+        unavailable = counter("unavailable")
+        wrongMethod = counter("wrong_method")
+    }
 }
 
 /// Which source a path belongs to.
