@@ -81,7 +81,7 @@ public struct ProviderEvent: Sendable, Equatable {
             }
             return value
         }
-        id = try text("id", limit: 200)
+        id = try text("id", limit: DeliveryIdentity.lengthMax)
         type = try text("type", limit: 200)
         provider = try text("provider", limit: 50)
         mode = try text("mode", limit: 20)

@@ -9,7 +9,7 @@ public struct StandardWebhooksVerifier: Sendable {
     /// How far the sender's clock may be off, both ways. Exactly this much still passes.
     public static let toleranceSeconds: Int64 = 300
     /// A longer id is no id: it becomes a key in Redis and in SQL.
-    public static let idLengthMax = 256
+    public static let idLengthMax = DeliveryIdentity.lengthMax
 
     private let keys: [HMACSHA256]
 

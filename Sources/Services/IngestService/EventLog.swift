@@ -34,6 +34,24 @@ struct EventLogFile: ~Copyable {
         self.path = path
         descriptor = opened
         size = Int(lseek(opened, 0, SEEK_END))
+        if size == 0 { Self.syncFolder(of: path) } else { endTornLine() }
+    }
+
+    /// A new name is on stable storage only once its folder is.
+    private static func syncFolder(of path: String) {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
+    /// A crash may have left half a line: it is ended, so that it does not spoil the one behind it.
+    private mutating func endTornLine() {
+        var last: UInt8 = 0
+        guard pread(descriptor, &last, 1, off_t(size - 1)) == 1, last != UInt8(ascii: "\n") else { return }
+        var ending = UInt8(ascii: "\n")
+        if write(descriptor, &ending, 1) == 1 { size += 1 }
     }
 
     deinit { close(descriptor) }
@@ -57,7 +75,12 @@ struct EventLogFile: ~Copyable {
             written += count
         }
         if sync {
-            guard fdatasync(descriptor) == 0 else { throw EventLogError(.system, "fdatasync", path, errno) }
+            guard fdatasync(descriptor) == 0 else {
+                let number = errno
+                // Nobody was told that these are kept, and what stands behind them later must not be lost with them.
+                ftruncate(descriptor, off_t(size))
+                throw EventLogError(number == ENOSPC || number == EDQUOT ? .full : .system, "fdatasync", path, number)
+            }
         }
         size += buffer.count
     }

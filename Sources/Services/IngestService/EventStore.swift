@@ -175,6 +175,7 @@ final class EventStore: @unchecked Sendable {
     /// Called every half second on the loop: looks whether a sick Redis is back, and drains the spool when it is well.
     func tend() {
         if !healthy && redis.isConnected { probe() }
+        if spoolOwner && (!healthy || spool.isFailing) { spool.probe() }
         if healthy { drain() }
     }
 

@@ -16,7 +16,8 @@ final class IngestLane: @unchecked Sendable {
     private let capabilities: CapabilitySigner?
     private let spool: Spool
     private let log: Log
-    private var limiter = FailureLimiter()
+    private var limiter = FailureLimiter.refused
+    private var unprovenLimiter = FailureLimiter.unproven
 
     init(
         loop: EventLoop, store: EventStore, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, spool: Spool, log: Log
@@ -50,6 +51,7 @@ final class IngestLane: @unchecked Sendable {
             refuse(request, responder, source, reason: reason, nowMs)
         case .accepted(let webhook):
             guard request.method == "POST" else { return methodNotAllowed(responder, source) }
+            if webhook.trust == .unproven, let answer = limitUnproven(request, source, nowMs) { return responder.respond(answer) }
             accept(request, responder, source, webhook, payment: match.payment, nowMs)
         }
     }
@@ -80,17 +82,34 @@ final class IngestLane: @unchecked Sendable {
     /// what is refused is limited: behind a proxy all posts have one address, and a forger must not shut the provider out.
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ nowMs: Int64) {
         let limiterKey = source.name + " " + request.remoteAddress
-        if let seconds = limiter.wait(limiterKey, nowMs: nowMs) {
-            source.counters.throttled.add()
-            var response = HTTPResponse.problem(429, "too many refused posts")
-            response.headers["retry-after"] = String(seconds)
-            return responder.respond(response)
-        }
+        if let seconds = limiter.wait(limiterKey, nowMs: nowMs) { return responder.respond(throttled(source, seconds)) }
         source.counters.refused.add()
         limiter.failed(limiterKey, nowMs: nowMs)
         log.warning("post refused", ["provider": .string(source.name), "reason": .string(reason)])
         store.keep(RefusalRecord(source: source.name, atMs: nowMs, reason: reason, request: request))
         responder.respond(.problem(401, "the post could not be verified"))
+    }
+
+    /// A notice without a proof is short, and anybody can send it: what is long or comes in masses is not a provider's.
+    private func limitUnproven(_ request: HTTPRequest, _ source: WebhookSource, _ nowMs: Int64) -> HTTPResponse? {
+        guard request.body.count <= Self.unprovenBodyMax else {
+            source.counters.refused.add()
+            return .problem(413, "a post without a proof may have \(Self.unprovenBodyMax) bytes")
+        }
+        let key = source.name + " " + request.remoteAddress
+        if let seconds = unprovenLimiter.wait(key, nowMs: nowMs) { return throttled(source, seconds) }
+        unprovenLimiter.failed(key, nowMs: nowMs)
+        return nil
+    }
+
+    /// Bytes of a post that proves nothing.
+    static let unprovenBodyMax = 8192
+
+    private func throttled(_ source: WebhookSource, _ seconds: Int) -> HTTPResponse {
+        source.counters.throttled.add()
+        var response = HTTPResponse.problem(429, "too many posts that prove nothing")
+        response.headers["retry-after"] = String(seconds)
+        return response
     }
 
     private func methodNotAllowed(_ responder: HTTPResponder, _ source: WebhookSource) {

@@ -36,6 +36,8 @@ public struct IngestConfiguration: Sendable {
 /// The ingest process: takes providers' posts, verifies them, makes them durable, answers. Knows no SQL.
 public final class IngestServer: Service {
     public let name = "ingest"
+    /// Of a path that is no source's: as of one, so that it is answered 404 and not 413.
+    private static let strangerBodyLimit = 256 << 10
     private let configuration: IngestConfiguration
     private let loops: [EventLoop]
     private let lanes: [IngestLane]
@@ -65,7 +67,7 @@ public final class IngestServer: Service {
         }
         let settings = HTTPServerConfiguration(
             address: configuration.address, loops: loops.count,
-            bodyLimit: { head in table.match(path: head.path)?.source.bodyLimit ?? 4096 })
+            bodyLimit: { head in table.match(path: head.path)?.source.bodyLimit ?? Self.strangerBodyLimit })
         let lanes = lanes
         server = HTTPServer(configuration: settings, loops: loops, name: "ingest http", log: log) { request, responder in
             // Few loops: a walk is quicker than a dictionary.

@@ -21,6 +21,11 @@ final class Journal: Sendable {
     private static let linger = Duration.milliseconds(3)
     private static let failures = MetricRegistry.shared.counter("ingest_journal_failures_total", help: "Events that the journal could not keep.")
 
+    /// Bytes that may wait for the journal's disk.
+    static let waitingBytesMax = 128 << 20
+
+    private final class ByteCount: Sendable { let value = Atomic<Int>(0) }
+    private let waitingBytes = ByteCount()
     private let writer: JournalWriter
     private let thread: FileThread<Entry>
 
@@ -28,10 +33,24 @@ final class Journal: Sendable {
         try FolderListing.make(folder)
         let writer = JournalWriter(folder: folder, log: log, failures: Self.failures)
         self.writer = writer
-        thread = FileThread(name: "journal", linger: Self.linger, isUrgent: { $0.synced != nil }) { writer.write($0) }
+        let waitingBytes = waitingBytes
+        thread = FileThread(name: "journal", linger: Self.linger, isUrgent: { $0.synced != nil }) { entries in
+            writer.write(entries)
+            waitingBytes.value.subtract(entries.reduce(0) { $0 + $1.events.reduce(0) { $0 + $1.count } }, ordering: .relaxed)
+        }
     }
 
-    func append(_ events: [[UInt8]], synced: (@Sendable (Bool) -> Void)? = nil) { thread.submit(Entry(events: events, synced: synced)) }
+    /// Keeps events. Where nobody waits for it and the disk does not keep up, events beyond ``waitingBytesMax`` are left out and
+    /// counted: Redis has them on stable storage, and memory is not to grow with a sick disk.
+    func append(_ events: [[UInt8]], synced: (@Sendable (Bool) -> Void)? = nil) {
+        let bytes = events.reduce(0) { $0 + $1.count }
+        guard synced != nil || waitingBytes.value.load(ordering: .relaxed) < Self.waitingBytesMax else {
+            Self.failures.add(Int64(events.count))
+            return
+        }
+        waitingBytes.value.add(bytes, ordering: .relaxed)
+        thread.submit(Entry(events: events, synced: synced))
+    }
 
     func close() { thread.close() }
 

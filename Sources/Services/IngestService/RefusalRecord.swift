@@ -44,12 +44,12 @@ struct RefusalRecord: Sendable {
     }
 }
 
-/// Slows down whoever keeps posting what is refused: a bucket of failures per source and address. Posts that pass are never
+/// Slows down whoever keeps posting what proves nothing: a bucket per source and address. Posts with a good proof are never
 /// limited. Loop thread only.
 struct FailureLimiter {
-    /// Failures that may come at once, and how many are forgiven per second.
-    static let burst = 100.0
-    static let perSecond = 5.0
+    /// Posts that may come at once, and how many more per second.
+    private let burst: Double
+    private let perSecond: Double
     /// Addresses remembered; the table is emptied beyond that, which only ever lets through more.
     static let tableMax = 10_000
 
@@ -59,22 +59,32 @@ struct FailureLimiter {
     }
     private var buckets: [String: Bucket] = [:]
 
+    init(burst: Double, perSecond: Double) {
+        self.burst = burst
+        self.perSecond = perSecond
+    }
+
+    /// For refused posts.
+    static let refused = FailureLimiter(burst: 100, perSecond: 5)
+    /// For posts that are taken without a proof: a provider's notices without a token, which only make us ask.
+    static let unproven = FailureLimiter(burst: 1000, perSecond: 50)
+
     /// Seconds to wait, or nil when the post may be looked at.
     mutating func wait(_ key: String, nowMs: Int64) -> Int? {
         guard !buckets.isEmpty, let bucket = refilled(key, nowMs) else { return nil }
-        return bucket.tokens < 1 ? max(1, Int((1 - bucket.tokens) / Self.perSecond)) : nil
+        return bucket.tokens < 1 ? max(1, Int((1 - bucket.tokens) / perSecond)) : nil
     }
 
     mutating func failed(_ key: String, nowMs: Int64) {
         if buckets.count >= Self.tableMax { buckets = [:] }
-        var bucket = refilled(key, nowMs) ?? Bucket(tokens: Self.burst, atMs: nowMs)
+        var bucket = refilled(key, nowMs) ?? Bucket(tokens: burst, atMs: nowMs)
         bucket.tokens -= 1
         buckets[key] = bucket
     }
 
     private func refilled(_ key: String, _ nowMs: Int64) -> Bucket? {
         guard var bucket = buckets[key] else { return nil }
-        bucket.tokens = min(Self.burst, bucket.tokens + Double(nowMs - bucket.atMs) / 1000 * Self.perSecond)
+        bucket.tokens = min(burst, bucket.tokens + Double(nowMs - bucket.atMs) / 1000 * perSecond)
         bucket.atMs = nowMs
         return bucket
     }

@@ -24,6 +24,8 @@ final class Spool: Sendable {
         /// The events last handed out have been pushed.
         case pushed
         case adopt
+        /// Tries whether the disk takes anything.
+        case probe
     }
 
     private let state: SpoolState
@@ -51,6 +53,8 @@ final class Spool: Sendable {
     func next(_ take: @escaping @Sendable ([[UInt8]]) -> Void) { thread.submit(.next(take)) }
     func markPushed() { thread.submit(.pushed) }
     func adoptOrphans() { thread.submit(.adopt) }
+    /// Brings ``isFailing`` up to date without an event.
+    func probe() { thread.submit(.probe) }
     func close() { thread.close() }
 }
 
@@ -84,6 +88,7 @@ private final class SpoolState: @unchecked Sendable {
             case .next(let take): take(nextEvents())
             case .pushed: pushed()
             case .adopt: adopt()
+            case .probe: probe()
             }
         }
         flush(&appends)
@@ -105,6 +110,18 @@ private final class SpoolState: @unchecked Sendable {
         failing.store(!kept, ordering: .relaxed)
         for append in appends { append.done(kept) }
         appends = []
+    }
+
+    private func probe() {
+        do {
+            var file = try EventLogFile(path: "\(folder)/probe-\(getpid())")
+            let result = Result { () throws(EventLogError) in try file.append([[UInt8](repeating: 0, count: 4096)], sync: true) }
+            file.remove()
+            try result.get()
+            failing.store(false, ordering: .relaxed)
+        } catch {
+            failing.store(true, ordering: .relaxed)
+        }
     }
 
     private func writable() throws -> SpoolFile {
