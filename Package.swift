@@ -201,8 +201,8 @@ let testTargets: [Target] = [
     tests(
         "ServiceTests",
         everyRoom + adapters + [
-            "IngestService", "WorkerService", "PaymentsService", "WebService", "SandboxService", "OperatorCommands", "HTTPServer", "HTTPClient",
-            "RedisClient",
+            "IngestService", "WorkerService", "PaymentsService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks", "HTTPServer",
+            "HTTPClient", "RedisClient",
         ]),
     tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]

@@ -120,6 +120,19 @@ import Testing
         #expect(json.object?.keys == ["n", "big", "d", "s", "b", "l", "z"])
     }
 
+    @Test(
+        "a character to be escaped is found wherever it stands in a text", arguments: ["\"", "\\", "\n", "\u{1f}", "\u{00}", "\u{7f}", "\u{20}", "é"])
+    func writerEscapesAnywhere(character: String) throws {
+        for before in 0..<20 {
+            for after in [0, 1, 7, 8, 9] {
+                let text = String(repeating: "a", count: before) + character + String(repeating: "z", count: after) + character
+                var writer = JSONWriter()
+                writer.string(text)
+                #expect(try JSON(parsing: writer.bytes).string == text)
+            }
+        }
+    }
+
     @Test("keep the order of members when one is set or removed")
     func mutation() {
         var object: JSONObject = ["a": 1, "b": 2, "c": 3]

@@ -1,0 +1,99 @@
+import Formats
+import Testing
+
+@testable import Benchmarks
+
+@Suite("The program bench")
+struct BenchmarkTests {
+    @Test("wrk's report is read, latencies in whatever unit it chose")
+    func wrkReport() throws {
+        let report = """
+            Running 4s test @ http://127.0.0.1:18997
+              2 threads and 64 connections
+              Thread Stats   Avg      Stdev     Max   +/- Stdev
+                Latency     1.37ms    1.10ms  40.00ms   95.00%
+                Req/Sec    21.47k     5.24k   25.28k    58.68%
+              Latency Distribution
+                 50%  812.00us
+                 75%    1.85ms
+                 90%    2.01ms
+                 99%    1.20s
+              171000 requests in 4.00s, 20.00MB read
+              Socket errors: connect 1, read 2, write 3, timeout 4
+              Non-2xx or 3xx responses: 7
+            Requests/sec:  42642.15
+            Transfer/sec:      5.00MB
+            """
+        let run = try #require(Wrk(report))
+        #expect(run.requestsPerSecond == 42642.15)
+        #expect(run.p50 == 0.812)
+        #expect(run.p99 == 1200)
+        #expect(run.failures == 17)
+        #expect(Wrk("unable to connect to 127.0.0.1:1") == nil)
+    }
+
+    @Test(
+        "numbers are printed with three places that count, thousands apart",
+        arguments: [
+            (0.3319, "0.332"), (4.2, "4.20"), (20.05, "20.1"), (118.4, "118"), (42_292.9, "42 293"), (1_517_576, "1 517 576"), (0, "0.000"),
+            (-3.5, "-3.50"), (0.9996, "1.000"), (.infinity, "-"),
+        ])
+    func numbers(value: Double, text: String) {
+        #expect(Number.text(value) == text)
+    }
+
+    @Test("percentiles are values that were measured, the median of an even number the mean of the middle two")
+    func percentiles() {
+        #expect(Statistics.median([3, 1, 2]) == 2)
+        #expect(Statistics.median([4, 1, 2, 3]) == 2.5)
+        #expect(Statistics.percentile((1...100).map(Double.init), 99) == 99)
+        #expect(Statistics.percentile([7], 99) == 7)
+        #expect(Statistics.percentile([], 50) == 0)
+    }
+
+    @Test("the file for machines is one flat object of numbers")
+    func json() throws {
+        let figures = [
+            Figure("ingest.ratio_to_nginx_c64", 0.394_12, "of nginx", goal: .atLeast(0.35)), Figure("queue.bulk_per_s", 1_517_576.68, "jobs/s"),
+        ]
+        let object = try JSON(parsing: Array(Report.json(figures).dropLast()))
+        #expect(object["ingest.ratio_to_nginx_c64"]?.numberText == "0.3941")
+        #expect(object["queue.bulk_per_s"]?.numberText == "1517576.68")
+        #expect(object.object?.count == 2)
+    }
+
+    @Test("a table says of each goal whether it was met")
+    func table() {
+        var result = BenchmarkResult()
+        result.figures = [
+            Figure("a", 20.1, "MB resident", goal: .atMost(25)), Figure("b.longer", 0.31, "of nginx", goal: .atLeast(0.35)), Figure("c", 1, "s"),
+        ]
+        result.notes = ["a note"]
+        let expected = """
+
+            title
+              a note
+              figure    value  unit         goal
+              a          20.1  MB resident  at most 25.0: met
+              b.longer  0.310  of nginx     at least 0.350: MISSED
+              c          1.00  s
+            """
+        #expect(Report.table("title", result) == expected)
+    }
+
+    @Test("the length of an answer is known once its head is there")
+    func answerLength() {
+        let answer = Array("HTTP/1.1 200 OK\r\nDate: x\r\nCONTENT-LENGTH: 17\r\n\r\n{\"received\":true}".utf8)
+        #expect(AnswerLength.of(answer[...]) == answer.count)
+        #expect(AnswerLength.of(answer[..<20]) == nil)
+        #expect(AnswerLength.of(answer[..<(answer.count - 5)]) == answer.count)
+    }
+
+    @Test(
+        "bad arguments are answered with the usage, exit code 64",
+        arguments: [["--only"], ["--only", "nothing"], ["ingest"], ["--only", "queue", "x"]]
+    )
+    func badArguments(arguments: [String]) async {
+        #expect(await BenchmarkRun.run(arguments: arguments) == 64)
+    }
+}
