@@ -97,33 +97,33 @@ public struct CronTable: Sendable {
         }
     }
 
+    /// The failed body took its row with it, so another scheduler may have run the tick since: what is done stays done.
     /// - Parameter mayUndoOwn: whether the tick that this runner itself has just entered as done becomes a failed one.
     private func recordFailure(
         of entry: CronEntry, tick: String, dueMs: Int64, error: any Error, nowMs: Int64, mayUndoOwn: Bool = false
     ) async throws -> CronResult {
         let text = String("\(error)".prefix(500))
         let runner = runner
-        try await database.write { connection in
-            try connection.execute(
+        return try await database.write { connection in
+            let recorded = try connection.execute(
                 """
-                INSERT INTO scheduling_ticks (entry, tick, due_at, started_at, runner) VALUES ($1, $2, $3, $4, $5)
-                ON CONFLICT (entry, tick) DO NOTHING
-                """, [.text(entry.name), .text(tick), .integer(dueMs), .integer(nowMs), .text(runner)])
-            if mayUndoOwn {
-                try connection.execute(
-                    "UPDATE scheduling_ticks SET outcome = NULL WHERE entry = $1 AND tick = $2 AND runner = $3",
-                    [.text(entry.name), .text(tick), .text(runner)])
-            }
-            try Self.finish(entry.name, tick, "failed", text, nowMs: nowMs, in: connection)
+                INSERT INTO scheduling_ticks (entry, tick, due_at, started_at, finished_at, outcome, detail, runner)
+                VALUES ($1, $2, $3, $4, $4, 'failed', $5, $6)
+                ON CONFLICT (entry, tick) DO UPDATE SET started_at = $4, finished_at = $4, outcome = 'failed', detail = $5, runner = $6
+                  WHERE outcome IS NOT 'done' OR ($7 = 1 AND runner = $6)
+                """,
+                [
+                    .text(entry.name), .text(tick), .integer(dueMs), .integer(nowMs), .text(text), .text(runner), .integer(mayUndoOwn ? 1 : 0),
+                ])
+            return recorded == 1 ? .failed(tick: tick, error: text) : .alreadyDone(tick: tick)
         }
-        return .failed(tick: tick, error: text)
     }
 
     private static func finish(
         _ entry: String, _ tick: String, _ outcome: String, _ detail: String, nowMs: Int64, in connection: Connection
     ) throws {
         try connection.execute(
-            "UPDATE scheduling_ticks SET finished_at = $3, outcome = $4, detail = $5 WHERE entry = $1 AND tick = $2 AND outcome IS NOT 'done'",
+            "UPDATE scheduling_ticks SET finished_at = $3, outcome = $4, detail = $5 WHERE entry = $1 AND tick = $2",
             [.text(entry), .text(tick), .integer(nowMs), .text(outcome), .text(detail)])
     }
 
