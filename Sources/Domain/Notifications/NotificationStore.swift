@@ -48,7 +48,7 @@ public struct NotificationRecord: Sendable {
             INSERT INTO notifications_messages (key, message_id, channel, template, language, recipient, subject, payment, job, state,
               attempts, created_at)
             VALUES ($1, $2, 'email', $3, $4, $5, $6, $7, $8, 'pending', 1, $9)
-            ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1
+            ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1 WHERE state <> 'sent'
             """,
             [
                 .text(message.key), .text("<\(ULID.make(nowMs: nowMs).lowercased())@\(host)>"), .text(message.template.rawValue),
