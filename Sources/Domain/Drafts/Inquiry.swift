@@ -147,12 +147,25 @@ extension String {
 }
 
 package enum EmailAddress {
-    /// One `@` with something on both sides, a dot behind it, no blanks, nothing that could break a header.
+    /// A plain `local@domain.tld` in ASCII: what mail servers take from us, so that nobody pays who could not be written to.
     package static func isPlausible(_ text: String) -> Bool {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, parts[1].contains("."), !parts[1].hasPrefix("."), !parts[1].hasSuffix(".") else { return false }
-        return text.utf8.count <= 254
-            && text.unicodeScalars.allSatisfy { $0.value > 32 && !"<>,;:\"()[]\\".unicodeScalars.contains($0) && $0.value != 127 }
+        let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
+        guard parts.count == 2, text.utf8.count <= 254, parts[0].count <= 64 else { return false }
+        let atoms = parts[0].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let labels = parts[1].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return atoms.allSatisfy { !$0.isEmpty && $0.allSatisfy { isAlphanumeric($0) || "!#$%&'*+-/=?^_`{|}~".utf8.contains($0) } }
+            && labels.count >= 2
+            && labels.allSatisfy { label in
+                (1...63).contains(label.count) && label.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+                    && label.first != UInt8(ascii: "-") && label.last != UInt8(ascii: "-")
+            }
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        default: false
+        }
     }
 }
 
