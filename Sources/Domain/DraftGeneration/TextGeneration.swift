@@ -45,13 +45,15 @@ public struct TextGeneration: Sendable {
     /// Reads an answer. Servers differ, so errors are read leniently and successes strictly.
     static func read(status: Int, headers: HTTPHeaders, body: [UInt8], model: String) throws(TextGenerationError) -> DraftAnswer {
         let json = try? JSON(parsing: body)
-        if status != 200 || json?["error"] != nil || json?["object"]?.string == "error" {
+        // Some servers write `"error": null` and `"refusal": ""` beside a good answer.
+        let hasError = json?["error"].map { !$0.isNull } ?? false
+        if status != 200 || hasError || json?["object"]?.string == "error" {
             throw TextGenerationError(status: status, headers: headers, json: json)
         }
         guard let choice = json?["choices"]?[0] else {
             throw TextGenerationError(kind: .unavailable, message: "the answer has no choices", retryAfterSeconds: nil)
         }
-        if let refusal = choice["message"]?["refusal"]?.string {
+        if let refusal = choice["message"]?["refusal"]?.string, !refusal.isEmpty {
             throw TextGenerationError(kind: .refused, message: String(refusal.prefix(200)), retryAfterSeconds: nil)
         }
         let finish = choice["finish_reason"]?.string
