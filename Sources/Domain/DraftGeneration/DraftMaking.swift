@@ -66,11 +66,12 @@ public struct DraftMaking: Sendable {
         }
     }
 
-    /// Notes on the inquiry that no draft will come without a person.
+    /// Notes on the inquiry that no draft will come without a person: its job was buried, or skipped because the money went back.
+    /// The first reason stays.
     public func failed(_ job: JobEnvelope, reason: String, nowMs: Int64) async throws {
         guard let inquiry = job.args["inquiry"]?.string else { return }
         _ = try await database.write { connection in
-            guard let found = try InquiryStore.find(inquiry, in: connection), found.state.admitsDraft else { return }
+            guard let found = try InquiryStore.find(inquiry, in: connection), found.state.admitsDraft, found.state != .draftFailed else { return }
             try InquiryStore.move(inquiry, to: .draftFailed, failure: reason, nowMs: nowMs, in: connection)
         }
     }
@@ -103,8 +104,11 @@ public struct DraftMaking: Sendable {
         let prompt = DraftPrompt(inquiry)
         let answer = try await generation.generate(system: prompt.system, user: prompt.user)
         let now = nowMs()
-        try await database.write { try answer.save(inquiry: inquiry.id, nowMs: now, in: $0) }
-        return answer
+        // Whoever was first has said what the document says: a second delivery of the job writes the same file, byte for byte.
+        return try await database.write { connection in
+            try answer.save(inquiry: inquiry.id, nowMs: now, in: connection)
+            return try DraftAnswer.of(inquiry: inquiry.id, in: connection) ?? answer
+        }
     }
 
     private static func values(of inquiry: Inquiry, answer: DraftAnswer) -> JSONObject {

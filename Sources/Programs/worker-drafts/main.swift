@@ -21,9 +21,8 @@ let template = DocumentTemplate(
 let making = DraftMaking(
     database: program.database, outbox: program.outbox, generation: generation, template: template,
     files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: Mailbox(parsing: settings.mailFrom)?.address)
-let worker = program.worker(queue: GenerateDraft.queue) { job, reason in
-    try await making.failed(job, reason: reason, nowMs: program.nowMs())
-}
+let note: JobNotice = { job, reason in try await making.failed(job, reason: reason, nowMs: program.nowMs()) }
+let worker = program.worker(queue: GenerateDraft.queue, onSkip: note, onBury: note)
 worker.register(GenerateDraft.self, retry: GenerateDraft.retry, guard: PaidGuard(database: program.database), timeout: .seconds(300)) {
     parameters, context in
     try await making.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)

@@ -41,14 +41,17 @@ public struct WorkerProgram: Sendable {
     }
 
     /// The worker of one queue. What the engine decides without a handler (skipped, buried) is recorded in SQL.
-    public func worker(queue: String, onBury: JobNotice? = nil) -> JobWorker {
+    public func worker(queue: String, onSkip: JobNotice? = nil, onBury: JobNotice? = nil) -> JobWorker {
         let recorder = JobOutcomeRecorder(database: database)
         let nowMs = nowMs
         return JobWorker(
             driver: queues.driver(of: queue),
             configuration: JobWorker.Configuration(
                 name: "\(name)-\(settings.slot)", concurrency: settings.workerConcurrency,
-                onSkip: { job, reason in try await recorder.record(job, as: .skipped, reason: reason, nowMs: nowMs()) },
+                onSkip: { job, reason in
+                    try await recorder.record(job, as: .skipped, reason: reason, nowMs: nowMs())
+                    try await onSkip?(job, reason)
+                },
                 onBury: { job, reason in
                     try await recorder.record(job, as: .buried, reason: reason, nowMs: nowMs())
                     try await onBury?(job, reason)
