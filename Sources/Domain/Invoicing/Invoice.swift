@@ -135,6 +135,15 @@ public enum InvoiceStore {
             if low != 1 || high != count { faults.append("\(series): \(count) invoices are numbered \(low) to \(high)") }
             if try row.intOrNil("next_number") != high + 1 { faults.append("\(series): the counter does not follow \(high)") }
         }
+        let unused = try connection.query(
+            """
+            SELECT s.issuer, s.kind, s.year, s.next_number FROM invoicing_series s WHERE s.next_number > 1 AND NOT EXISTS
+              (SELECT 1 FROM invoicing_invoices i WHERE i.issuer = s.issuer AND i.kind = s.kind AND i.year = s.year)
+            """, [])
+        for row in unused {
+            let series = "\(try row.text("issuer")) \(try row.text("kind")) \(try row.int("year"))"
+            faults.append("\(series): numbers up to \(try row.int("next_number") - 1) were taken, but there is no invoice")
+        }
         return faults
     }
 

@@ -55,12 +55,16 @@ CREATE TABLE invoicing_invoices (
 ) STRICT;
 CREATE INDEX invoicing_invoices_issued ON invoicing_invoices (issued_at);
 
--- A numbered invoice is final: only the file made from it may still be entered, once.
+-- A numbered invoice is final, in every column: only the file made from it may still be entered, once and whole.
 CREATE TRIGGER invoicing_invoices_final BEFORE UPDATE ON invoicing_invoices
-WHEN OLD.pdf_sha256 IS NOT NULL OR NEW.id <> OLD.id OR NEW.payment <> OLD.payment OR NEW.kind <> OLD.kind OR NEW.label <> OLD.label
-    OR NEW.number <> OLD.number OR NEW.year <> OLD.year OR NEW.issuer <> OLD.issuer OR NEW.issuer_snapshot <> OLD.issuer_snapshot
-    OR NEW.net <> OLD.net OR NEW.vat <> OLD.vat OR NEW.gross <> OLD.gross OR NEW.currency <> OLD.currency
-    OR NEW.issued_at <> OLD.issued_at OR NEW.customer_name <> OLD.customer_name OR NEW.description <> OLD.description
+WHEN OLD.pdf_sha256 IS NOT NULL OR NEW.pdf_sha256 IS NULL OR NEW.pdf_path IS NULL OR NEW.pdf_size IS NULL
+    OR NEW.id IS NOT OLD.id OR NEW.payment IS NOT OLD.payment OR NEW.kind IS NOT OLD.kind OR NEW.issuer IS NOT OLD.issuer
+    OR NEW.issuer_snapshot IS NOT OLD.issuer_snapshot OR NEW.year IS NOT OLD.year OR NEW.number IS NOT OLD.number
+    OR NEW.label IS NOT OLD.label OR NEW.mode IS NOT OLD.mode OR NEW.language IS NOT OLD.language
+    OR NEW.customer_name IS NOT OLD.customer_name OR NEW.customer_email IS NOT OLD.customer_email
+    OR NEW.description IS NOT OLD.description OR NEW.net IS NOT OLD.net OR NEW.vat IS NOT OLD.vat OR NEW.gross IS NOT OLD.gross
+    OR NEW.currency IS NOT OLD.currency OR NEW.vat_rate IS NOT OLD.vat_rate OR NEW.exemption IS NOT OLD.exemption
+    OR NEW.issued_at IS NOT OLD.issued_at OR NEW.paid_at IS NOT OLD.paid_at
 BEGIN SELECT RAISE(ABORT, 'a numbered invoice is final: cancel it by a credit note'); END;
 CREATE TRIGGER invoicing_invoices_no_delete BEFORE DELETE ON invoicing_invoices
 BEGIN SELECT RAISE(ABORT, 'a numbered invoice is final: cancel it by a credit note'); END;
