@@ -197,7 +197,12 @@ let testTargets: [Target] = [
             "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
             "HTTPClient", "EventLoop",
         ]),
-    tests("DomainTests", everyRoom + ["PrivateFiles", "HTTPClient", "Subprocess", "Typesetting"]),
+    tests(
+        "DomainTests",
+        everyRoom + [
+            "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
+            "JobQueueRedis", "SandboxService", "Subprocess", "Typesetting",
+        ]),
     tests(
         "ServiceTests",
         everyRoom + adapters + [

@@ -1,6 +1,7 @@
 import Access
 import Database
 import Drafts
+import EventLoop
 import Formats
 import Invoicing
 import JobQueue
@@ -33,6 +34,14 @@ struct DomainFixture: Sendable {
         _ = try database.migrate(Self.migrations)
     }
 
+    /// Threads for calls that block, shared by all tests and never closed.
+    static let pool = BlockingPool(name: "domain-tests", threads: 8)
+
+    /// What payments can buy, wired as the product does.
+    static let purposes = PurposeRegistry([
+        KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose(),
+    ])
+
     /// The same file opened once more, as another process would.
     func another() throws -> Database { try Database.open(.sqlite(path: folder.path + "/domain.db")) }
 
@@ -48,10 +57,40 @@ struct DomainFixture: Sendable {
                 nowMs: nowMs, in: connection)
             try connection.execute(
                 "UPDATE payments_payments SET state = $2, paid_at = $3 WHERE id = $1",
-                [.text(payment.id), .text(state.rawValue), .integer(nowMs)])
+                [.text(payment.id), .text(state.rawValue), .optional(state == .created ? nil : nowMs)])
             return try PaymentStore.require(payment.id, in: connection)
         }
     }
+
+    /// Enters what a provider proved about a payment, in the amount owed, as worker-payments does: state, ledger and jobs follow.
+    @discardableResult
+    func tell(_ claim: ProviderClaim, of payment: String, mode: String = "sandbox", nowMs: Int64 = DomainFixture.nowMs) async throws -> PaymentState {
+        let facts = PaymentFacts(purposes: Self.purposes, outbox: Outbox(slot: "test.0"))
+        return try await database.write { connection in
+            let known = try PaymentStore.require(payment, in: connection)
+            let started = try PaymentStore.attempts(of: payment, in: connection).last
+            let attempt =
+                try started
+                ?? PaymentStore.startAttempt(of: known, provider: "played", mode: mode, method: nil, nowMs: nowMs, in: connection)
+            return try facts.record(
+                ProviderNotice(references: [], claim: claim, amount: known.amount), attempt: attempt,
+                source: PaymentFacts.Source(actor: "provider:played", reference: "test"), nowMs: nowMs, in: connection)
+        }
+    }
+
+    /// The job of a kind that the outbox holds for a payment, as its queue delivers it.
+    func delivered(_ kind: String, of payment: String) async throws -> JobEnvelope {
+        try await database.read { connection in
+            let found = try connection.first(
+                "SELECT id, queue, args FROM outbox_jobs WHERE payment = $1 AND kind = $2 ORDER BY sequence", [.text(payment), .text(kind)])
+            guard let row = found else { throw FixtureError("there is no \(kind) of \(payment)") }
+            return JobEnvelope(
+                id: try row.text("id"), kind: kind, queue: try row.text("queue"), args: try JSON(parsing: try row.text("args")), payment: payment,
+                enqueuedAtMs: Self.nowMs)
+        }
+    }
+
+    func record(of job: JobEnvelope) async throws -> JobRecord? { try await database.read { try JobRecord.find(job.id, in: $0) } }
 
     static func job(_ kind: String, queue: String, payment: String?, id: String = "job_" + ULID.make()) -> JobEnvelope {
         JobEnvelope(id: id, kind: kind, queue: queue, args: [:], payment: payment, enqueuedAtMs: nowMs)

@@ -1,4 +1,5 @@
 import Drafts
+import HTTPClient
 import Testing
 
 @Suite("The Kit's form")
@@ -52,5 +53,28 @@ struct InquiryFormTests {
         #expect(form.language == "fr" && form.phone == nil && form.documentsCount == 0)
         #expect(form.texts == Dictionary(uniqueKeysWithValues: InquiryForm.textFields.map { ($0, "\($0) é") }))
         #expect(InquiryForm.textFields.count == 12)
+    }
+
+    @Test(
+        "only takes addresses that the mail client can write to",
+        arguments: [
+            "awa@example.org", "a.b+c@mail.example.co", "o'neil@example.org", "é@example.org", "awa@exämple.org", "a..b@example.org",
+            ".a@example.org",
+            "a@example..org", "a@-example.org", "a@example-.org", "a@.org", "a@org.", "a@org", "\"a b\"@example.org", "a@[127.0.0.1]",
+            "a(b)@example.org",
+            "a@b@example.org", String(repeating: "a", count: 65) + "@example.org", "a@" + String(repeating: "b", count: 64) + ".org",
+        ])
+    func writable(email: String) {
+        let isTaken = Self.faults(["email": email]).isEmpty
+        // A bare host name is an address inside a network, not one that a customer has.
+        #expect(isTaken == (MailAddress.isValid(email) && email.split(separator: "@").last?.contains(".") == true))
+    }
+
+    @Test("every field is checked for what may not be in it", arguments: ["organization_name", "contact_name"] + InquiryForm.textFields)
+    func everyField(name: String) {
+        #expect(Self.faults([name: "a\u{7}b"]) == [name])
+        let limit = name.hasSuffix("_text") ? InquiryForm.longLimit : InquiryForm.shortLimit
+        #expect(Self.faults([name: String(repeating: "é", count: limit)]).isEmpty)
+        #expect(Self.faults([name: String(repeating: "é", count: limit + 1)]) == [name])
     }
 }

@@ -2,8 +2,10 @@ import Database
 import Formats
 import JobQueue
 import Money
+import Outbox
 import Payments
 import Plans
+import ProviderPort
 import Telemetry
 import TestSupport
 import Testing
@@ -101,5 +103,58 @@ struct PlanActivationTests {
         let enough = try await fixture.payment("plan", subject: "new", amount: Money(500, .eur))
         #expect(try await activate(fixture, enough) == .done)
         #expect(try await subscription(fixture, "new")?.version == 2)
+    }
+
+    @Test("twenty deliveries at once, over four connections, apply a payment once")
+    func concurrentDeliveries() async throws {
+        let fixture = try DomainFixture()
+        let payment = try await fixture.payment("plan", subject: "t", amount: Self.price)
+        let job = DomainFixture.job(ActivatePlan.kind, queue: ActivatePlan.queue, payment: payment.id)
+        let activations = try (0..<4).map { _ in PlanActivation(database: try fixture.another()) }
+        try await withThrowingTaskGroup(of: JobOutcome.self) { group in
+            for number in 0..<20 {
+                group.addTask {
+                    try await activations[number % 4].run(
+                        ActivatePlan(team: "t", plan: "pay_as_you_go"), job: job, log: Log(), nowMs: DomainFixture.nowMs + Int64(number))
+                }
+            }
+            for try await outcome in group { #expect(outcome == .done) }
+        }
+        let applied = try await fixture.database.read { try $0.query("SELECT * FROM plans_activations").count }
+        #expect(applied == 1)
+        #expect(try await subscription(fixture, "t")?.renewsAtMs == day(2, 28))
+    }
+
+    @Test("a team that has the free plan moves up at once, whatever its free period")
+    func upgrade() async throws {
+        let fixture = try DomainFixture()
+        try await fixture.database.write { connection in
+            try connection.execute(
+                "INSERT INTO plans_subscriptions VALUES ('t', 'free', 1, 'active', $1, $2, 3, $1)",
+                [.integer(DomainFixture.nowMs - 1000), .integer(day(12, 3))])
+        }
+        let payment = try await fixture.payment("plan", subject: "t", amount: Self.price)
+        #expect(try await activate(fixture, payment) == .done)
+        let now = try #require(try await subscription(fixture, "t"))
+        #expect(now.plan == "pay_as_you_go" && now.periodStartMs == DomainFixture.nowMs && now.renewsAtMs == day(2, 28) && now.anchorDay == 31)
+    }
+
+    @Test("a paid upgrade starts the activation, the invoice and the customer's message, and nothing before it is paid")
+    func fulfilment() async throws {
+        let fixture = try DomainFixture()
+        let payment = try await fixture.payment(
+            "plan", subject: "t", amount: Self.price, state: .created, metadata: ["new_plan": "pay_as_you_go", "plan_upgrade": "true"])
+        #expect(try await fixture.tell(.pending, of: payment.id) == .pending)
+        #expect(try await fixture.database.read { try JobRecord.of(payment: payment.id, in: $0) }.isEmpty)
+        #expect(try await fixture.tell(.captured, of: payment.id) == .paid)
+        #expect(try await fixture.tell(.captured, of: payment.id) == .paid)
+        let kinds = try await fixture.database.read { try JobRecord.of(payment: payment.id, in: $0) }.map(\.kind)
+        #expect(kinds == ["plan.activate", "invoice.create", "notification.send"])
+        let job = try await fixture.delivered("plan.activate", of: payment.id)
+        let outcome = try await PlanActivation(database: fixture.database).run(
+            try job.parameters(as: ActivatePlan.self), job: job, log: Log(), nowMs: DomainFixture.nowMs)
+        #expect(outcome == .done)
+        #expect(try await subscription(fixture, "t")?.plan == "pay_as_you_go")
+        #expect(try await fixture.record(of: job)?.outcome == .done)
     }
 }
