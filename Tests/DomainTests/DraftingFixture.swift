@@ -26,13 +26,15 @@ final class DraftingFixture: Sendable {
     static let python = "\(repositoryRoot)/.venv/bin/python"
     static let script = "\(repositoryRoot)/deploy/docx/fill_template.py"
 
-    /// The template of the set-up, made once for all tests.
-    private static let kit = Task<TemporaryFolder, any Error> {
+    /// The template of the set-up, made once for all tests; each keeps it where the product does.
+    private static let kit = Task<[UInt8], any Error> {
         let folder = try TemporaryFolder("quittance-template")
         let made = try await ProcessFixture.start(python, ["\(repositoryRoot)/deploy/docx/make_template.py", folder.file("kit.docx")])
         guard try await made.waitForExit(within: .seconds(60)) == .exited(0) else { throw FixtureError("no template: \(made.transcript)") }
-        return folder
+        guard let template = folder.read("kit.docx") else { throw FixtureError("no template: \(made.transcript)") }
+        return template
     }
+    private static let kitPath = "templates/kit_complet_template.docx"
 
     static func with(_ body: (DraftingFixture) async throws -> Void) async throws {
         let fixture = try await DraftingFixture()
@@ -48,6 +50,7 @@ final class DraftingFixture: Sendable {
     private init() async throws {
         domain = try DomainFixture()
         files = PrivateFiles(root: domain.folder.file("private"), pool: DomainFixture.pool)
+        try await files.write(try await Self.kit.value, to: Self.kitPath)
         loop = try EventLoop.started(name: "drafting")
         let nowhere = "http://127.0.0.1:9"
         sandbox = Sandbox(configuration: SandboxConfiguration(address: SocketAddress("127.0.0.1", 0), ingestURL: nowhere), loop: loop)
@@ -151,7 +154,7 @@ final class DraftingFixture: Sendable {
         let generation = TextGeneration(
             baseURL: baseURL ?? "http://\(sandbox.boundAddress)/openai/v1", apiKey: "sk-test", model: "writer", client: client, timeout: timeout)
         let template = DocumentTemplate(
-            python: Self.python, script: script, template: try await Self.kit.value.file("kit.docx"), pool: DomainFixture.pool)
+            python: Self.python, script: script, template: try files.absolutePath(Self.kitPath), pool: DomainFixture.pool)
         return DraftMaking(
             database: database ?? domain.database, outbox: Outbox(slot: "worker-drafts.0"), generation: generation, template: template, files: files,
             staffEmail: staff)
