@@ -82,6 +82,28 @@ struct PaymentEventsTests {
         #expect(entries.map(\.credit) == [.suspense])
     }
 
+    @Test("Paid by two attempts: paid once, the surplus in suspense with a task, whichever attempt came first", arguments: [true, false])
+    func paidTwice(_ firstAttemptFirst: Bool) async throws {
+        let room = try PaymentsFixture()
+        let (payment, _) = try await room.payment(reference: "one")
+        try await room.database.write { connection in
+            let second = try PaymentStore.startAttempt(
+                of: payment, provider: "played", mode: "sandbox", method: nil, nowMs: PaymentsFixture.nowMs, in: connection)
+            try PaymentStore.register(
+                [ProviderReference("id", "two")], attempt: second.id, provider: "played", nowMs: PaymentsFixture.nowMs, in: connection)
+        }
+        for (number, reference) in (firstAttemptFirst ? ["one", "two"] : ["two", "one"]).enumerated() {
+            try await room.apply("e\(number)", "\(reference) captured 5000 XOF")
+        }
+        #expect(try await room.state(payment.id) == .paid)
+        #expect(try await room.jobs(payment.id).count == 1)
+        let (entries, tasks) = try await room.database.read { connection in
+            (try Ledger.entries(of: payment.id, in: connection), try PaymentTask.open(of: payment.id, in: connection))
+        }
+        #expect(entries.map(\.credit) == [.sales("played"), .suspense])
+        #expect(tasks.count == 1)
+    }
+
     @Test("An event that matches nothing is kept and takes effect when its reference becomes known")
     func rematch() async throws {
         let room = try PaymentsFixture()

@@ -127,8 +127,10 @@ public struct PaymentFacts: Sendable {
         _ standing: PaymentStanding, of payment: Payment, attempts: [PaymentAttempt], nowMs: Int64, in connection: Connection
     ) throws {
         let providers = Dictionary(attempts.map { ($0.id, $0.provider) }, uniquingKeysWith: { first, _ in first })
+        // An entry that is there already stays; what is new after everything had come is surplus.
+        let isSurplus = payment.captured >= payment.amount.minorUnits
+        let holds = standing.state == .conflicted || isSurplus
         for capture in standing.captures {
-            let holds = standing.state == .conflicted || capture.isSurplus
             try Ledger.post(
                 LedgerEntry(
                     atMs: nowMs, debit: .provider(providers[capture.attempt] ?? "unknown"), credit: holds ? .suspense : .sales(payment.purpose),

@@ -35,8 +35,6 @@ public struct PaymentStanding: Sendable, Equatable {
 public struct AttemptCapture: Sendable, Equatable {
     public let attempt: String
     public let minorUnits: Int64
-    /// Whether all that is owed had come by an earlier attempt.
-    public let isSurplus: Bool
 }
 
 /// State as a pure function of the *set* of facts: their order and repetition cannot matter.
@@ -59,7 +57,7 @@ public enum PaymentFold {
                     concerns.append("attempt \(attempt) was paid after it had expired")
                     conflicting = true
                 }
-                captures.append(AttemptCapture(attempt: attempt, minorUnits: units, isSurplus: exactCaptures > 0))
+                captures.append(AttemptCapture(attempt: attempt, minorUnits: units))
                 if units == owed.minorUnits { exactCaptures += 1 }
             case .contradiction(let why):
                 concerns.append("attempt \(attempt): \(why)")
