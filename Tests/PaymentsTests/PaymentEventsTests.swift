@@ -92,8 +92,8 @@ struct PaymentEventsTests {
             try PaymentStore.register(
                 [ProviderReference("id", "two")], attempt: second.id, provider: "played", nowMs: PaymentsFixture.nowMs, in: connection)
         }
-        for (number, reference) in (firstAttemptFirst ? ["one", "two"] : ["two", "one"]).enumerated() {
-            try await room.apply("e\(number)", "\(reference) captured 5000 XOF")
+        for reference in firstAttemptFirst ? ["one", "two"] : ["two", "one"] {
+            try await room.apply("event \(reference)", "\(reference) captured 5000 XOF")
         }
         #expect(try await room.state(payment.id) == .paid)
         #expect(try await room.jobs(payment.id).count == 1)
