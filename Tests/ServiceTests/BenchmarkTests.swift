@@ -69,10 +69,12 @@ struct BenchmarkTests {
             Figure("a", 20.1, "MB resident", goal: .atMost(25)), Figure("b.longer", 0.31, "of nginx", goal: .atLeast(0.35)), Figure("c", 1, "s"),
         ]
         result.notes = ["a note"]
+        result.problems = ["3 answers were no answers"]
         let expected = """
 
             title
               a note
+              WRONG: 3 answers were no answers
               figure    value  unit         goal
               a          20.1  MB resident  at most 25.0: met
               b.longer  0.310  of nginx     at least 0.350: MISSED

@@ -39,6 +39,8 @@ struct BenchmarkResult: Sendable {
     var figures: [Figure] = []
     /// Single rounds and whatever else explains the figures.
     var notes: [String] = []
+    /// What makes the figures doubtful, such as answers that were no answers.
+    var problems: [String] = []
 }
 
 enum Number {
@@ -90,6 +92,7 @@ enum Report {
         let widths = (0..<4).map { column in rows.map { $0[column].count }.max() ?? 0 }
         var lines = ["", title]
         lines += result.notes.map { "  " + $0 }
+        lines += result.problems.map { "  WRONG: " + $0 }
         for row in rows {
             let name = row[0] + padding(widths[0] - row[0].count)
             let value = padding(widths[1] - row[1].count) + row[1]

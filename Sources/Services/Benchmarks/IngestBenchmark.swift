@@ -59,9 +59,9 @@ enum IngestBenchmark {
                 Figure("ingest.ratio_to_nginx_c\(connections)", ratio, "of nginx", goal: connections == 64 ? .atLeast(0.35) : nil))
             result.figures.append(Figure("ingest.latency_p99_ms_c\(connections)", Statistics.median(ours.map(\.p99)), "ms"))
         }
-        guard failures == 0 else { throw BenchmarkError("\(failures) requests were not answered 200: the figures would mean nothing") }
+        if failures > 0 { result.problems.append("\(failures) requests were not answered 200 within two seconds") }
         let spooled = try await spooledEvents(in: arena, port: port)
-        guard spooled == 0 else { throw BenchmarkError("\(spooled) events went into the local spool: Redis was not keeping up") }
+        if spooled > 0 { result.problems.append("\(spooled) events went into the local spool: Redis did not answer within two seconds") }
         result.figures.append(Figure("ingest.rss_mb", residentMB, "MB resident, the most under load", goal: .atMost(20)))
         return result
     }
