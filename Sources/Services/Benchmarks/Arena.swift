@@ -9,8 +9,7 @@ import Synchronization
     import Glibc
 #endif
 
-/// Where one benchmark runs: a folder of its own and servers on loopback ports of their own. All of it goes with ``close()``;
-/// should this program be killed, the kernel ends what it started.
+/// Where one benchmark runs: a folder of its own and servers on loopback ports of their own. All of it goes with ``close()``.
 final class Arena: Sendable {
     /// On the disk of the working directory: a folder in memory would make every fsync free.
     let folder: String
@@ -18,6 +17,8 @@ final class Arena: Sendable {
     let http: HTTPClient
     let pool: BlockingPool
     private let children = Mutex<[(name: String, process: ChildProcess)]>([])
+    /// Of all arenas, for an end in haste.
+    private static let everyChild = Mutex<[ChildProcess]>([])
     private let connections = Mutex<[RedisConnection]>([])
 
     static let root = ".build/bench"
@@ -44,6 +45,11 @@ final class Arena: Sendable {
             loop.stop()
             pool.close()
         }
+    }
+
+    /// Kills all that was ever started here, with the children of these children: the kernel would end only the former with us.
+    static func killAll() {
+        for child in everyChild.withLock({ $0 }) { child.kill9() }
     }
 
     // MARK: Programs
@@ -79,6 +85,7 @@ final class Arena: Sendable {
                 executable: executable, arguments: arguments, environment: variables, output: .file("\(folder)/\(name).log"),
                 errorOutput: .withOutput))
         children.withLock { $0.append((name, child)) }
+        Self.everyChild.withLock { $0.append(child) }
         return child
     }
 

@@ -1,3 +1,4 @@
+import EventLoop
 import Formats
 import Telemetry
 
@@ -42,6 +43,8 @@ public enum BenchmarkRun {
         }
         Log.configure(format: .text, program: "bench", level: .error)
         watch()
+        let signals = ProcessSignals.listen { name in end("stopped by \(name)", code: 130) }
+        defer { signals.forget() }
         #if DEBUG
             say("This is a debug build: its figures mean nothing. Use make bench.")
         #endif
@@ -49,6 +52,9 @@ public enum BenchmarkRun {
         if Machine.load > 1 { say("Something else is running: figures will be lower than they could be.") }
         do {
             // Said before minutes are spent.
+            guard Machine.file("deploy/redis.conf") != nil else {
+                throw BenchmarkError("deploy/redis.conf is not here: run from the repository's folder")
+            }
             for tool in Set(chosen.flatMap(\.tools)) { _ = try Arena.tool(tool) }
             return try await runAll(chosen) ? 0 : 1
         } catch {
@@ -90,13 +96,18 @@ public enum BenchmarkRun {
         }
     }
 
-    /// Ends the program when it hangs; the kernel then ends its servers.
+    /// Ends the program when it hangs.
     private static func watch() {
         Task.detached {
             try await Task.sleep(for: limit)
-            say("bench: not finished after \(limit); stopped")
-            exit(1)
+            end("not finished after \(limit)", code: 1)
         }
+    }
+
+    private static func end(_ why: String, code: Int32) -> Never {
+        Arena.killAll()
+        say("bench: \(why)")
+        exit(code)
     }
 
     private static func say(_ text: String) {

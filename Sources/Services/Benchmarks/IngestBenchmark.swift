@@ -13,7 +13,6 @@ enum IngestBenchmark {
     private static let seconds = 4
     /// Distinct deliveries, posted round and round; ingest keeps a second delivery like the first.
     private static let posts = 20_000
-    /// Longer than the time that one prepared file is used, far shorter than the signatures' five minutes.
     private static let list = "quittance:{events}:ready"
 
     static func run(in arena: Arena) async throws -> BenchmarkResult {
