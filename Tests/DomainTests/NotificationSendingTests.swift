@@ -37,7 +37,7 @@ struct NotificationSendingTests {
             files = PrivateFiles(root: domain.folder.file("private"), pool: DomainFixture.pool)
             sending = NotificationSending(
                 database: domain.database, smtp: try SMTPClient(url: url, timeout: .seconds(20)), files: files,
-                from: try #require(Mailbox(parsing: "Quittance – caisse <caisse@example.com>")))
+                from: try #require(MailAddress(parsing: "Quittance – caisse <caisse@example.com>")))
         }
 
         func send(_ message: SendNotification, job id: String = "job_1", payment: String? = nil) async throws -> JobOutcome {

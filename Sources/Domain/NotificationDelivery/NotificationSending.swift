@@ -1,5 +1,4 @@
 import Database
-import Formats
 import HTTPClient
 import JobQueue
 import Notifications
@@ -16,12 +15,12 @@ public struct NotificationSending: Sendable {
     private let database: Database
     private let smtp: SMTPClient
     private let files: PrivateFiles
-    private let from: Mailbox
+    private let from: MailAddress
 
     /// Largest attachment that is mailed, in bytes.
     static let attachmentLimit = 10 << 20
 
-    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: Mailbox) {
+    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: MailAddress) {
         self.database = database
         self.smtp = smtp
         self.files = files
@@ -95,7 +94,7 @@ public struct NotificationSending: Sendable {
             attachments.append(MailMessage.Attachment(name: file.name, contentType: file.contentType, bytes: bytes))
         }
         let mail = MailMessage(
-            from: MailAddress(from.address, name: from.name), to: [MailAddress(message.recipient)],
+            from: from, to: [MailAddress(message.recipient)],
             subject: rendered.subject, textBody: rendered.text, htmlBody: rendered.html, attachments: attachments, messageID: messageID, dateMs: nowMs
         )
         do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }

@@ -197,6 +197,13 @@ public struct EventRecord: Sendable {
         ).map(EventRecord.init)
     }
 
+    /// Which of these events, by their ids in the archive, it has.
+    public static func known(_ ids: [String], in connection: Connection) throws -> Set<String> {
+        try ids.reduce(into: []) { known, id in
+            if try connection.first("SELECT 1 AS found FROM payments_events WHERE id = $1", [.text(id)]) != nil { known.insert(id) }
+        }
+    }
+
     /// How many events ended how.
     public static func counts(in connection: Connection) throws -> [(outcome: String, count: Int64)] {
         try connection.query("SELECT outcome, COUNT(*) AS n FROM payments_events GROUP BY outcome ORDER BY outcome", []).map {

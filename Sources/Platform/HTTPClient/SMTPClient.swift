@@ -55,11 +55,6 @@ public final class SMTPClient: Sendable {
         self.init(address: try SMTPAddress(parsing: url), timeout: timeout)
     }
 
-    /// For programs that give each of their clients a loop. Mail keeps off it, see above.
-    public convenience init(loop _: EventLoop, url: String, timeout: Duration = .seconds(30)) throws(SMTPError) {
-        try self.init(url: url, timeout: timeout)
-    }
-
     deinit {
         endIdleConnections()
         // The pool's threads are joined, which may not happen on one of them.

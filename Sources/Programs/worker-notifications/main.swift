@@ -1,5 +1,4 @@
 import EventLoop
-import Formats
 import HTTPClient
 import JobQueue
 import NotificationDelivery
@@ -14,10 +13,12 @@ import WorkerService
 let program = await WorkerProgram.begin(
     "worker-notifications", migrations: [Outbox.migrations, PaymentStore.migrations, NotificationRecord.migrations])
 let pool = BlockingPool(name: "attachments", threads: 2)
-guard let sender = Mailbox(parsing: program.settings.mailFrom) else { ProgramStart.fail("MAIL_FROM is no mailbox", code: ProgramStart.badSettings) }
+guard let sender = MailAddress(parsing: program.settings.mailFrom) else {
+    ProgramStart.fail("MAIL_FROM is no mail address", code: ProgramStart.badSettings)
+}
 do {
     let sending = NotificationSending(
-        database: program.database, smtp: try SMTPClient(loop: program.loop, url: program.settings.smtpURL),
+        database: program.database, smtp: try SMTPClient(url: program.settings.smtpURL),
         files: PrivateFiles(root: program.settings.privateMediaRoot, pool: pool), from: sender)
     let worker = program.worker(queue: SendNotification.queue)
     worker.register(

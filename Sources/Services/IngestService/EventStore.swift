@@ -29,7 +29,6 @@ final class EventStore: @unchecked Sendable {
     /// Redis itself promises stable storage (`appendfsync always`), so that its answer is enough.
     private var redisSyncs = false
     private var draining = false
-    private var inFlight = 0
     /// What this turn of the loop has brought.
     private var gathered: [Waiting] = []
     private let published = Atomic<Bool>(false)
@@ -68,7 +67,6 @@ final class EventStore: @unchecked Sendable {
     /// Keeps the event and says so on the loop's thread, later.
     func store(_ event: [UInt8], _ done: @escaping (Outcome) -> Void) {
         loop.preconditionOnLoop()
-        inFlight += 1
         gathered.append(Waiting(event: event, done: done))
         if gathered.count == 1 { loop.atTurnEnd { self.turnEnded() } }
     }
@@ -83,10 +81,7 @@ final class EventStore: @unchecked Sendable {
     }
 
     private func finish(_ batch: some Sequence<Waiting>, _ outcome: Outcome) {
-        for waiting in batch {
-            inFlight -= 1
-            waiting.done(outcome)
-        }
+        for waiting in batch { waiting.done(outcome) }
     }
 
     private func push(_ batch: [Waiting]) {
@@ -219,9 +214,6 @@ final class EventStore: @unchecked Sendable {
             drain()
         }
     }
-
-    /// Whether no event is on its way; loop thread only.
-    var isIdle: Bool { inFlight == 0 }
 }
 
 /// Carries a loop-bound closure through another thread and back. `@unchecked Sendable`: it is only called on its loop.

@@ -12,8 +12,6 @@ public struct MailMessageError: Error, Sendable, Equatable, CustomStringConverti
 ///
 /// The same value gives the same bytes, so a retry sends the same message under the same Message-ID.
 public struct MailMessage: Sendable {
-    public typealias Mailbox = MailAddress
-
     public struct Attachment: Sendable {
         public var name: String
         /// `type/subtype`, parameters allowed.

@@ -4,6 +4,7 @@ import IngestService
 import JobQueue
 import JobQueueRedis
 import Outbox
+import Payments
 import PaymentsService
 import ProviderPort
 import RedisClient
@@ -98,7 +99,7 @@ struct JournalReading: Sendable {
             while !rest.isEmpty {
                 let batch = Array(rest.prefix(lookupMax))
                 rest = rest.dropFirst(lookupMax)
-                let known = try await database.read { try EventArchive.known(batch.map(\.id), in: $0) }
+                let known = try await database.read { try EventRecord.known(batch.map(\.id), in: $0) }
                 missing += batch.filter { !known.contains($0.id) }.map(\.body)
             }
         }

@@ -1,8 +1,8 @@
-import Formats
+import HTTPClient
 import Testing
 
-@Suite("Mailboxes as settings write them")
-struct MailboxTests {
+@Suite("Mail addresses as settings write them")
+struct MailAddressParsingTests {
     @Test(
         "Name and address are told apart",
         arguments: [
@@ -10,12 +10,12 @@ struct MailboxTests {
             ("\"Kit Complet\" <kit@example.com>", "Kit Complet", "kit@example.com"),
         ] as [(String, String?, String)])
     func reads(_ text: String, _ name: String?, _ address: String) {
-        #expect(Mailbox(parsing: text)?.name == name)
-        #expect(Mailbox(parsing: text)?.address == address)
+        #expect(MailAddress(parsing: text)?.name == name)
+        #expect(MailAddress(parsing: text)?.address == address)
     }
 
-    @Test("What is no mailbox is refused", arguments: ["", "nobody", "A <b>", "A <a@b.c", "a b@c", "A <a@b.c> x", "A <<a@b.c>>"])
+    @Test("What is no mail address is refused", arguments: ["", "nobody", "A <b>", "A <a@b.c", "a b@c", "A <a@b.c> x", "A <<a@b.c>>"])
     func refuses(_ text: String) {
-        #expect(Mailbox(parsing: text) == nil)
+        #expect(MailAddress(parsing: text) == nil)
     }
 }
