@@ -52,6 +52,7 @@ let platform: [Target] = [
     room("Platform", "RedisClient", ["CHiredis", "CEvent", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "Database", ["CSQLite", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "PrivateFiles", ["Cryptography", "EventLoop", "Formats"]),
+    room("Platform", "DiskUsage", ["EventLoop", "Formats"]),
     room("Platform", "Subprocess", ["EventLoop", "Formats"]),
     room("Platform", "Typesetting", ["CPango", "Formats"]),
 ]
@@ -67,6 +68,8 @@ let domain: [Target] = [
     room("Domain", "Outbox", ["Database", "JobQueue", "Formats", "Telemetry", "EventLoop"], resources: [.embedInCode("Migrations")]),
     room("Domain", "Ledger", ["Database", "Money", "Formats"], resources: [.embedInCode("Migrations")]),
     room("Domain", "Access", ["Database", "Cryptography", "Formats"], resources: [.embedInCode("Migrations")]),
+    room("Domain", "Teams", ["Database", "Formats"], resources: [.embedInCode("Migrations")]),
+    room("Domain", "UsageSamples", ["Formats"]),
     room(
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
@@ -98,6 +101,13 @@ let domain: [Target] = [
         ], resources: [.embedInCode("Migrations")]),
     room("Domain", "InvoiceDocuments", ["Invoicing", "Typesetting", "Money", "Formats"]),
     room(
+        "Domain", "Usage",
+        ["UsageSamples", "Teams", "Plans", "Notifications", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "StorageMetering",
+        ["Usage", "Teams", "Outbox", "HTTPClient", "DiskUsage", "EventLoop", "Database", "JobQueue", "Formats", "Telemetry"]),
+    room(
         "Domain", "Scheduling", ["Payments", "Outbox", "Database", "JobQueue", "Formats", "Telemetry"], resources: [.embedInCode("Migrations")]),
 ]
 
@@ -110,16 +120,18 @@ let providers: [Target] = [
 
 let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay", "ProviderCatalog"]
 let everyRoom = [
-    "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue",
-    "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+    "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
+    "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
 ]
 
 let services: [Target] = [
     room("Services", "ProgramStart", ["Settings", "Telemetry", "EventLoop"]),
     room(
         "Services", "IngestService",
-        ["ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats"]
-            + adapters),
+        [
+            "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings",
+            "Telemetry", "Formats",
+        ] + adapters),
     room(
         "Services", "WorkerService",
         [
@@ -129,9 +141,15 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "WorkerService", "Scheduling", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger", "Outbox",
-            "HTTPClient", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
+            "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger",
+            "Outbox", "HTTPClient", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
+    room(
+        "Services", "UsageService",
+        [
+            "WorkerService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Notifications", "Payments", "Outbox", "HTTPClient",
+            "DiskUsage", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
+        ]),
     room(
         "Services", "WebService",
         everyRoom + adapters + [
@@ -148,8 +166,8 @@ let services: [Target] = [
     room(
         "Services", "Benchmarks",
         [
-            "PaymentsService", "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient",
-            "HTTPClient", "Subprocess", "EventLoop", "Telemetry", "Formats",
+            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Payments",
+            "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
 ]
 
@@ -173,6 +191,7 @@ let programs: [Target] = [
             "JobQueue",
             "Outbox", "Payments", "Settings",
         ]),
+    program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
@@ -185,7 +204,7 @@ let testTargets: [Target] = [
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
     tests("ArchitectureTests", ["Formats"]),
-    tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "Subprocess", "Typesetting"]),
+    tests("PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "Subprocess", "Typesetting"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
@@ -204,10 +223,13 @@ let testTargets: [Target] = [
             "JobQueueRedis", "SandboxService", "Subprocess", "Typesetting",
         ]),
     tests(
+        "UsageTests",
+        everyRoom + ["StorageMetering", "DiskUsage", "UsageService", "WorkerService", "RedisClient", "JobQueueRedis", "HTTPClient", "HTTPServer"]),
+    tests(
         "ServiceTests",
         everyRoom + adapters + [
-            "IngestService", "WorkerService", "PaymentsService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks", "HTTPServer",
-            "HTTPClient", "RedisClient",
+            "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
+            "HTTPServer", "HTTPClient", "RedisClient",
         ]),
     tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]

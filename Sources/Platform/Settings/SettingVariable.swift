@@ -113,7 +113,27 @@ extension Settings {
     ]
 
     private static let usage: [SettingVariable] = [
-        SettingVariable("BODY_LIMIT_USAGE", in: "usage", standard: "2MiB", "The largest batch of usage samples, at most 10MB.")
+        SettingVariable("BODY_LIMIT_USAGE", in: "usage", standard: "2MiB", "The largest batch of usage samples, at most 10MB."),
+        SettingVariable(
+            "USAGE_SOURCE_KEYS", in: "usage", sample: "gateway-1:$(openssl rand -hex 24)", .secret,
+            "Who may post usage samples: name:key, several separated by blanks. A key has at least 24 characters; a name may stand twice while "
+                + "its key is changed. Without any, POST /usage takes nothing."),
+        SettingVariable(
+            "USAGE_ALERT_OVER_LIMIT", in: "usage", standard: "on",
+            "Whether a team is also told when it has reached 100 % of a limit, on or off. 80 % and 95 % are always told."),
+        SettingVariable(
+            "DOCKER_SOCKET", in: "usage", sample: "/var/run/docker.sock",
+            "The unix socket of the Docker Engine API (or Podman's) whose volumes and images are measured; none unless set. Read only: "
+                + "a filtering proxy is enough."),
+        SettingVariable(
+            "DOCKER_PROJECT_LABEL", in: "usage", standard: "quittance.project",
+            "The label of volumes and images that names the project they belong to; several projects separated by commas share."),
+        SettingVariable(
+            "STORAGE_ROOT", in: "usage", sample: "/srv/projects",
+            "A folder whose sub-folders are named by project and measured as their storage; none unless set."),
+        SettingVariable(
+            "STORAGE_FOLDERS", in: "usage", sample: "shop=/srv/shop blog=/srv/blog",
+            "Single folders that are measured as a project's storage: project=/path, several separated by blanks."),
     ]
 
     /// The text of `.env.example`.

@@ -54,6 +54,7 @@ public struct Settings: Sendable {
     public let providers: [String: ProviderSettings]
     /// The largest batch of usage samples in bytes.
     public let usageBodyLimit: Int
+    public let usage: UsageSettings
 
     private let environment: [String: String]
 
@@ -100,6 +101,7 @@ public struct Settings: Sendable {
         }
         self.providers = providers
         usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
+        usage = reader.usage()
         reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
 

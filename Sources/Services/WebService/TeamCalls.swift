@@ -85,7 +85,7 @@ struct PlanUpgrade: Sendable {
     /// - Throws: ``WebProblem`` 422 with every field that breaks a rule.
     init(_ json: JSON, team: String) throws(WebProblem) {
         var fields = FieldReader(json)
-        if !Self.isSlug(team) { fields.fault("team", "must have 1 to 64 letters, digits, '-', '_' or '.'") }
+        if !Slug.isValid(team, most: 64) { fields.fault("team", Slug.rule(most: 64)) }
         let method = fields.word("payment_method", of: TeamCalls.methods, required: true)
         let metadata = fields.texts("metadata")
         let named = metadata["new_plan"] ?? ""
@@ -125,13 +125,6 @@ struct PlanUpgrade: Sendable {
         return NewPayment(
             purpose: PlanPurpose.name, subject: team, description: description ?? "Servelink \(sold.name)", amount: sold.price, customer: customer,
             metadata: metadata)
-    }
-
-    private static func isSlug(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || "-_.".utf8.contains(byte)
-            }
     }
 }
 

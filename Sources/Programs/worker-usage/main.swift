@@ -1,0 +1,3 @@
+import ProgramStart
+
+ProgramStart.fail("worker-usage: not built")
