@@ -5,12 +5,18 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
     case paymentConfirmed = "payment_confirmed"
     case draftReady = "draft_ready"
     case invoice
+    case usageWarning = "usage_warning"
+    case usageCritical = "usage_critical"
+    case usageExceeded = "usage_exceeded"
+    case storageStale = "storage_stale"
 
     public var variables: [String] {
         switch self {
         case .paymentConfirmed: ["name", "amount", "description", "payment"]
         case .draftReady: ["inquiry", "organisation", "payment"]
         case .invoice: ["name", "amount", "description", "payment", "invoice"]
+        case .usageWarning, .usageCritical, .usageExceeded: ["name", "team", "metric", "used", "allowed", "percent", "period", "plan"]
+        case .storageStale: ["origin", "measured", "error"]
         }
     }
 
@@ -53,6 +59,7 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
                 "Facture {invoice}",
                 ["Bonjour {name},", "Veuillez trouver ci-joint la facture {invoice} de {amount} pour {description}.", "Référence : {payment}"]
             )
+        default: UsageWording.wording(of: self, in: language)
         }
     }
 }

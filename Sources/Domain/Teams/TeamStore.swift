@@ -59,7 +59,9 @@ public enum TeamStore {
         try check(text: member.name, "name")
         try check(language: member.language)
         let sides = member.email.split(separator: "@", omittingEmptySubsequences: false)
-        let isPlain = member.email.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "<") && $0 != UInt8(ascii: ">") && $0 != UInt8(ascii: ",") }
+        let isPlain = member.email.utf8.allSatisfy {
+            $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "<") && $0 != UInt8(ascii: ">") && $0 != UInt8(ascii: ",")
+        }
         guard sides.count == 2, sides.allSatisfy({ !$0.isEmpty }), isPlain, member.email.utf8.count <= 254 else {
             throw TeamError.invalid(field: "email", rule: "must be a mail address")
         }
