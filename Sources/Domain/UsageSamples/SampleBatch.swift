@@ -25,6 +25,7 @@ public struct SampleBatch: Sendable, Equatable {
     /// As many as rows when ``batch`` is nil, else empty.
     public let ids: [String]
 
+    /// A batch made by hand. What it holds is not checked here, but by whoever reads it on the list.
     public init(source: String, batch: String?, projects: [String], rows: [Row], ids: [String] = []) {
         self.source = source
         self.batch = batch
@@ -32,4 +33,39 @@ public struct SampleBatch: Sendable, Equatable {
         self.rows = rows
         self.ids = ids
     }
+}
+
+// MARK: Limits and rules
+
+extension SampleBatch {
+    /// Samples in one batch.
+    public static let samplesMax = 5000
+    /// Bytes of one sample: 2^50.
+    public static let bytesMax: Int64 = 1 << 50
+    /// Characters of a project's and of a source's name.
+    public static let nameMax = 100
+    /// Characters of a batch's id.
+    public static let batchIDMax = 200
+    /// Characters of a sample's own id.
+    public static let sampleIDMax = 400
+    /// Bytes of a body on the list.
+    public static let bodyMax = 16 << 20
+    /// How deeply a body may nest.
+    static let depthMax = 64
+    /// The last moment of the year 9999.
+    static let atMax: Int64 = 253_402_300_799_999
+}
+
+/// How old samples may be.
+public enum SampleWindow {
+    /// How far ahead of our clock a sample may be.
+    public static let futureMaxMs: Int64 = 5 * 60_000
+    /// Older samples are refused when they are posted.
+    public static let intakeAgeMaxMs: Int64 = 60 * dayMs
+    /// Older samples are not counted any more: they may have waited on the list since they were taken.
+    public static let applyAgeMaxMs: Int64 = 75 * dayMs
+    /// How long it is remembered that a unit was counted: longer than its samples may be counted, so that no unit can count twice.
+    public static let batchKeepMs: Int64 = 90 * dayMs
+
+    private static let dayMs: Int64 = 24 * 60 * 60_000
 }
