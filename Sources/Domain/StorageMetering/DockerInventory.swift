@@ -44,7 +44,7 @@ public struct DockerInventory: Sendable {
         volumes = Self.join(list.volumes, usage.volumes).map {
             Volume(name: $0.id, label: $0.label, bytes: $0.size, references: $0.references)
         }
-        images = Self.join(imageList.images, usage.images, completing: true).map {
+        images = Self.join(imageList.images, usage.images).map {
             Image(id: $0.id, label: $0.label, bytes: $0.size, sharedBytes: $0.shared, isDangling: $0.isDangling)
         }
         layerBytes = usage.layerBytes
@@ -64,8 +64,8 @@ public struct DockerInventory: Sendable {
         self.init(usage: usage, volumes: list, images: imageList, version: .highest, isPodman: false)
     }
 
-    /// - Parameter completing: whether the list tells sizes too, used where the disk usage does not know them.
-    private static func join(_ listed: [DockerItem], _ sized: [DockerItem], completing: Bool = false) -> [DockerItem] {
+    /// Figures are those of the disk usage only: Podman's list of images says that nothing is shared.
+    private static func join(_ listed: [DockerItem], _ sized: [DockerItem]) -> [DockerItem] {
         var sizes: [String: DockerItem] = [:]
         sizes.reserveCapacity(sized.count)
         for item in sized { sizes[item.id] = item }
@@ -75,10 +75,6 @@ public struct DockerInventory: Sendable {
             var whole = sizes.removeValue(forKey: item.id) ?? DockerItem(id: item.id, isDangling: item.isDangling)
             whole.label = item.label
             whole.isDangling = item.isDangling
-            if completing {
-                whole.size = whole.size ?? item.size
-                whole.shared = whole.shared ?? item.shared
-            }
             joined.append(whole)
         }
         // In the answer's order.
