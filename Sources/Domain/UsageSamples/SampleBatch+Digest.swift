@@ -9,12 +9,6 @@ extension SampleBatch {
         return Int64(bitPattern: hash)
     }
 
-    /// What one sample says: where each is a unit of its own.
-    public func digest(ofSample index: Int) -> Int64 {
-        let row = rows[index]
-        return Int64(bitPattern: Self.fold(row, SampleHash.of(projects[Int(row.project)]), into: SampleHash.seed ^ 1))
-    }
-
     private static func fold(_ row: Row, _ name: UInt64, into hash: UInt64) -> UInt64 {
         SampleHash.fold(
             SampleHash.fold(SampleHash.fold(hash, name), UInt64(bitPattern: row.bytes)), UInt64(bitPattern: row.atMs))

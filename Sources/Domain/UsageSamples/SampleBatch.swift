@@ -55,17 +55,3 @@ extension SampleBatch {
     /// The last moment of the year 9999.
     static let atMax: Int64 = 253_402_300_799_999
 }
-
-/// How old samples may be.
-public enum SampleWindow {
-    /// How far ahead of our clock a sample may be.
-    public static let futureMaxMs: Int64 = 5 * 60_000
-    /// Older samples are refused when they are posted.
-    public static let intakeAgeMaxMs: Int64 = 60 * dayMs
-    /// Older samples are not counted any more: they may have waited on the list since they were taken.
-    public static let applyAgeMaxMs: Int64 = 75 * dayMs
-    /// How long it is remembered that a unit was counted: longer than its samples may be counted, so that no unit can count twice.
-    public static let batchKeepMs: Int64 = 90 * dayMs
-
-    private static let dayMs: Int64 = 24 * 60 * 60_000
-}

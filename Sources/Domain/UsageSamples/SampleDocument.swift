@@ -12,12 +12,12 @@ extension SampleReader {
         case samples = 8
 
         init?(_ name: SampleScanner.Text) {
-            if name.spells("v") { self = .version } else if name.spells("source") { self = .source } else if name.spells("batch") {
-                self = .batch
-            } else if name.spells("samples") {
-                self = .samples
-            } else {
-                return nil
+            switch name.count {
+            case 1 where name.spells("v"): self = .version
+            case 5 where name.spells("batch"): self = .batch
+            case 6 where name.spells("source"): self = .source
+            case 7 where name.spells("samples"): self = .samples
+            default: return nil
             }
         }
     }
@@ -104,7 +104,9 @@ extension SampleBatch {
     /// As strict as the product's JSON everywhere: a member that stands twice is refused, unknown ones are left out, numbers are
     /// whole numbers.
     public init(decoding body: [UInt8]) throws(SampleFormatError) {
-        guard body.count <= Self.bodyMax else { throw SampleFormatError(sample: nil, field: "", rule: "the body is larger than \(Self.bodyMax) bytes") }
+        guard body.count <= Self.bodyMax else {
+            throw SampleFormatError(sample: nil, field: "", rule: "the body is larger than \(Self.bodyMax) bytes")
+        }
         self = try body.withUnsafeBufferPointerTyped { (input) throws(SampleFormatError) in try Self.decode(input) }
     }
 
