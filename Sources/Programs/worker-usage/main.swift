@@ -1,3 +1,10 @@
 import ProgramStart
+import UsageService
+import WorkerService
 
-ProgramStart.fail("worker-usage: not built")
+let program = await WorkerProgram.begin("worker-usage", migrations: UsageWorker.migrations)
+do {
+    await program.run(try UsageWorker.services(program))
+} catch {
+    ProgramStart.fail("worker-usage: \(error)")
+}
