@@ -50,8 +50,8 @@ struct AlertSituationTests {
     static let free = 5 * gb
     static let t80 = "traffic 80", t95 = "traffic 95", t100 = "traffic 100", s80 = "storage 80", s95 = "storage 95", s100 = "storage 100"
 
-    /// So many percent of the Free plan's traffic, and of its storage.
-    static func t(_ percent: Int64) -> Int64 { free / 100 * percent + (percent == 100 ? free % 100 : 0) }
+    /// So many percent of the Free plan's traffic, rounded down, and of its storage.
+    static func t(_ percent: Int64) -> Int64 { free / 100 * percent }
     static func s(_ percent: Int64) -> Int64 { mb * percent }
 
     static let situations: [Situation] = [
@@ -98,7 +98,7 @@ struct AlertSituationTests {
             .look([])),
         Situation("storage of 36 h is still judged", .storage(s(85)), .at("2026-11-22T18:00:00Z"), .look([s80])),
         Situation("storage older than 36 h is not judged", .storage(s(85)), .at("2026-11-22T18:00:00.001Z"), .look([])),
-        Situation("stale storage does not hold traffic back", .storage(s(99)), .at("2026-11-23T06:00:00Z"), .traffic(t(80)), .look([t80])),
+        Situation("stale storage does not hold traffic back", .storage(s(99)), .at("2026-11-23T06:00:00Z"), .traffic(t(81)), .look([t80])),
         Situation(
             "stale, then measured anew", .storage(s(99)), .at("2026-11-23T06:00:00Z"), .look([]), .storage(s(99)), .look([s95])),
         Situation(
@@ -109,7 +109,7 @@ struct AlertSituationTests {
         Situation("another team's project does not count", .trafficOf("other", t(70)), .trafficOf("shop", t(70)), .look([])),
         Situation("a project of nobody alarms nobody", .trafficOf("stray", t(500)), .look([])),
         Situation(
-            "a project that moves takes its use along", .trafficOf("other", t(50)), .trafficOf("shop", t(50)), .look([]),
+            "a project that moves takes its use along", .trafficOf("other", free / 2), .trafficOf("shop", free / 2), .look([]),
             .move(project: "other", to: "baobab"), .look([t100])),
         Situation("more than fits a counter", .traffic(1 << 50), .traffic(ByteFigure.counterMax), .traffic(ByteFigure.counterMax), .look([t100])),
     ]
@@ -125,7 +125,7 @@ struct AlertSituationTests {
             case .at(let text): fixture.turn(to: try #require(Timestamp.parse(text)))
             case .traffic(let bytes): try await fixture.traffic("shop", bytes)
             case .trafficOf(let project, let bytes): try await fixture.traffic(project, bytes)
-            case .trafficAt(let text, let bytes): try await fixture.traffic("shop", bytes, atMs: try #require(Timestamp.parse(text)))
+            case .trafficAt(let text, let bytes): try await fixture.traffic("shop", bytes, atMs: Timestamp.parse(text))
             case .storage(let bytes): try await fixture.storage(["shop": bytes])
             case .storageOf(let projects): try await fixture.storage(projects)
             case .partlyKnown(let bytes): try await fixture.storage(["shop": bytes], unknown: 1)

@@ -1,5 +1,6 @@
 import Database
 import Formats
+import Money
 import Plans
 import Teams
 import TestSupport
@@ -99,7 +100,7 @@ struct ResourceLimitTests {
             #expect((pro.maxCPUMilli, pro.maxMemoryMB) == (4000, 6144))
             #expect((pro.maxTrafficBytesPerMonth, pro.maxStorageBytes) == (10 << 30, 10_240 << 20))
             #expect(pro.customDomains && pro.name == "Pro")
-            #expect(pro.price.description == "3.00 EUR")
+            #expect(pro.price.decimalText == "3.00" && pro.price.currency.code == "EUR")
         }
     }
 

@@ -64,7 +64,8 @@ struct StorageGaugeTests {
         #expect(try await gauge("shop", fixture).bytes == 5)
         try await fixture.storage(["shop": 6], atMs: UsageFixture.nowMs + 2)
         try await fixture.database.write { connection in
-            #expect(try StorageGauges.origins(in: connection).first?.error == nil)
+            let origin = try #require(try StorageGauges.origins(in: connection).first)
+            #expect(origin.error == nil)
             #expect(try StorageGauges.keepOnly(["docker"], nowMs: UsageFixture.nowMs, in: connection).isEmpty)
             #expect(try StorageGauges.keepOnly([], nowMs: UsageFixture.nowMs, in: connection) == ["docker"])
         }

@@ -18,23 +18,24 @@ struct TeamTests {
         let fixture = try UsageFixture()
         try await fixture.database.write { connection in
             #expect(try TeamStore.put(Self.team, in: connection))
-            #expect(try !TeamStore.put(Team(id: "baobab", name: "Baobab 2", owner: "awa", language: "en", createdAtMs: 9), in: connection))
+            #expect(try TeamStore.put(Team(id: "baobab", name: "Baobab 2", owner: "awa", language: "en", createdAtMs: 9), in: connection) == false)
             #expect(
                 try TeamStore.find("baobab", in: connection) == Team(id: "baobab", name: "Baobab 2", owner: "awa", language: "en", createdAtMs: 1))
             try TeamStore.put(Team(id: "acacia", name: "Acacia", owner: "awa", language: "fr", createdAtMs: 2), in: connection)
             #expect(try TeamStore.put(Self.member("awa@example.org"), in: connection))
-            #expect(try !TeamStore.put(Self.member("awa@example.org", name: "Awa K."), in: connection))
+            #expect(try TeamStore.put(Self.member("awa@example.org", name: "Awa K."), in: connection) == false)
             #expect(try TeamStore.members(of: "baobab", in: connection).map(\.name) == ["Awa K."])
             try TeamStore.put(Project(id: "shop", team: "baobab", name: "Shop", cpuMilli: 100, memoryMB: 64, createdAtMs: 1), in: connection)
             try TeamStore.put(
                 Project(id: "blog", team: "baobab", name: "Blog", cpuMilli: 150, memoryMB: 32, customDomains: 2, createdAtMs: 1), in: connection)
-            let counts = try TeamStore.counts(of: "baobab", in: connection)
-            #expect(counts == TeamCounts(members: 1, projects: 2, cpuMilli: 250, memoryMB: 96, customDomains: 2, teamsOfOwner: 2))
+            let counts = try #require(try TeamStore.counts(of: "baobab", in: connection))
+            #expect((counts.members, counts.projects, counts.teamsOfOwner) == (1, 2, 2))
+            #expect((counts.cpuMilli, counts.memoryMB, counts.customDomains) == (250, 96, 2))
             #expect(try TeamStore.counts(of: "nobody", in: connection) == nil)
             #expect(try TeamStore.list(limit: 1, in: connection).map(\.id) == ["acacia"])
             #expect(try TeamStore.list(after: "acacia", limit: 9, in: connection).map(\.id) == ["baobab"])
             #expect(try TeamStore.remove("baobab", in: connection))
-            #expect(try !TeamStore.remove("baobab", in: connection))
+            #expect(try TeamStore.remove("baobab", in: connection) == false)
             #expect(try TeamStore.project("shop", in: connection) == nil)
             #expect(try TeamStore.members(of: "baobab", in: connection).isEmpty)
         }
@@ -45,13 +46,17 @@ struct TeamTests {
         let fixture = try UsageFixture()
         try await fixture.team("baobab", projects: ["shop"])
         try await fixture.team("acacia", projects: [], people: [])
+        let taken = Project(id: "shop", team: "acacia", name: "Shop", createdAtMs: 1)
+        await #expect(throws: TeamError.belongsToAnotherTeam(project: "shop")) {
+            try await fixture.database.write { try TeamStore.put(taken, in: $0) }
+        }
         try await fixture.database.write { connection in
-            let taken = Project(id: "shop", team: "acacia", name: "Shop", createdAtMs: 1)
-            #expect(throws: TeamError.belongsToAnotherTeam(project: "shop")) { try TeamStore.put(taken, in: connection) }
-            #expect(try !TeamStore.removeProject("shop", of: "acacia", in: connection))
-            #expect(try TeamStore.removeProject("shop", of: "baobab", in: connection))
-            #expect(try TeamStore.put(taken, in: connection))
-            #expect(try TeamStore.teamsByProject(in: connection) == ["shop": "acacia"])
+            let byStranger = try TeamStore.removeProject("shop", of: "acacia", in: connection)
+            let byOwner = try TeamStore.removeProject("shop", of: "baobab", in: connection)
+            let isNew = try TeamStore.put(taken, in: connection)
+            #expect((byStranger, byOwner, isNew) == (false, true, true))
+            let teams = try TeamStore.teamsByProject(in: connection)
+            #expect(teams == ["shop": "acacia"])
         }
     }
 

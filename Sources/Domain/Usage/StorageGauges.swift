@@ -37,6 +37,12 @@ public struct StorageGauge: Sendable, Equatable {
     /// When all of it was last known; nil when it never was.
     public var measuredAtMs: Int64?
 
+    public init(bytes: Int64, unknownItems: Int64 = 0, measuredAtMs: Int64?) {
+        self.bytes = bytes
+        self.unknownItems = unknownItems
+        self.measuredAtMs = measuredAtMs
+    }
+
     public func isStale(nowMs: Int64) -> Bool { measuredAtMs.map { nowMs - $0 > Self.staleAfterMs } ?? true }
 
     static let nothing = StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: nil)
