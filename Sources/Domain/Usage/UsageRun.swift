@@ -11,11 +11,14 @@ public struct UsageRun: Sendable, Equatable {
         public var items: Int
         public var errors: Int
         public var detail: String
+        /// Whether running again may mend the errors: the run is then recorded as failed, and its job tried again.
+        public var isWorthRetrying: Bool
 
-        public init(items: Int, errors: Int, detail: String) {
+        public init(items: Int, errors: Int, detail: String, isWorthRetrying: Bool = false) {
             self.items = items
             self.errors = errors
             self.detail = detail
+            self.isWorthRetrying = isWorthRetrying
         }
     }
 

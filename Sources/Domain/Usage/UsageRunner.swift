@@ -25,25 +25,35 @@ public struct UsageRunner: Sendable {
             try !Outbox.isFinished(job.id, in: connection) && UsageRun.begin(kind, tick: tick, job: job.id, nowMs: begun, in: connection)
         }
         guard isNew else { return .skipped(reason: "the run \(kind.rawValue) \(tick) is done") }
+        let report: UsageRun.Report
         do {
-            let report = try await body()
-            let ended = nowMs()
-            try await database.write { connection in
-                try UsageRun.end(kind, tick: tick, as: .done, report, nowMs: ended, in: connection)
-                _ = try Outbox.finish(job, as: .done, detail: report.detail, nowMs: ended, in: connection)
-            }
-            log.info(
-                "usage run done",
-                [
-                    "run": .string(kind.rawValue), "tick": .string(tick), "items": .int(Int64(report.items)), "errors": .int(Int64(report.errors)),
-                    "duration_ms": .int(ended - begun), "detail": .string(report.detail),
-                ])
-            return .done
+            report = try await body()
         } catch {
-            let report = UsageRun.Report(items: 0, errors: 1, detail: "\(error)")
-            let ended = nowMs()
-            try await database.write { try UsageRun.end(kind, tick: tick, as: .failed, report, nowMs: ended, in: $0) }
+            try await end(kind, tick, as: .failed, UsageRun.Report(items: 0, errors: 1, detail: "\(error)"))
             throw error
+        }
+        guard !report.isWorthRetrying else {
+            try await end(kind, tick, as: .failed, report)
+            throw JobFailure.retry(report.detail)
+        }
+        try await end(kind, tick, as: .done, report, of: job)
+        log.info(
+            "usage run done",
+            [
+                "run": .string(kind.rawValue), "tick": .string(tick), "items": .int(Int64(report.items)), "errors": .int(Int64(report.errors)),
+                "duration_ms": .int(nowMs() - begun), "detail": .string(report.detail),
+            ])
+        return .done
+    }
+
+    /// - Parameter job: finished with the run, in the same transaction; nil leaves it to its policy.
+    private func end(
+        _ kind: UsageRun.Kind, _ tick: String, as outcome: UsageRun.Outcome, _ report: UsageRun.Report, of job: JobEnvelope? = nil
+    ) async throws {
+        let ended = nowMs()
+        try await database.write { connection in
+            try UsageRun.end(kind, tick: tick, as: outcome, report, nowMs: ended, in: connection)
+            if let job { _ = try Outbox.finish(job, as: .done, detail: report.detail, nowMs: ended, in: connection) }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Database
+import DiskUsage
 import EventLoop
 import HTTPClient
 import JobQueue
@@ -40,15 +41,33 @@ public enum UsageWorker {
         let runner = UsageRunner(database: program.database, log: program.log, nowMs: nowMs)
         let measuring = StorageMeasuring(
             configuration: StorageMeasuring.Configuration(settings.usage), database: program.database, client: HTTPClient(loop: program.loop),
-            log: program.log)
+            diskUsage: DiskUsage(pool: BlockingPool(name: "storage", threads: 4)), log: program.log)
 
         let jobs = program.worker(queue: MeasureStorage.queue)
         jobs.register(CheckLimits.self, retry: CheckLimits.retry, timeout: .seconds(600)) { parameters, context in
             try await limits.run(parameters, job: context.job)
         }
         jobs.register(MeasureStorage.self, retry: MeasureStorage.retry, timeout: .seconds(3600)) { parameters, context in
-            try await runner.run(.storage, tick: parameters.tick, job: context.job) { try await measuring.run(nowMs: nowMs()) }
+            try await runner.run(.storage, tick: parameters.tick, job: context.job) {
+                UsageRun.Report(try await measuring.run(tick: parameters.tick, job: context.job.id, nowMs: nowMs))
+            }
         }
         return [samples, jobs]
+    }
+}
+
+extension StorageMeasuring.Configuration {
+    /// What the settings name.
+    init(_ usage: UsageSettings) {
+        self.init(
+            dockerSocket: usage.dockerSocket, projectLabel: usage.projectLabel, root: usage.storageRoot,
+            folders: usage.storageFolders.map { StorageFolder(project: $0.project, path: $0.path) })
+    }
+}
+
+extension UsageRun.Report {
+    /// A measurement whose origin may answer in a while is tried again.
+    init(_ report: StorageReport) {
+        self.init(items: report.items, errors: report.errors, detail: report.detail, isWorthRetrying: report.isWorthRetrying)
     }
 }
