@@ -4,8 +4,8 @@ import RedisClient
 import Synchronization
 import Telemetry
 
-/// Makes an event durable: onto the Redis list, or into the spool when Redis is down, slow, refusing or forgetful. One per
-/// loop; everything happens on the loop's thread.
+/// Makes an event durable: onto its Redis list, or into the spool when Redis is down, slow, refusing or forgetful. One per
+/// loop and list; everything happens on the loop's thread.
 ///
 /// `@unchecked Sendable`: its variables are touched on the loop's thread only, which `store` and the timers are called on.
 final class EventStore: @unchecked Sendable {
@@ -21,6 +21,7 @@ final class EventStore: @unchecked Sendable {
     private let redis: RedisConnection
     private let key: String
     private let refusedPrefix: String
+    private let counters: StoredList.Counters
     private let journal: Journal
     private let spool: Spool
     private let log: Log
@@ -38,15 +39,12 @@ final class EventStore: @unchecked Sendable {
     /// Redis is slow beyond this.
     static let timeout = Duration.seconds(2)
 
-    private static let pushed = MetricRegistry.shared.counter("ingest_events_pushed_total", help: "Events pushed onto the Redis list.")
-    private static let spooled = MetricRegistry.shared.counter("ingest_events_spooled_total", help: "Events kept in the local spool first.")
-    private static let drained = MetricRegistry.shared.counter("ingest_events_drained_total", help: "Spooled events pushed later.")
-    private static let lost = MetricRegistry.shared.counter("ingest_events_unavailable_total", help: "Posts answered 503: nothing could keep them.")
-
-    init(loop: EventLoop, redis: RedisConnection, queuePrefix: String, journal: Journal, spool: Spool, log: Log) {
+    /// - Parameter redis: may serve other stores too; whoever made it starts it.
+    init(loop: EventLoop, redis: RedisConnection, list: StoredList, queuePrefix: String, journal: Journal, spool: Spool, log: Log) {
         self.loop = loop
         self.redis = redis
-        key = queuePrefix + "{events}:ready"
+        key = "\(queuePrefix){\(list.name)}:ready"
+        counters = list.counters
         refusedPrefix = queuePrefix + "{refused}:"
         self.journal = journal
         self.spool = spool
@@ -56,10 +54,13 @@ final class EventStore: @unchecked Sendable {
     /// Whether Redis takes events as of now; from any thread.
     var isHealthy: Bool { published.load(ordering: .relaxed) }
 
+    /// Whether an event can be made durable as of now, there or here; from any thread.
+    var canKeep: Bool { isHealthy || !spool.isFailing }
+
+    /// Follows the connection's life from now on.
     func start() {
         redis.onConnect { [self] _ in loop.execute { self.inspect() } }
         redis.onDisconnect { [self] _ in loop.execute { self.setHealthy(false) } }
-        redis.start()
     }
 
     // MARK: Storing
@@ -106,7 +107,7 @@ final class EventStore: @unchecked Sendable {
         redis.send(command, timeout: Self.timeout) { [self] result in
             switch result {
             case .success(.integer):
-                Self.pushed.add(Int64(batch.count))
+                counters.pushed.add(Int64(batch.count))
                 finish(batch, .stored)
             case .success(let other): refused("\(other.errorText ?? "an answer that is no number")", batch)
             case .failure(let error): refused("\(error)", batch)
@@ -135,7 +136,7 @@ final class EventStore: @unchecked Sendable {
             let box = LoopBound(waiting)
             spool.append(waiting.event) { [self] kept in
                 loop.execute {
-                    (kept ? Self.spooled : Self.lost).add()
+                    (kept ? self.counters.spooled : self.counters.lost).add()
                     self.finish(CollectionOfOne(box.value), kept ? .stored : .unavailable)
                 }
             }
@@ -209,7 +210,7 @@ final class EventStore: @unchecked Sendable {
         redis.send(command, timeout: Self.timeout) { [self] result in
             draining = false
             guard case .success(.integer) = result else { return setHealthy(false) }
-            Self.drained.add(Int64(events.count))
+            counters.drained.add(Int64(events.count))
             spool.markPushed()
             drain()
         }

@@ -11,31 +11,47 @@ import Telemetry
 final class IngestLane: @unchecked Sendable {
     let loop: EventLoop
     let store: EventStore
+    let usage: UsageDesk
     let redis: RedisConnection
     private let table: SourceTable
     private let capabilities: CapabilitySigner?
-    private let spool: Spool
     private let log: Log
     private var limiter = FailureLimiter.refused
     private var unprovenLimiter = FailureLimiter.unproven
 
     init(
-        loop: EventLoop, store: EventStore, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, spool: Spool, log: Log
+        loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, log: Log
     ) {
         self.loop = loop
         self.store = store
+        self.usage = usage
         self.redis = redis
         self.table = table
         self.capabilities = capabilities
-        self.spool = spool
         self.log = log
+    }
+
+    /// Follows Redis from now on. On the loop.
+    func start() {
+        store.start()
+        usage.store.start()
+        redis.start()
+    }
+
+    /// Called every half second on the loop.
+    func tend() {
+        store.tend()
+        usage.store.tend()
     }
 
     private static let accepted = HTTPResponse(status: 200, headers: ["content-type": "application/json"], body: Array(#"{"received":true}"#.utf8))
 
     func handle(_ request: HTTPRequest, _ responder: HTTPResponder, all lanes: [IngestLane]) {
         let path = request.path
-        guard let match = table.match(path: path) else { return responder.respond(operational(path, request, lanes)) }
+        guard let match = table.match(path: path) else {
+            if UsageDesk.isPath(path) { return usage.handle(request, responder) }
+            return responder.respond(operational(path, request, lanes))
+        }
         let source = match.source
         let nowMs = WallClock.nowMs
         if let payment = match.payment, capabilities?.verify(match.capability ?? "", provider: source.name, payment: payment) != true {
@@ -132,8 +148,8 @@ final class IngestLane: @unchecked Sendable {
         switch path {
         case "/healthz": return .text(200, "ok\n")
         case "/readyz":
-            let ready = lanes.allSatisfy { $0.store.isHealthy } || !spool.isFailing
-            return ready ? .text(200, "ready\n") : .text(503, "no event can be made durable\n")
+            guard lanes.allSatisfy({ $0.store.canKeep }) else { return .text(503, "no event can be made durable\n") }
+            return lanes.allSatisfy { $0.usage.store.canKeep } ? .text(200, "ready\n") : .text(503, "no usage samples can be made durable\n")
         default:
             return HTTPResponse(
                 status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))

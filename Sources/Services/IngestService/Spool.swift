@@ -31,12 +31,12 @@ final class Spool: Sendable {
     private let state: SpoolState
     private let thread: FileThread<Request>
 
-    init(folder: String, log: Log) throws {
+    init(folder: String, list: StoredList = .events, log: Log) throws {
         try FolderListing.make(folder)
         let state = SpoolState(folder: folder, log: log)
         self.state = state
         thread = FileThread(name: "spool") { state.handle($0) }
-        MetricRegistry.shared.gaugeFunction("ingest_spool_events", help: "Accepted events that wait in the local spool.") {
+        MetricRegistry.shared.gaugeFunction(list.spoolGauge.name, help: list.spoolGauge.help) {
             Double(state.waiting.load(ordering: .relaxed))
         }
         thread.submit(.adopt)

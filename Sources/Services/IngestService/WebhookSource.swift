@@ -25,16 +25,17 @@ struct PostCounters: Sendable {
     let accepted, ignored, refused, throttled, unavailable, wrongMethod: Counter
 
     init(source: String) {
-        func counter(_ outcome: String) -> Counter {
-            MetricRegistry.shared.counter(
-                "ingest_posts_total", help: "Posts by source and what became of them.", labels: [("source", source), ("outcome", outcome)])
-        }
-        accepted = counter("accepted")
-        ignored = counter("ignored")
-        refused = counter("refused")
-        throttled = counter("throttled")
-        unavailable = counter("unavailable")
-        wrongMethod = counter("wrong_method")
+        accepted = Self.counter(of: source, "accepted")
+        ignored = Self.counter(of: source, "ignored")
+        refused = Self.counter(of: source, "refused")
+        throttled = Self.counter(of: source, "throttled")
+        unavailable = Self.counter(of: source, "unavailable")
+        wrongMethod = Self.counter(of: source, "wrong_method")
+    }
+
+    static func counter(of source: String, _ outcome: String) -> Counter {
+        MetricRegistry.shared.counter(
+            "ingest_posts_total", help: "Posts by source and what became of them.", labels: [("source", source), ("outcome", outcome)])
     }
 }
 

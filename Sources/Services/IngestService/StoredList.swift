@@ -1,0 +1,45 @@
+import Telemetry
+
+/// A list that ingest fills, and how its keeping is measured.
+struct StoredList: Sendable {
+    struct Counters: Sendable {
+        let pushed, spooled, drained, lost: Counter
+    }
+
+    /// The queue's name.
+    let name: String
+    let counters: Counters
+    let spoolGauge: Gauge
+
+    struct Gauge: Sendable {
+        let name: String
+        let help: String
+    }
+
+    /// What providers say.
+    static let events = StoredList(
+        name: "events",
+        counters: Counters(
+            pushed: MetricRegistry.shared.counter("ingest_events_pushed_total", help: "Events pushed onto the Redis list."),
+            spooled: MetricRegistry.shared.counter("ingest_events_spooled_total", help: "Events kept in the local spool first."),
+            drained: MetricRegistry.shared.counter("ingest_events_drained_total", help: "Spooled events pushed later."),
+            lost: MetricRegistry.shared.counter("ingest_events_unavailable_total", help: "Posts answered 503: nothing could keep them.")),
+        spoolGauge: Gauge(name: "ingest_spool_events", help: "Accepted events that wait in the local spool."))
+
+    /// Batches of usage samples.
+    static let samples = StoredList(
+        name: "samples",
+        counters: Counters(
+            pushed: MetricRegistry.shared.counter("ingest_batches_pushed_total", help: "Batches of samples pushed onto the Redis list."),
+            spooled: MetricRegistry.shared.counter("ingest_batches_spooled_total", help: "Batches of samples kept in the local spool first."),
+            drained: MetricRegistry.shared.counter("ingest_batches_drained_total", help: "Spooled batches of samples pushed later."),
+            lost: MetricRegistry.shared.counter(
+                "ingest_batches_unavailable_total", help: "Batches of samples answered 503: nothing could keep them.")),
+        spoolGauge: Gauge(name: "ingest_spool_batches", help: "Accepted batches of samples that wait in the local spool."))
+}
+
+/// Where ingest keeps what it has accepted, below the spool's directory.
+public enum IngestFolders {
+    /// Journal and spool of the batches of samples; those of events are in the directory itself.
+    public static func samples(in spoolDirectory: String) -> String { spoolDirectory + "/samples" }
+}
