@@ -38,6 +38,8 @@ public struct SampleBatch: Sendable, Equatable {
 // MARK: Limits and rules
 
 extension SampleBatch {
+    /// The queue on whose list batches travel.
+    public static let queue = "samples"
     /// Samples in one batch.
     public static let samplesMax = 5000
     /// Bytes of one sample: 2^50.

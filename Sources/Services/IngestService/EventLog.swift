@@ -88,6 +88,25 @@ struct EventLogFile: ~Copyable {
     /// Reads whole lines from `offset`, at most about `limit` bytes (at least one line).
     /// - Returns: the events, and the offset behind them. Damaged lines are left out.
     func read(from offset: Int, limit: Int) throws(EventLogError) -> (events: [[UInt8]], next: Int, damaged: Int) {
+        try EventLogLine.read(descriptor, path, from: offset, limit: limit)
+    }
+
+    consuming func remove() { unlink(path) }
+}
+
+/// One line of an event log.
+enum EventLogLine {
+    static func append(_ event: [UInt8], to buffer: inout [UInt8]) {
+        appendChecksum(of: event, to: &buffer)
+        buffer.append(UInt8(ascii: " "))
+        buffer.append(contentsOf: event)
+        buffer.append(UInt8(ascii: "\n"))
+    }
+
+    /// As `EventLogFile.read`.
+    static func read(
+        _ descriptor: Int32, _ path: String, from offset: Int, limit: Int
+    ) throws(EventLogError) -> (events: [[UInt8]], next: Int, damaged: Int) {
         var wanted = limit
         while true {
             var buffer = [UInt8](repeating: 0, count: wanted)
@@ -102,22 +121,10 @@ struct EventLogFile: ~Copyable {
             var events: [[UInt8]] = []
             var damaged = 0
             for line in buffer[..<lastBreak].split(separator: UInt8(ascii: "\n")) {
-                if let event = EventLogLine.event(in: line) { events.append(event) } else { damaged += 1 }
+                if let event = event(in: line) { events.append(event) } else { damaged += 1 }
             }
             return (events, offset + lastBreak + 1, damaged)
         }
-    }
-
-    consuming func remove() { unlink(path) }
-}
-
-/// One line of an event log.
-enum EventLogLine {
-    static func append(_ event: [UInt8], to buffer: inout [UInt8]) {
-        appendChecksum(of: event, to: &buffer)
-        buffer.append(UInt8(ascii: " "))
-        buffer.append(contentsOf: event)
-        buffer.append(UInt8(ascii: "\n"))
     }
 
     static func event(in line: ArraySlice<UInt8>) -> [UInt8]? {
@@ -191,6 +198,26 @@ public enum EventLogReader {
         }
         return events
     }
+
+    /// Hands on the events of one file in their order, in pieces of a few megabytes: a file may be larger than memory.
+    /// - Returns: how many lines were damaged.
+    @discardableResult
+    public static func forEachPiece(of path: String, _ body: ([[UInt8]]) async throws -> Void) async throws -> Int {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw EventLogError(.system, "open", path, errno) }
+        defer { close(descriptor) }
+        var offset = 0
+        var damaged = 0
+        while true {
+            let piece = try EventLogLine.read(descriptor, path, from: offset, limit: pieceBytes)
+            guard piece.next > offset else { return damaged }
+            offset = piece.next
+            damaged += piece.damaged
+            if !piece.events.isEmpty { try await body(piece.events) }
+        }
+    }
+
+    private static let pieceBytes = 4 << 20
 }
 
 enum FolderListing {

@@ -1,4 +1,5 @@
 import Telemetry
+import UsageSamples
 
 /// A list that ingest fills, and how its keeping is measured.
 struct StoredList: Sendable {
@@ -28,7 +29,7 @@ struct StoredList: Sendable {
 
     /// Batches of usage samples.
     static let samples = StoredList(
-        name: "samples",
+        name: SampleBatch.queue,
         counters: Counters(
             pushed: MetricRegistry.shared.counter("ingest_batches_pushed_total", help: "Batches of samples pushed onto the Redis list."),
             spooled: MetricRegistry.shared.counter("ingest_batches_spooled_total", help: "Batches of samples kept in the local spool first."),

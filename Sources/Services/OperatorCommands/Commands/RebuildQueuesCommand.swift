@@ -9,8 +9,9 @@ import PaymentsService
 import ProviderPort
 import RedisClient
 import Settings
+import UsageSamples
 
-/// `quittance rebuild-queues`: fills an emptied Redis again, from SQL and from ingest's journal.
+/// `quittance rebuild-queues`: fills an emptied Redis again, from SQL and from ingest's journals.
 enum RebuildQueuesCommand {
     static let command = Command(
         CommandSyntax(
@@ -18,7 +19,7 @@ enum RebuildQueuesCommand {
             options: [.flag("--dry-run", "only count what would be put back"), .json],
             notes: [
                 "To be run on the machine where ingest runs, whose journal holds the last 24 hours. The programs may run meanwhile. What Redis still "
-                    + "has is then there twice, which does no harm: an event and an effect count once.",
+                    + "has is then there twice, which does no harm: an event, an effect and a batch of samples count once.",
                 "Exit codes: 0 done, 3 nothing to put back.",
             ])
     ) { invocation, context in
@@ -27,26 +28,32 @@ enum RebuildQueuesCommand {
             let missing = try await JournalReading.missing(database, context)
             if isTrial {
                 let unfinished = try await database.read { try JobStanding.all(in: $0).reduce(0) { $0 + $1.unfinished } }
-                return Counts(jobs: unfinished, events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
+                let batches = try await SampleJournal.forEachPiece(context) { _ in }
+                return Counts(jobs: unfinished, journal: missing, batches: batches)
             }
             return try await context.withRedis { redis in
                 let jobs = try await putBackJobs(database, context)
                 try await redis.redisDriver(of: EventApplication.queue).enqueue(missing.events.map { EnqueueItem(body: $0) })
-                return Counts(jobs: Int64(jobs), events: Int64(missing.events.count), journal: missing.total, unreadable: missing.unreadable)
+                let samples = redis.redisDriver(of: SampleBatch.queue)
+                let batches = try await SampleJournal.forEachPiece(context) { try await samples.enqueue($0.map { EnqueueItem(body: $0) }) }
+                return Counts(jobs: Int64(jobs), journal: missing, batches: batches)
             }
         }
         if invocation.wantsJSON {
             context.output.json([
                 "dry_run": .bool(isTrial), "jobs": .int(counts.jobs), "events": .int(counts.events), "journal": .int(Int64(counts.journal)),
-                "unreadable": .int(Int64(counts.unreadable)),
+                "unreadable": .int(Int64(counts.unreadable)), "sample_batches": .int(Int64(counts.batches)),
             ])
         } else {
             context.output.line("\(counts.jobs) unfinished jobs \(isTrial ? "would go" : "went") back onto their queues")
             context.output.line(
                 "\(counts.events) of \(counts.journal) events in the journal are not in SQL and \(isTrial ? "would go" : "went") back onto the list")
+            if counts.batches > 0 {
+                context.output.line("\(counts.batches) batches of samples in the journal \(isTrial ? "would go" : "went") back onto the list")
+            }
             if counts.unreadable > 0 { context.output.line("\(counts.unreadable) lines of the journal are no events and were left out") }
         }
-        return counts.jobs + counts.events > 0 ? .ok : .nothingDue
+        return counts.jobs + counts.events + Int64(counts.batches) > 0 ? .ok : .nothingDue
     }
 
     private struct Counts: Sendable {
@@ -54,6 +61,15 @@ enum RebuildQueuesCommand {
         let events: Int64
         let journal: Int
         let unreadable: Int
+        let batches: Int
+
+        init(jobs: Int64, journal: JournalReading, batches: (count: Int, damaged: Int)) {
+            self.jobs = jobs
+            events = Int64(journal.events.count)
+            self.journal = journal.total
+            unreadable = journal.unreadable + batches.damaged
+            self.batches = batches.count
+        }
     }
 
     /// Publishes every unfinished job again, under its old id. The rows' numbers begin a new epoch, so that Redis' memory of
@@ -104,5 +120,22 @@ struct JournalReading: Sendable {
             }
         }
         return JournalReading(events: missing, total: total, unreadable: unreadable)
+    }
+}
+
+/// The batches of samples in ingest's journal. All of them: what was counted is not counted again.
+enum SampleJournal {
+    /// Hands them on in the order in which they came, a piece of a file at a time.
+    static func forEachPiece(_ context: CommandContext, _ body: ([[UInt8]]) async throws -> Void) async throws -> (count: Int, damaged: Int) {
+        let folder = IngestFolders.samples(in: context.settings.spoolDirectory)
+        var count = 0
+        var damaged = 0
+        for name in Folders.names(in: folder) ?? [] where name.hasPrefix("journal-") {
+            damaged += try await EventLogReader.forEachPiece(of: "\(folder)/\(name)") { batches in
+                try await body(batches)
+                count += batches.count
+            }
+        }
+        return (count, damaged)
     }
 }
