@@ -66,6 +66,8 @@ extension SampleReader {
         var subject: String?
         var atMs: Int64 = -1
         var project: String?
+        /// Data or subject name a project, if only wrongly.
+        var namesProject = false
         var bytes: Int64 = -1
         var hasData = false
     }
@@ -99,7 +101,7 @@ extension SampleReader {
             project = projectNumber(name, field: "data.project")
         } else if let name = event.subject {
             project = projectNumber(name, field: "subject")
-        } else {
+        } else if !event.namesProject {
             fault("subject", "or data.project \(SampleRule.name)")
         }
         guard faults.count == known, let id = event.id, let source = event.source else { return }
@@ -116,8 +118,10 @@ extension SampleReader {
             if text?.isEmpty != false { fault("type", CloudEventRule.type) }
         case .id: event.id = try attribute(depth: depth, field: "id", CloudEventRule.id) { SampleRule.isID($0, most: CloudEventRule.idMax) }
         case .source: event.source = try attribute(depth: depth, field: "source", CloudEventRule.source, CloudEventRule.isSource)
-        case .subject: event.subject = try attribute(depth: depth, field: "subject", CloudEventRule.subject) { _ in true }
-        case .time: event.atMs = try writtenMoment(depth: depth, field: "time")
+        case .subject:
+            event.namesProject = true
+            event.subject = try attribute(depth: depth, field: "subject", CloudEventRule.subject) { _ in true }
+        case .time: event.atMs = try writtenMoment(depth: depth, "time", CloudEventRule.time)
         case .data: try data(into: &event, depth: depth)
         }
     }
@@ -154,6 +158,7 @@ extension SampleReader {
             } else if name.spells("project") {
                 guard !hasProject else { throw scanner.duplicate() }
                 hasProject = true
+                event.namesProject = true
                 event.project = try attribute(depth: depth + 1, field: "data.project", SampleRule.name, SampleRule.isName)
             } else {
                 try scanner.note(name, in: &others)

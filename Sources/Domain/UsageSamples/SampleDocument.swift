@@ -28,7 +28,7 @@ extension SampleReader {
         guard try scanner.peek() == UInt8(ascii: "{") else {
             try scanner.skip(depth: 0)
             try scanner.finish()
-            fault("", "the body \(SampleRule.object)")
+            fault("body", SampleRule.object)
             throw .enoughFaults
         }
         try scanner.open(depth: 1)

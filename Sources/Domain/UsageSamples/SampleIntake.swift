@@ -87,6 +87,7 @@ extension SampleReader {
             }
             start = end + 1
         }
+        place = nil
     }
 
     /// A line that is no JSON is a fault of its own: the others can still be read.

@@ -34,7 +34,7 @@ struct SampleReader: ~Copyable {
 
     // MARK: Faults
 
-    /// - Parameter place: the current sample's unless given.
+    /// Of the current sample, or of the whole where there is none.
     @inline(never)
     mutating func fault(_ field: String, _ rule: String) { faults.append(SampleFault(place: place, field: field, rule: rule)) }
 
@@ -153,20 +153,20 @@ struct SampleReader: ~Copyable {
 
     /// Unix milliseconds, or RFC 3339.
     private mutating func moment(depth: Int) throws(SampleScanStop) -> Int64 {
-        guard try scanner.peek() == UInt8(ascii: "\"") else { return checked(try scanner.integer(depth: depth), field: "at") }
-        return try writtenMoment(depth: depth, field: "at")
+        guard try scanner.peek() == UInt8(ascii: "\"") else { return checked(try scanner.integer(depth: depth), "at", SampleRule.at) }
+        return try writtenMoment(depth: depth, "at", SampleRule.at)
     }
 
     /// RFC 3339 only.
-    mutating func writtenMoment(depth: Int, field: String) throws(SampleScanStop) -> Int64 {
+    mutating func writtenMoment(depth: Int, _ field: String, _ rule: String) throws(SampleScanStop) -> Int64 {
         let text = try scanner.string(depth: depth)
-        return checked(text.flatMap { Timestamp.parse(String(decoding: $0, as: UTF8.self)) }, field: field)
+        return checked(text.flatMap { Timestamp.parse(String(decoding: $0, as: UTF8.self)) }, field, rule)
     }
 
     @inline(__always)
-    private mutating func checked(_ moment: Int64?, field: String) -> Int64 {
+    private mutating func checked(_ moment: Int64?, _ field: String, _ rule: String) -> Int64 {
         guard let moment, (0...SampleBatch.atMax).contains(moment) else {
-            fault(field, SampleRule.at)
+            fault(field, rule)
             return -1
         }
         guard moment >= oldestMs else {
