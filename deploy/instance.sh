@@ -30,6 +30,12 @@ make_template() {
     deploy/with-env /bin/sh -c '.venv/bin/python deploy/docx/make_template.py "${PRIVATE_MEDIA_ROOT:-$VAR_DIRECTORY/private}/templates/kit_complet_template.docx"'
 }
 
+# The folder that the development file names as STORAGE_ROOT; a folder of the operator's own is never made here.
+make_storage_root() {
+    # shellcheck disable=SC2016
+    deploy/with-env /bin/sh -c 'case "${STORAGE_ROOT:-}" in "$0"/*) mkdir -p "$STORAGE_ROOT" ;; esac' "$(realpath "$VAR_DIRECTORY")"
+}
+
 start_all() {
     instance_runs=yes
     deploy/supervise start
@@ -51,5 +57,6 @@ make_ready() {
     step "Migrating the database" quittance migrate
     step "Setting an example issuer of invoices, for sandbox" quittance issuer example
     step "Making the drafts' template" make_template
+    step "Making the folder of measured storage" make_storage_root
     step "Starting everything the Procfile names" start_all
 }

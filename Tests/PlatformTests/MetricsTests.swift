@@ -44,6 +44,29 @@ import Testing
         #expect(registry.counter("a_total", help: "A", labels: [("x", "2")]).value == 0)
     }
 
+    @Test("of what is no longer there vanish: a gauge's series are replaced together, a single series is removed")
+    func vanishing() {
+        let registry = MetricRegistry()
+        registry.gauges("team_bytes", help: "Bytes", [([("team", "a")], 1), ([("team", "b")], 2)])
+        registry.gauges("team_bytes", help: "Bytes", [([("team", "b")], 3), ([("team", "c\"d")], 4)])
+        registry.counter("n_total", help: "N", labels: [("x", "1")]).add()
+        registry.counter("n_total", help: "N", labels: [("x", "2")]).add()
+        registry.remove("n_total", labels: [("x", "1")])
+        registry.remove("n_total", labels: [("x", "never")])
+        registry.remove("never")
+        let text = """
+            # HELP n_total N
+            # TYPE n_total counter
+            n_total{x="2"} 1
+            # HELP team_bytes Bytes
+            # TYPE team_bytes gauge
+
+            """
+        #expect(registry.prometheusText() == text + "team_bytes{team=\"b\"} 3\nteam_bytes{team=\"c\\\"d\"} 4\n")
+        registry.gauges("team_bytes", help: "Bytes", [])
+        #expect(registry.prometheusText() == text)
+    }
+
     @Test("count rightly from many threads")
     func threads() async {
         let registry = MetricRegistry()

@@ -57,6 +57,28 @@ public final class MetricRegistry: Sendable {
         replace(name, help, labels, .counterFunction(value))
     }
 
+    /// Sets every series of a gauge at once: those that are not among the values, such as a team that is no longer, vanish.
+    /// A reader sees either the old set or the new one. Not for a name whose series are also asked for one by one.
+    public func gauges(_ name: String, help: String, _ values: [(labels: [(String, String)], value: Double)]) {
+        var series: [String: Series] = [:]
+        for (labels, value) in values {
+            let gauge = Gauge()
+            gauge.set(value)
+            series[Self.text(of: labels)] = .gauge(gauge)
+        }
+        families.withLock { families in
+            precondition(Self.isName(name), "\(name) is no metric name")
+            precondition(families[name].map { $0.kind == "gauge" } ?? true, "\(name) is registered as another kind already")
+            families[name] = Family(help: help, kind: "gauge", series: series)
+        }
+    }
+
+    /// Forgets one series; the measurements that were given out for it go on, unseen.
+    public func remove(_ name: String, labels: [(String, String)] = []) {
+        let text = Self.text(of: labels)
+        families.withLock { _ = $0[name]?.series.removeValue(forKey: text) }
+    }
+
     /// - Parameter buckets: ascending upper bounds; the one above all is added.
     public func histogram(
         _ name: String, help: String, buckets: [Double] = Histogram.durationBuckets, labels: [(String, String)] = []

@@ -4,7 +4,7 @@ import WorkerService
 
 let program = await WorkerProgram.begin("scheduler", migrations: Product.migrations)
 do {
-    await program.run([try SchedulerService(program: program)])
+    await program.run(try SchedulerService.services(program))
 } catch {
     ProgramStart.fail("scheduler: \(error)")
 }

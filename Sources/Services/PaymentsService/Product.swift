@@ -13,13 +13,15 @@ import ProviderCatalog
 import ProviderPort
 import Scheduling
 import Settings
+import Teams
+import Usage
 
 /// How the rooms are put together: what every program that touches payments must wire in the same way.
 public enum Product {
     /// The rooms' migrations in the order they must run.
     public static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
-        PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
+        PlanPurpose.migrations, InvoiceStore.migrations, UsageStore.migrations, CronTable.migrations,
     ]
 
     /// What payments can buy.

@@ -10,6 +10,7 @@ import Scheduling
 import Settings
 import Synchronization
 import Telemetry
+import Usage
 import WorkerService
 
 /// Runs the cron entries when they are due. Any number of schedulers may run: a tick is one row.
@@ -27,12 +28,27 @@ public final class SchedulerService: Service {
     static let retryAfterMs: Int64 = 60_000
     private static let late = MetricRegistry.shared.histogram("cron_duration_seconds", help: "Time that ticks took.", labels: [])
 
+    /// The services of the scheduler program. Figures of the product are read only where somebody can ask for them.
+    public static func services(_ program: WorkerProgram) throws -> [any Service] {
+        let scheduler = try SchedulerService(program: program)
+        return program.settings.metricsAddress == nil ? [scheduler] : [scheduler, ProductMetrics(program: program)]
+    }
+
+    private static func count(_ entry: CronEntry, _ outcome: String) { ticks(entry.name, outcome).add() }
+
+    private static func ticks(_ entry: String, _ outcome: String) -> Counter {
+        MetricRegistry.shared.counter(
+            "cron_ticks_total", help: "Ticks that this process ran, by entry and outcome.", labels: [("entry", entry), ("outcome", outcome)])
+    }
+
     public init(program: WorkerProgram) throws {
         let entries = try Self.entries(settings: program.settings, relay: program.relay, database: program.database)
         table = CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)")
         loop = program.loop
         log = program.log
         nowMs = program.nowMs
+        // There from the start: an increase is seen only of what was there before.
+        for entry in entries { for outcome in ["done", "failed"] { _ = Self.ticks(entry.name, outcome) } }
     }
 
     /// The entries of this installation, for the scheduler and for `quittance cron`.
@@ -41,7 +57,10 @@ public final class SchedulerService: Service {
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
         return StandardEntries.all(
             reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database,
-            purges: [("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) })])
+            purges: [
+                ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
+                ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),
+            ]) + UsageEntries.all(outbox: relay.outbox)
     }
 
     public func start() async throws {
@@ -77,8 +96,10 @@ public final class SchedulerService: Service {
                 switch result {
                 case .done(let tick, let detail):
                     Self.late.observe(begun.duration(to: .now))
+                    Self.count(entry, "done")
                     log.info("cron entry ran", ["entry": .string(entry.name), "tick": .string(tick), "detail": .string(detail)])
                 case .failed(let tick, let error):
+                    Self.count(entry, "failed")
                     log.error("cron entry failed", ["entry": .string(entry.name), "tick": .string(tick), "error": .string(error)])
                 case .alreadyDone, .nothingDue: break
                 }
