@@ -9,11 +9,14 @@ import Testing
 @Suite("quittance cron and reconcile")
 struct CommandCronTests {
     static let freshTable = """
-        entry         schedule     paused  last tick  last outcome  last detail  next                 summary
-        reconcile     */5 * * * *  no      -          -             -            2026-11-21 08:05:00  ask providers about payments that wait for more than \
+        entry          schedule     paused  last tick  last outcome  last detail  next                 summary
+        reconcile      */5 * * * *  no      -          -             -            2026-11-21 08:05:00  ask providers about payments that wait for more than \
         15 minutes
-        outbox-sweep  * * * * *    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind by programs that went away
-        purge         * * * * *    no      -          -             -            2026-11-21 08:01:00  remove job records, events and ticks after 90 days
+        outbox-sweep   * * * * *    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind by programs that went away
+        purge          * * * * *    no      -          -             -            2026-11-21 08:01:00  remove job records, events and ticks after 90 days
+        usage-storage  0 4 * * *    no      -          -             -            2026-11-22 04:00:00  measure the storage of every project: Docker and folders
+        usage-limits   0 6 * * *    no      -          -             -            2026-11-22 06:00:00  compare what every team used with its plan, and \
+        tell its people
 
         """
 
@@ -32,7 +35,7 @@ struct CommandCronTests {
         #expect(
             json[2] == [
                 "entry": "purge", "schedule": "* * * * *", "paused": false, "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
-                "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls removed", "next": "2026-11-22T04:01:00.000Z",
+                "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
                 "summary": "remove job records, events and ticks after 90 days",
             ])
     }
@@ -52,7 +55,7 @@ struct CommandCronTests {
                         """, err: ""))
         #expect(await stage.run("cron", "next", "purge", "0").code == .usage)
         let missing = CommandResult(
-            code: .notFound, out: "", err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge\n")
+            code: .notFound, out: "", err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge, usage-storage, usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }
 

@@ -20,7 +20,7 @@ struct CommandLineTests {
 
                         The operator's command of Quittance. Results go to standard output, logs and errors to standard error.
 
-                          status           where everything stands: payments, events, jobs, queues, tasks, spool, scheduled work
+                          status           where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
                           queues           what waits on each queue, what is in hand, what is dead, and how many workers there are
                           payments         the newest payments
                           trace            the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
@@ -46,6 +46,18 @@ struct CommandLineTests {
                           ledger balances  what stands on each account, debits minus credits
                           ledger entries   the entries of one payment
                           ledger verify    compare every payment with its entries
+                          team list        the teams with their plans
+                          team show        a team with its plan, what it may use and what it uses, its people and projects
+                          team put         enter a team or change it
+                          team member      enter a person of a team, or change one
+                          team project     enter a project of a team, or change one
+                          usage show       what a team and its projects used in a UTC month
+                          usage top        the teams that use most this month
+                          usage runs       what the scheduled runs did, the latest first
+                          usage alerts     what teams were told, the latest first
+                          usage rejected   samples that were not counted, the latest first
+                          usage origins    where storage is measured, when it last was, and whether that is too long ago
+                          usage key        make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
                           invoices verify  prove that no invoice number is missing or given twice
                           source list      the providers: mode, proof of their webhooks, paths
                           verify-webhook   say whether a post would be believed, and why, without sending it
@@ -56,7 +68,7 @@ struct CommandLineTests {
 
                         `quittance COMMAND --help` explains one. Listings take --json.
 
-                        Exit codes: 0 done, 1 failed, 2 command line not understood, 3 already done or nothing to do, 4 not found, 78 bad settings.
+                        Exit codes: 0 done, 1 failed, 2 command line not understood, 3 already done or nothing to do, 4 not found, 5 still at work, 78 bad settings.
 
                         """, err: ""))
         #expect(try await run(["help"]) == result)
@@ -71,17 +83,20 @@ struct CommandLineTests {
                 == CommandResult(
                     code: .ok,
                     out: """
-                        Usage: quittance cron run ENTRY [--now]
+                        Usage: quittance cron run ENTRY [--now] [--wait SECONDS]
 
                         Run the latest tick of an entry that is due and did not run yet.
 
-                          ENTRY   a name that `quittance cron list` shows
-                          --now   an extra tick with a name of its own, whatever is due
-                          --help  print this text
+                          ENTRY           a name that `quittance cron list` shows
+                          --now           an extra tick with a name of its own, whatever is due
+                          --wait SECONDS  where the tick adds a job: wait so long for the job's end
+                          --help          print this text
 
-                        Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail. The same tick never runs twice, whoever runs it.
+                        Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail; for usage-storage and \
+                        usage-limits also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. The same \
+                        tick never runs twice, whoever runs it.
 
-                        Exit codes: 0 done, 1 failed, 3 already done or nothing due.
+                        Exit codes: 0 done, 1 the tick or its job failed, 3 already done or nothing due, 5 the job is still at work after the wait.
 
                         """, err: ""))
     }

@@ -53,6 +53,8 @@ struct CommandQueueTests {
                         plans              2        1          0     0        0
                         invoices           0        0          0     0        0
                         notifications      0        0          0     0        0
+                        usage              0        0          0     0        0
+                        samples            0        0          0     0        0
 
                         """, err: ""))
     }

@@ -39,6 +39,8 @@ public struct UsageFigures: Sendable {
     public let staleGauges: Int
     public let origins: [StorageOrigin]
     public let runs: [Run]
+    /// Samples of the last 24 hours that were not counted, by reason.
+    public let rejected: [String: Int64]
 
     /// - Parameter teamsMax: teams that get a figure by name.
     public static func read(teamsMax: Int, nowMs: Int64, in connection: Connection) throws -> UsageFigures {
@@ -69,7 +71,16 @@ public struct UsageFigures: Sendable {
             traffic: ByTeam(traffic.teams, unowned: traffic.unowned, most: teamsMax),
             storage: ByTeam(storage.teams, unowned: storage.unowned, most: teamsMax), teams: try TeamStore.everyTeam(in: connection).count,
             projects: projects.count, lastMonthTraffic: last.traffic, lastMonthStorage: last.storage, staleGauges: stale, origins: origins,
-            runs: try UsageRun.Kind.allCases.map { try run($0, in: connection) })
+            runs: try UsageRun.Kind.allCases.map { try run($0, in: connection) },
+            rejected: try rejected(sinceMs: nowMs - UsagePeriod.dayMs, in: connection))
+    }
+
+    private static func rejected(sinceMs: Int64, in connection: Connection) throws -> [String: Int64] {
+        var samples: [String: Int64] = ["too_old": 0, "in_future": 0, "conflict": 0]
+        for row in try connection.query(
+            "SELECT reason, SUM(samples) AS samples FROM usage_rejections WHERE rejected_at > $1 GROUP BY reason", [.integer(sinceMs)])
+        { samples[try row.text("reason")] = try row.int("samples") }
+        return samples
     }
 
     private static func month(_ period: UsagePeriod, in connection: Connection) throws -> (traffic: Int64, storage: Int64) {

@@ -9,6 +9,8 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
     case nothingDue = 3
     /// What was named does not exist.
     case notFound = 4
+    /// What was begun is still at work after the wait that was asked for.
+    case underWay = 5
     /// Settings are missing or wrong (EX_CONFIG of sysexits).
     case badSettings = 78
 }

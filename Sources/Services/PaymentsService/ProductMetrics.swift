@@ -81,7 +81,7 @@ public final class ProductMetrics: Service {
     }
 
     /// Reads every part once.
-    func read() async {
+    package func read() async {
         let nowMs = nowMs()
         await part("usage") { try UsageFigures.read(teamsMax: Self.teamsMax, nowMs: nowMs, in: $0) } show: { self.show($0, nowMs: nowMs) }
         await part("plans") { connection in
@@ -124,6 +124,9 @@ public final class ProductMetrics: Service {
             figures.origins.filter(\.isWhole).map { origin in
                 ([("origin", origin.name)], origin.measuredAtMs.map { Double(max(0, nowMs - $0)) / 1000 } ?? .infinity)
             })
+        registry.gauges(
+            "usage_samples_rejected", help: "Samples of the last 24 hours that were not counted, by reason.",
+            figures.rejected.map { ([("reason", $0.key)], Double($0.value)) })
         registry.gauges(
             "usage_runs", help: "Whether the last run of a kind has this outcome.",
             figures.runs.flatMap { run in

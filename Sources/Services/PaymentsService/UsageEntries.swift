@@ -19,11 +19,11 @@ public enum UsageEntries {
 
     static func all(outbox: Outbox) -> [CronEntry] {
         [
-            CronEntry(name: storage, expression: "0 4 * * *", summary: "measure the storage of every project: Docker and folders") { run, connection in
+            CronEntry(name: storage, expression: UsageSchedule.storage, summary: "measure the storage of every project: Docker and folders") { run, connection in
                 let job = try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection)
                 return added(job)
             },
-            CronEntry(name: limits, expression: "0 6 * * *", summary: "compare what every team used with its plan, and tell its people") {
+            CronEntry(name: limits, expression: UsageSchedule.limits, summary: "compare what every team used with its plan, and tell its people") {
                 run, connection in
                 let job = try outbox.add(try CheckLimits(tick: run.tick).request(), nowMs: run.nowMs, in: connection)
                 return added(job)

@@ -67,18 +67,25 @@ enum CronCommands {
 
     // MARK: Running
 
+    private static let waitMax = 24 * 60 * 60
+
     private static let run = Command(
         CommandSyntax(
             "cron run", "run the latest tick of an entry that is due and did not run yet", operands: [entry],
-            options: [.flag("--now", "an extra tick with a name of its own, whatever is due")],
+            options: [
+                .flag("--now", "an extra tick with a name of its own, whatever is due"),
+                .value("--wait", "SECONDS", "where the tick adds a job: wait so long for the job's end"),
+            ],
             notes: [
-                "Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail. "
+                "Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail; for \(UsageEntries.storage) and "
+                    + "\(UsageEntries.limits) also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. "
                     + "The same tick never runs twice, whoever runs it.",
-                "Exit codes: 0 done, 1 failed, 3 already done or nothing due.",
+                "Exit codes: 0 done, 1 the tick or its job failed, 3 already done or nothing due, 5 the job is still at work after the wait.",
             ])
     ) { invocation, context in
         let nowMs = context.nowMs()
-        let (name, result) = try await context.withDatabase { database in
+        let patience = Duration.seconds(try invocation.number("--wait", in: 0...waitMax, standard: 0))
+        let answer = try await context.withDatabase { database in
             let table = try table(database, context)
             let entry = try find(invocation.operands[0], in: table)
             try await table.install(nowMs: nowMs)
@@ -86,20 +93,17 @@ enum CronCommands {
             if case .done = result, let problem = try await context.publishOwnJobs(database) {
                 context.output.error("quittance cron run: the jobs wait for the next sweep: \(problem)")
             }
-            return (entry.name, result)
+            var report: CronReport?
+            if let tick = CronAnswer.tick(of: result) {
+                report = try await CronReport.wait(entry: entry.name, tick: tick, atMost: patience, database: database)
+            }
+            return CronAnswer(entry: entry.name, result: result, report: report)
         }
-        let (tick, word, detail, code) = words(for: result)
-        context.output.json(["entry": .string(name), "tick": .optional(tick), "result": .string(word), "detail": .optional(detail)])
-        return code
-    }
-
-    private static func words(for result: CronResult) -> (tick: String?, word: String, detail: String?, code: ExitCode) {
-        switch result {
-        case .done(let tick, let detail): (tick, "done", detail, .ok)
-        case .alreadyDone(let tick): (tick, "already done", nil, .nothingDue)
-        case .failed(let tick, let error): (tick, "failed", error, .failed)
-        case .nothingDue: (nil, "nothing due", nil, .nothingDue)
-        }
+        context.output.json(answer.json)
+        if answer.hasFailed { return .failed }
+        if invocation.has("--wait") && answer.isUnderWay { return .underWay }
+        if case .done = answer.result { return .ok }
+        return .nothingDue
     }
 
     // MARK: Pausing

@@ -6,29 +6,33 @@ import Payments
 import PaymentsService
 import Scheduling
 import Settings
+import Usage
 
 /// `quittance status`: where everything stands, on one page.
 enum StatusCommand {
     static let command = Command(
         CommandSyntax(
-            "status", "where everything stands: payments, events, jobs, queues, tasks, spool, scheduled work", options: [.json],
+            "status", "where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work", options: [.json],
             notes: ["Redis may be away: its part then says so."])
     ) { invocation, context in
+        let nowMs = context.nowMs()
         let (books, cron) = try await context.withDatabase { database in
-            (try await database.read { try Books($0) }, try await CronCommands.listing(database, context))
+            (try await database.read { try Books($0, nowMs: nowMs) }, try await CronCommands.listing(database, context))
         }
         let queues = try await context.withRedisIfThere { try await ProductQueues.listing($0) }
         let spool = Spooled(folder: context.settings.spoolDirectory)
         if invocation.wantsJSON {
             context.output.json([
                 "payments": books.payments.json, "events": books.events.json, "jobs": books.jobs.json, "tasks": .int(books.tasks),
-                "queues": queues.value?.json ?? .null, "redis": .optional(queues.problem), "spool": spool.json, "cron": cron.json,
+                "queues": queues.value?.json ?? .null, "redis": .optional(queues.problem), "spool": spool.json, "usage": books.usageJSON,
+                "cron": cron.json,
             ])
             return .ok
         }
         let parts = [
             ("Payments", books.payments.text), ("Events", books.events.text), ("Job records", books.jobs.text),
-            ("Queues", queues.value?.text ?? (queues.problem ?? "") + "\n"), ("Scheduled", cron.text),
+            ("Queues", queues.value?.text ?? (queues.problem ?? "") + "\n"), ("Usage", books.usageText),
+            ("Scheduled", cron.text),
         ]
         for (title, text) in parts { context.output.text("\(title)\n\(text)\n") }
         context.output.line("Open tasks: \(books.tasks)")
@@ -42,8 +46,9 @@ enum StatusCommand {
         let events: Listing
         let jobs: Listing
         let tasks: Int64
+        private let usage: UsageFigures
 
-        init(_ connection: Connection) throws {
+        init(_ connection: Connection, nowMs: Int64) throws {
             var payments = Listing(["state", .number("count")], none: "No payments.")
             for (state, count) in try PaymentStore.counts(in: connection) { payments.add(.string(state.rawValue), .int(count)) }
             var events = Listing(["outcome", .number("count")], none: "No events.")
@@ -56,7 +61,34 @@ enum StatusCommand {
             self.payments = payments
             self.events = events
             self.jobs = jobs
+            usage = try UsageFigures.read(teamsMax: 0, nowMs: nowMs, in: connection)
             tasks = Int64(try PaymentTask.open(limit: TasksCommand.most, in: connection).count)
+        }
+
+        /// This UTC month's traffic, storage as it stands, and how the last runs ended.
+        var usageJSON: JSON {
+            [
+                "teams": .int(Int64(usage.teams)), "projects": .int(Int64(usage.projects)), "traffic_bytes": .int(usage.traffic.total),
+                "storage_bytes": .int(usage.storage.total), "stale_gauges": .int(Int64(usage.staleGauges)),
+                "rejected_samples_24h": .int(usage.rejected.values.reduce(0, +)),
+                "runs": .array(
+                    usage.runs.map { run in
+                        [
+                            "kind": .string(run.kind.rawValue), "outcome": .optional(run.outcome?.rawValue),
+                            "succeeded_at": .optional(run.succeededAtMs.map(Timestamp.rfc3339)), "duration_ms": .optional(run.durationMs),
+                        ]
+                    }),
+            ]
+        }
+
+        var usageText: String {
+            let month = "\(ByteFigure.text(usage.traffic.total, language: "en")) of traffic this month"
+            let kept = "\(ByteFigure.text(usage.storage.total, language: "en")) of storage"
+            let stale = usage.staleGauges > 0 ? ", \(usage.staleGauges) projects with stale storage" : ""
+            let rejected = usage.rejected.values.reduce(0, +)
+            let refused = rejected > 0 ? ", \(rejected) samples rejected within 24 h" : ""
+            let runs = usage.runs.map { "\($0.kind.rawValue) run: \($0.outcome?.rawValue ?? "never")" }.joined(separator: ", ")
+            return "\(usage.teams) teams, \(usage.projects) projects, \(month), \(kept)\(stale)\(refused)\n\(runs)\n"
         }
     }
 }

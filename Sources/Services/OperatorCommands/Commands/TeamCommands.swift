@@ -7,7 +7,7 @@ import Usage
 /// `quittance team …`: enough to run a small installation by hand. A product of its own tells the API instead.
 enum TeamCommands {
     static let commands = [list, show, put, member, project]
-    private static let team = CommandSyntax.Operand.needed("TEAM", "its id: lower-case letters, digits and hyphens")
+    private static let team = CommandSyntax.Operand.needed("TEAM", "its id: letters, digits, '-', '_' and '.'")
     private static let languages = ["fr", "en"]
 
     /// Turns a room's refusal into the operator's.
@@ -127,7 +127,7 @@ enum TeamCommands {
     private static let project = Command(
         CommandSyntax(
             "team project", "enter a project of a team, or change one",
-            operands: [team, .needed("PROJECT", "its id, as samples and storage name it: lower-case letters, digits and hyphens")],
+            operands: [team, .needed("PROJECT", "its id, as samples and storage name it: letters, digits, '-', '_' and '.'")],
             options: [
                 .value("--name", "NAME", "the id unless given"), .value("--cpu", "CPUS", "such as 0.3"), .value("--memory", "MB", "in MB of 1024²"),
                 .value("--domains", "N", "how many domains of its own it has"), .flag("--remove", "remove it"),

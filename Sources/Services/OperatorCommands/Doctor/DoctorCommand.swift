@@ -19,6 +19,7 @@ enum DoctorCommand {
         findings += await RedisChecks.findings(context)
         findings += DraftChecks.findings(context)
         findings += await MailChecks.findings(context)
+        findings += await UsageChecks.findings(context)
         let failures = findings.filter { $0.level == .fail }.count
         let warnings = findings.filter { $0.level == .warn }.count
         if invocation.wantsJSON {

@@ -83,7 +83,8 @@ struct CommandTable: Sendable {
         lines += Columns.lines(commands.map { ($0.syntax.name, $0.syntax.summary) })
         lines += [
             "", "`quittance COMMAND --help` explains one. Listings take --json.", "",
-            "Exit codes: 0 done, 1 failed, 2 command line not understood, 3 already done or nothing to do, 4 not found, 78 bad settings.",
+            "Exit codes: 0 done, 1 failed, 2 command line not understood, 3 already done or nothing to do, 4 not found, 5 still at work, "
+                + "78 bad settings.",
         ]
         return lines.joined(separator: "\n") + "\n"
     }

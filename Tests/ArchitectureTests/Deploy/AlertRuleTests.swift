@@ -1,0 +1,58 @@
+import TestSupport
+import Testing
+
+@Suite("Alert rules")
+struct AlertRuleTests {
+    private static let rules = "deploy/prometheus/alerts.yml"
+
+    private static func values(of key: String) throws -> [String] {
+        try SourceTree.lines(rules).compactMap { line in
+            let text = line.drop { $0 == " " || $0 == "-" }
+            return text.hasPrefix("\(key): ") ? String(text.dropFirst(key.count + 2)) : nil
+        }
+    }
+
+    @Test("are accepted by promtool, and each fires when it should and not before")
+    func promtool() async throws {
+        let check = try await Script.run("promtool check rules \(Self.rules)")
+        #expect(check.status == 0, "\(check.output) \(check.errors)")
+        let test = try await Script.run("promtool test rules deploy/prometheus/alerts_test.yml")
+        #expect(test.status == 0, "\(test.output) \(test.errors)")
+        let tested = try SourceTree.text("deploy/prometheus/alerts_test.yml")
+        for alert in try Self.values(of: "alert") {
+            // Once while it is silent, unless it has no such moment, and once while it fires.
+            #expect(tested.contains("alertname: \(alert)\n"), "\(alert) is not seen firing")
+        }
+    }
+
+    @Test("name only measurements that the programs make")
+    func measurements() throws {
+        let sources = try SourceTree.files(below: "Sources", ending: ".swift").map { try SourceTree.text($0) }.joined()
+        var names: Set<String> = []
+        for expression in try Self.values(of: "expr") {
+            for word in Self.outsideBraces(expression).split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "_") }) where word.contains("_") {
+                names.insert(String(word))
+            }
+        }
+        #expect(names.count > 12)
+        for name in names {
+            let stems = [name] + ["_count", "_sum", "_bucket"].filter { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
+            #expect(stems.contains { sources.contains("\"\($0)\"") }, "nothing measures \(name)")
+        }
+    }
+
+    private static func outsideBraces(_ text: String) -> String {
+        var depth = 0
+        return text.filter { character in
+            if character == "{" { depth += 1 }
+            if character == "}" { depth -= 1 }
+            return depth == 0
+        }
+    }
+
+    @Test("are each explained to operators")
+    func explained() throws {
+        let page = try SourceTree.text("docs/operating.md")
+        for alert in try Self.values(of: "alert") { #expect(page.contains("`\(alert)`"), "docs/operating.md says nothing of \(alert)") }
+    }
+}
