@@ -55,7 +55,8 @@ struct CommandCronTests {
                         """, err: ""))
         #expect(await stage.run("cron", "next", "purge", "0").code == .usage)
         let missing = CommandResult(
-            code: .notFound, out: "", err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge, usage-storage, usage-limits\n")
+            code: .notFound, out: "",
+            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge, usage-storage, usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }
 

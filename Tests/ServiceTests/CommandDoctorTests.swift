@@ -3,6 +3,7 @@ import OperatorCommands
 import Settings
 import TestSupport
 import Testing
+import Usage
 
 @Suite("quittance doctor, source list and verify-webhook")
 struct CommandDoctorTests {
@@ -153,6 +154,64 @@ struct CommandDoctorTests {
         #expect(levels["issuer"] == "warn" && levels["scheduler"] == "warn")
         #expect(levels["integrity"] == "ok" && levels["migrations"] == "ok")
         withExtendedLifetime(server) {}
+    }
+
+    // MARK: Usage
+
+    /// Answers like a Docker Engine, or not at all like one.
+    private static let engine = """
+        import http.server, socketserver, sys
+        class Engine(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.send_response(200 if self.path == "/_ping" else 404)
+                if sys.argv[2] == "engine": self.send_header("Api-Version", "1.44")
+                self.end_headers()
+            def log_message(self, *_): pass
+            def address_string(self): return "unix"
+        server = socketserver.UnixStreamServer(sys.argv[1], Engine)
+        print("listening", flush=True)
+        server.serve_forever()
+        """
+
+    @Test("doctor asks the Docker socket for its version, looks at the measured folders and at stale gauges")
+    func usage() async throws {
+        let folder = try TemporaryFolder()
+        let script = try folder.write(Self.engine, to: "engine.py")
+        var engines: [ProcessFixture] = []
+        for kind in ["engine", "other"] {
+            let process = try await ProcessFixture.start("/usr/bin/python3", [script, folder.file(kind), kind])
+            try await process.waitForLine(containing: "listening", within: .seconds(30))
+            engines.append(process)
+        }
+        let usage = ["USAGE_SOURCE_KEYS": "gateway-1:0123456789abcdef01234567", "STORAGE_ROOT": folder.path, "DOCKER_SOCKET": folder.file("engine")]
+        let well = try await CommandStage.make(usage)
+        var (_, levels, texts) = try await findings(well)
+        #expect(texts["DOCKER_SOCKET"] == "\(folder.file("engine")) speaks the Docker Engine API 1.44")
+        #expect(levels["STORAGE_ROOT"] == "ok" && texts["USAGE_SOURCE_KEYS"] == "gateway-1")
+        #expect(levels["storage"] == "warn" && texts["storage"]?.hasPrefix("was never measured") == true)
+
+        let measuredMs = well.nowMs
+        try await well.write { connection in
+            _ = try StorageGauges.record(StorageMeasurement(origin: "docker", measuredAtMs: measuredMs, projects: [:]), in: connection)
+        }
+        well.turn(byMs: 36 * 60 * 60_000)
+        (_, levels, texts) = try await findings(well)
+        #expect(levels["storage"] == "ok" && texts["storage"] == "docker: measured 36 h ago")
+        well.turn(byMs: 1)
+        (_, levels, texts) = try await findings(well)
+        #expect(levels["storage"] == "warn" && texts["storage"] == "docker: measured 36 h ago, so no storage limit is judged by it")
+
+        let other = ["DOCKER_SOCKET": folder.file("other"), "STORAGE_ROOT": folder.file("nowhere"), "STORAGE_FOLDERS": "shop=\(folder.path)"]
+        (_, levels, texts) = try await findings(try await CommandStage.make(other))
+        #expect(levels["DOCKER_SOCKET"] == "fail" && texts["DOCKER_SOCKET"] == "\(folder.file("other")) answers 200 and is no Docker Engine API")
+        #expect(levels["STORAGE_ROOT"] == "fail" && texts["STORAGE_FOLDERS"] == "shop: \(folder.path)")
+
+        let gone = try await findings(try await CommandStage.make(["DOCKER_SOCKET": folder.file("gone")], migrated: false))
+        #expect(gone.texts["DOCKER_SOCKET"] == "\(folder.file("gone")) is not there: start the engine, or correct DOCKER_SOCKET")
+        #expect(gone.levels["storage"] == nil)
+        // Where nothing is measured nothing is said of it.
+        #expect(try await findings(try await CommandStage.make()).levels["storage"] == nil)
+        withExtendedLifetime(engines) {}
     }
 
     @Test("no secret is ever shown")

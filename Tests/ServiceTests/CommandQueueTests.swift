@@ -117,7 +117,8 @@ struct CommandQueueTests {
             (["dead", "replay", "--all"], "dead replay: --all needs --queue"),
             (
                 ["dead", "--queue", "letters"],
-                "dead list: there is no queue 'letters'; the queues are events, payments, drafts, plans, invoices, notifications"
+                "dead list: there is no queue 'letters'; the queues are events, payments, drafts, plans, invoices, notifications, "
+                    + "usage, samples"
             ),
         ])
     func deadUsage(arguments: [String], fault: String) async throws {

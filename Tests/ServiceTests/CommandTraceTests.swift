@@ -223,6 +223,10 @@ struct CommandTraceTests {
                 Queues
                 \(Self.redisIsAway)
 
+                Usage
+                0 teams, 0 projects, 0.00 MB of traffic this month, 0.00 MB of storage
+                storage run: never, limits run: never
+
                 Scheduled
                 \(CommandCronTests.freshTable)
                 Open tasks: 0
@@ -235,9 +239,11 @@ struct CommandTraceTests {
     func statusWithRedis() async throws {
         let stage = try await CommandStage.make(redis: true)
         let json = try await stage.json("status", "--json")
-        #expect(json.object?.keys == ["payments", "events", "jobs", "tasks", "queues", "redis", "spool", "cron"])
+        #expect(json.object?.keys == ["payments", "events", "jobs", "tasks", "queues", "redis", "spool", "usage", "cron"])
         #expect(json["queues"]?[0] == ["queue": "events", "ready": 0, "delayed": 0, "in_flight": 0, "dead": 0, "workers": 0])
         #expect(json["redis"] == .null)
         #expect(json["spool"] == ["bytes": 0, "events": 0])
+        #expect(json["usage"]?["teams"] == 0)
+        #expect(json["usage"]?["runs"]?[1] == ["kind": "limits", "outcome": .null, "succeeded_at": .null, "duration_ms": .null])
     }
 }

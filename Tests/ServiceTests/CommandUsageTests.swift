@@ -111,7 +111,8 @@ struct CommandUsageTests {
             (["project", "baobab", "x", "--cpu", "0.3333"], .usage, "--cpu takes a number such as 0.3, with at most three decimals, not '0.3333'"),
             (["project", "other", "shop"], .failed, "project shop belongs to another team"),
             (["project", "baobab", "shop", "--remove", "--cpu", "1"], .usage, "--remove stands alone"),
-            (["put", "baobab", "--remove", "--name", "x"], .usage, "--remove stands alone"), (["show", "nobody"], .notFound, "there is no team nobody"),
+            (["put", "baobab", "--remove", "--name", "x"], .usage, "--remove stands alone"),
+            (["show", "nobody"], .notFound, "there is no team nobody"),
         ])
     func faults(arguments: [String], code: ExitCode, fault: String) async throws {
         let stage = try await CommandStage.make()
@@ -161,7 +162,8 @@ struct CommandUsageTests {
         #expect(await stage.run("usage", "show", "baobab", "--period", "October").code == .usage)
         #expect(await stage.run("usage", "show", "nobody").code == .notFound)
         let status = await stage.run("status")
-        #expect(status.out.contains("Usage\n2 teams, 3 projects, 4.50 GB of traffic this month, 100.00 MB of storage, 1 projects with stale storage\n"))
+        #expect(
+            status.out.contains("Usage\n2 teams, 3 projects, 4.50 GB of traffic this month, 100.00 MB of storage, 1 projects with stale storage\n"))
         #expect(status.out.contains("storage run: never, limits run: never\n"))
     }
 
@@ -248,7 +250,8 @@ struct CommandUsageCronTests {
         try await stage.write { connection in
             _ = try UsageRun.begin(.storage, tick: job.tick, job: job.id, nowMs: nowMs, in: connection)
             try UsageRun.end(
-                .storage, tick: job.tick, as: outcome, UsageRun.Report(items: 2, errors: outcome == .done ? 0 : 1, detail: "2 folders"), nowMs: nowMs + 40,
+                .storage, tick: job.tick, as: outcome, UsageRun.Report(items: 2, errors: outcome == .done ? 0 : 1, detail: "2 folders"),
+                nowMs: nowMs + 40,
                 in: connection)
             guard let jobAs else { return }
             let envelope = JobEnvelope(id: job.id, kind: MeasureStorage.kind, queue: MeasureStorage.queue, args: [:], payment: nil, enqueuedAtMs: 0)
@@ -292,7 +295,7 @@ struct CommandUsageCronTests {
         #expect(jobs == [#"{"tick":"2026-11-24T06:00Z"}"#])
     }
 
-    @Test("with --wait the end of the job is waited for and told; exit code 1 when it was given up")
+    @Test("with --wait the end of the job is waited for and told; exit code 1 when it failed")
     func waits() async throws {
         let stage = try await CommandStage.make(redis: true)
         for (outcome, jobAs, code) in [

@@ -1,6 +1,5 @@
 import Database
 import Formats
-import Outbox
 import Scheduling
 import Usage
 
@@ -11,26 +10,24 @@ public struct CronReport: Sendable, Equatable {
     public let errors: Int
     public let durationMs: Int64?
     public let detail: String
-    /// Whether nothing more will come of it: a failed attempt that is tried again is not final.
-    public let isFinal: Bool
 
     /// The report of a tick as it stands.
     /// - Returns: nil when its job has not begun, and for entries whose work is done with their tick.
     public static func find(entry: String, tick: String, in connection: Connection) throws -> CronReport? {
         guard let kind = UsageEntries.kind(of: entry), let run = try UsageRun.find(kind, tick: tick, in: connection) else { return nil }
-        let record = try JobRecord.find(run.job, in: connection)
         return CronReport(
-            outcome: run.outcome, items: run.items, errors: run.errors, durationMs: run.durationMs, detail: run.detail,
-            isFinal: run.outcome == .done || record?.finishedAtMs != nil)
+            outcome: run.outcome, items: run.items, errors: run.errors, durationMs: run.durationMs, detail: run.detail)
     }
 
-    /// Waits until a tick's job has come to its end, or as long as the caller has patience; then answers the report as it stands.
+    /// Waits until the run of a tick's job has ended, well or not, or as long as the caller has patience; then answers the report as it
+    /// stands. A run that failed may be tried again by its job's policy; its caller learns of the failure at once.
     public static func wait(entry: String, tick: String, atMost patience: Duration, database: Database) async throws -> CronReport? {
         let deadline = ContinuousClock.now + patience
         while true {
             let report = try await database.read { try find(entry: entry, tick: tick, in: $0) }
             let left = ContinuousClock.now.duration(to: deadline)
-            if report?.isFinal == true || left <= .zero || UsageEntries.kind(of: entry) == nil { return report }
+            if let report, report.outcome != .running { return report }
+            if left <= .zero || UsageEntries.kind(of: entry) == nil { return report }
             // Another process works on it, and SQL tells nobody of a change: it has to be asked.
             try await Task.sleep(for: min(left, .milliseconds(100)))
         }

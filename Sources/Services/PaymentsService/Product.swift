@@ -20,7 +20,8 @@ import Usage
 public enum Product {
     /// The rooms' migrations in the order they must run.
     public static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, NotificationRecord.migrations,
+        InquiryStore.migrations,
         PlanPurpose.migrations, InvoiceStore.migrations, UsageStore.migrations, CronTable.migrations,
     ]
 

@@ -83,12 +83,11 @@ public final class ProductMetrics: Service {
     /// Reads every part once.
     package func read() async {
         let nowMs = nowMs()
-        await part("usage") { try UsageFigures.read(teamsMax: Self.teamsMax, nowMs: nowMs, in: $0) } show: { self.show($0, nowMs: nowMs) }
-        await part("plans") { connection in
-            (try PlanFigures.read(in: connection), try TeamStore.everyTeam(in: connection).map(\.id))
-        } show: { self.show($0.0, teams: $0.1) }
-        await part("payments") { try PaymentFigures.read(in: $0) } show: { self.show($0) }
-        await part("jobs") { try JobStanding.all(in: $0) } show: { self.show($0) }
+        await part("usage", { try UsageFigures.read(teamsMax: Self.teamsMax, nowMs: nowMs, in: $0) }, show: { self.show($0, nowMs: nowMs) })
+        await part(
+            "plans", { (try PlanFigures.read(in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) }, show: { self.show($0.0, teams: $0.1) })
+        await part("payments", { try PaymentFigures.read(in: $0) }, show: { self.show($0) })
+        await part("jobs", { try JobStanding.all(in: $0) }, show: { self.show($0) })
     }
 
     private func part<Figures: Sendable>(
@@ -98,8 +97,9 @@ public final class ProductMetrics: Service {
         do {
             show(try await database.read(read))
             let (seconds, attoseconds) = begun.duration(to: .now).components
-            gauge("product_metrics_seconds", "Time that the last reading of a part took.", [("part", name)], Double(seconds) + Double(attoseconds) / 1e18)
-            gauge("product_metrics_read_timestamp_seconds", "When a part was last read, Unix time.", [("part", name)], Double(nowMs()) / 1000)
+            let labels = [("part", name)]
+            gauge("product_metrics_seconds", "Time that the last reading of a part took.", labels, Double(seconds) + Double(attoseconds) / 1e18)
+            gauge("product_metrics_read_timestamp_seconds", "When a part was last read, Unix time.", labels, Double(nowMs()) / 1000)
         } catch {
             log.warning("figures could not be read", ["part": .string(name), "error": .string("\(error)")])
         }

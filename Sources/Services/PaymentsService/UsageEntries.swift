@@ -19,7 +19,8 @@ public enum UsageEntries {
 
     static func all(outbox: Outbox) -> [CronEntry] {
         [
-            CronEntry(name: storage, expression: UsageSchedule.storage, summary: "measure the storage of every project: Docker and folders") { run, connection in
+            CronEntry(name: storage, expression: UsageSchedule.storage, summary: "measure the storage of every project: Docker and folders") {
+                run, connection in
                 let job = try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection)
                 return added(job)
             },

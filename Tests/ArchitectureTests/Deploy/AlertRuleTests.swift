@@ -30,7 +30,8 @@ struct AlertRuleTests {
         let sources = try SourceTree.files(below: "Sources", ending: ".swift").map { try SourceTree.text($0) }.joined()
         var names: Set<String> = []
         for expression in try Self.values(of: "expr") {
-            for word in Self.outsideBraces(expression).split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "_") }) where word.contains("_") {
+            for word in Self.outsideBraces(expression).split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "_") }) where word.contains("_")
+            {
                 names.insert(String(word))
             }
         }

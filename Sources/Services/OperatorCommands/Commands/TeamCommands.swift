@@ -53,7 +53,8 @@ enum TeamCommands {
     }
 
     private static let show = Command(
-        CommandSyntax("team show", "a team with its plan, what it may use and what it uses, its people and projects", operands: [team], options: [.json])
+        CommandSyntax(
+            "team show", "a team with its plan, what it may use and what it uses, its people and projects", operands: [team], options: [.json])
     ) { invocation, context in
         let id = invocation.operands[0]
         let nowMs = context.nowMs()

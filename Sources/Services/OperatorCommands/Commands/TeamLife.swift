@@ -40,7 +40,8 @@ struct TeamLife: Sendable {
     }
 
     private var memberListing: Listing {
-        var listing = Listing(["email", "name", "language", "role", "gets_alerts", .time("created_at")], none: "No members: nobody is told of limits.")
+        var listing = Listing(
+            ["email", "name", "language", "role", "gets_alerts", .time("created_at")], none: "No members: nobody is told of limits.")
         for member in members {
             listing.add(
                 .string(member.email), .string(member.name), .string(member.language), .string(member.role.rawValue), .bool(member.getsAlerts),

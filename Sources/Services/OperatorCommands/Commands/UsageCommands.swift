@@ -96,7 +96,9 @@ enum UsageCommands {
     // MARK: Records
 
     private static let runs = Command(
-        CommandSyntax("usage runs", "what the scheduled runs did, the latest first", options: [.value("--kind", "KIND", "storage or limits"), limit, .json])
+        CommandSyntax(
+            "usage runs", "what the scheduled runs did, the latest first",
+            options: [.value("--kind", "KIND", "storage or limits"), limit, .json])
     ) { invocation, context in
         let kind = try invocation.choice("--kind", of: UsageRun.Kind.allCases.map(\.rawValue)).flatMap(UsageRun.Kind.init(rawValue:))
         let most = try invocation.number("--limit", in: 1...10_000, standard: 50)
@@ -113,7 +115,8 @@ enum UsageCommands {
     }
 
     private static let alerts = Command(
-        CommandSyntax("usage alerts", "what teams were told, the latest first", options: [.value("--team", "TEAM", "of this team only"), limit, .json])
+        CommandSyntax(
+            "usage alerts", "what teams were told, the latest first", options: [.value("--team", "TEAM", "of this team only"), limit, .json])
     ) { invocation, context in
         let team = invocation.value("--team")
         let most = try invocation.number("--limit", in: 1...10_000, standard: 50)
@@ -141,7 +144,8 @@ enum UsageCommands {
         let rejections = try await context.withDatabase { database in
             try await database.read { try UsageRejection.list(limit: most, in: $0) }
         }
-        var listing = Listing(["source", "batch", "reason", .number("samples"), .number("bytes"), .time("rejected_at")], none: "Nothing was rejected.")
+        var listing = Listing(
+            ["source", "batch", "reason", .number("samples"), .number("bytes"), .time("rejected_at")], none: "Nothing was rejected.")
         for rejection in rejections {
             listing.add(
                 .string(rejection.source), .string(rejection.batch), .string(rejection.reason), .int(rejection.samples), .int(rejection.bytes),
