@@ -10,12 +10,17 @@ import Outbox
 import PaymentBackend
 import Payments
 import PaymentsService
+import Plans
 import ProviderPort
 import SandboxService
+import Scheduling
+import Settings
 import StandardWebhooks
 import Synchronization
+import Teams
 import Telemetry
 import TestSupport
+import Usage
 import WebService
 
 #if canImport(Glibc)
@@ -52,15 +57,21 @@ final class WebStage: Sendable {
         await stage.stop()
     }
 
+    static let scopes = [APIKey.payments, APIKey.usage, APIKey.teams, APIKey.cron]
+    /// Signs the links to teams' pages.
+    static let secret = "0123456789abcdef0123456789abcdef"
+    static let migrations =
+        Product.migrations + [TeamStore.migrations, UsageStore.migrations].filter { set in !Product.migrations.contains { $0.room == set.room } }
+
     private init() async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
         database = try Database.open(.sqlite(path: folder.file("quittance.db")))
-        _ = try database.migrate(Product.migrations)
+        _ = try database.migrate(Self.migrations)
         let clock = TurnedClock()
         self.clock = clock
-        key = try await database.write { try APIKeys.create(name: "shop", nowMs: clock.nowMs, in: $0).text }
+        key = try await database.write { try APIKeys.create(name: "shop", scopes: Self.scopes, nowMs: clock.nowMs, in: $0).text }
 
         var configuration = SandboxConfiguration(address: SocketAddress("127.0.0.1", 0), ingestURL: "http://127.0.0.1:9")
         (configuration.cinetPayAPIKey, configuration.cinetPaySiteID, configuration.cinetPaySecret) = ("key", "900417", "cinetpay-secret")
@@ -84,11 +95,27 @@ final class WebStage: Sendable {
         try await ingest.start()
         web = WebServer(
             WebConfiguration(
-                address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played]),
-            database: database, relay: relay, providers: providers, transport: transport, loops: [loop], log: Log("web"),
+                address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played],
+                secretKey: Secret(Self.secret)),
+            database: database, relay: relay, providers: providers, transport: transport,
+            cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), loops: [loop], log: Log("web"),
             nowMs: { clock.nowMs })
         try await relay.start()
         try await web.start()
+    }
+
+    /// The two entries of usage, whose work is a job, and two that do theirs at once, well and badly.
+    private static func entries(_ outbox: Outbox) -> [CronEntry] {
+        [
+            CronEntry(name: "usage-storage", expression: "* * * * *", summary: "measure storage") { run, connection in
+                try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection).map { "job \($0) added" } ?? ""
+            },
+            CronEntry(name: "usage-limits", expression: "* * * * *", summary: "check limits") { run, connection in
+                try outbox.add(try CheckLimits(tick: run.tick).request(), nowMs: run.nowMs, in: connection).map { "job \($0) added" } ?? ""
+            },
+            CronEntry(name: "sweep", expression: "* * * * *", summary: "done at once") { _, _ in "3 swept" },
+            CronEntry(name: "broken", expression: "* * * * *", summary: "always fails") { _, _ in throw FixtureError("the shelf is empty") },
+        ]
     }
 
     private func stop() async {
@@ -168,6 +195,13 @@ final class WebStage: Sendable {
         return try await send("POST", path, headers: headers, body: json.bytes)
     }
 
+    func put(_ path: String, _ json: JSON, key: String? = nil) async throws -> Answer {
+        try await send(
+            "PUT", path, headers: ["authorization": "Bearer \(key ?? self.key)", "content-type": "application/json"], body: json.bytes)
+    }
+
+    func delete(_ path: String) async throws -> Answer { try await send("DELETE", path, headers: ["authorization": "Bearer \(key)"]) }
+
     func form(_ path: String, _ fields: [(String, String)], headers more: HTTPHeaders = [:]) async throws -> Answer {
         var headers: HTTPHeaders = ["content-type": "application/x-www-form-urlencoded"]
         more.forEach { headers[$0] = $1 }
@@ -185,6 +219,41 @@ final class WebStage: Sendable {
     func callCount(under path: String) async throws -> Int {
         let answer = try await client.send(HTTPClient.Request(url: "http://\(sandbox.boundAddress)/sandbox/calls?path=\(path)"))
         return try JSON(parsing: answer.body)["calls"]?.array?.count ?? 0
+    }
+
+    // MARK: Teams
+
+    /// A team with projects; limits are not asked.
+    func team(_ id: String, owner: String? = nil, language: String = "en", plan: String = Plan.free, projects: [String] = []) async throws {
+        let nowMs = nowMs
+        try await database.write { connection in
+            try TeamStore.put(
+                Team(id: id, name: "Team \(id)", owner: owner ?? "owner-\(id)", language: language, createdAtMs: nowMs), in: connection)
+            for project in projects { try TeamStore.put(Project(id: project, team: id, name: project, createdAtMs: nowMs), in: connection) }
+            guard plan != Plan.free else { return }
+            try connection.execute(
+                """
+                INSERT INTO plans_subscriptions (team, plan, version, status, period_start, renews_at, anchor_day, updated_at)
+                VALUES ($1, $2, 1, 'active', $3, $4, 1, $3)
+                """, [.text(id), .text(plan), .integer(nowMs), .integer(nowMs + 30 * UsagePeriod.dayMs)])
+        }
+    }
+
+    /// Counts traffic, now unless told otherwise.
+    func traffic(_ project: String, _ bytes: Int64, atMs: Int64? = nil) async throws {
+        let nowMs = nowMs
+        _ = try await database.write {
+            try UsageCounters.recordTraffic(
+                project: project, bytes: bytes, atMs: atMs ?? nowMs, unit: ULID.make(nowMs: nowMs), nowMs: nowMs, in: $0)
+        }
+    }
+
+    /// Sets a project's storage, measured now unless told otherwise.
+    func storage(_ project: String, _ bytes: Int64, atMs: Int64? = nil) async throws {
+        let measuredAt = atMs ?? nowMs
+        _ = try await database.write {
+            try StorageGauges.set(project: project, bytes: bytes, origin: "api", measuredAtMs: measuredAt, in: $0)
+        }
     }
 
     static let inquiry: JSON = [

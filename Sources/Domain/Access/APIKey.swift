@@ -15,6 +15,12 @@ public struct APIKey: Sendable, Equatable {
 
     /// The scope of everything that has to do with payments.
     public static let payments = "payments"
+    /// The scope of usage: what teams and projects have used, and whether they may go on.
+    public static let usage = "usage"
+    /// The scope of teams with their members and projects, and of the links to their pages.
+    public static let teams = "teams"
+    /// The scope of the scheduled entries, for a scheduler outside.
+    public static let cron = "cron"
     /// The use of a key is noted so often at most: every call would be a write otherwise.
     public static let lastUsedResolutionMs: Int64 = 5 * 60_000
 

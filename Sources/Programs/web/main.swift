@@ -7,10 +7,7 @@ import WorkerService
 let program = await WorkerProgram.begin("web", migrations: Product.migrations)
 do {
     let transport = CurlTransport(HTTPClient(loop: program.loop))
-    let server = WebServer(
-        WebConfiguration(program.settings), database: program.database, relay: program.relay,
-        providers: try Product.providers(program.settings), transport: transport, log: program.log)
-    await program.run([server])
+    await program.run([try WebServer(program, transport: transport)])
 } catch {
     ProgramStart.fail("web: \(error)")
 }

@@ -98,10 +98,10 @@ struct CheckoutPages: Sendable {
         let payment = standing.payment.id
         let plan = AttemptStart.Plan(provider: provider, method: nil, actor: call.actor, reuses: true)
         do {
-            let url = try await underWay.url(for: "\(payment) \(provider)") {
-                try await start(plan) { try PaymentStore.require(payment, in: $0) }.attempt.paymentURL
+            let started = try await underWay.start("\(payment) \(provider)") {
+                try await start(plan) { try PaymentStore.require(payment, in: $0) }
             }
-            guard let url, Self.isSafe(url) else { return page.problem(.unavailable, words, back: back) }
+            guard let url = started.attempt.paymentURL, SafeLink.isSafe(url) else { return page.problem(.unavailable, words, back: back) }
             return .redirect(303, url)
         } catch {
             if case .notAllowed? = error as? PaymentError { return .redirect(303, back) }
@@ -109,17 +109,22 @@ struct CheckoutPages: Sendable {
             return page.problem(problem, words, back: back)
         }
     }
+}
 
-    private static func isSafe(_ url: String) -> Bool {
+/// Addresses of others that a browser may be sent to.
+enum SafeLink {
+    static func isSafe(_ url: String) -> Bool {
         (url.hasPrefix("https://") || url.hasPrefix("http://")) && url.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 }
 
 /// Starts that this process has under way: whoever asks for the same one meanwhile gets its outcome.
 actor StartsUnderWay {
-    private var tasks: [String: Task<String?, any Error>] = [:]
+    private var tasks: [String: Task<AttemptStart.Started, any Error>] = [:]
 
-    func url(for key: String, _ start: @escaping @Sendable () async throws -> String?) async throws -> String? {
+    func start(
+        _ key: String, _ start: @escaping @Sendable () async throws -> AttemptStart.Started
+    ) async throws -> AttemptStart.Started {
         if let running = tasks[key] { return try await running.value }
         // A task of its own: several requests wait for it, and none of them may end it.
         let task = Task { try await start() }

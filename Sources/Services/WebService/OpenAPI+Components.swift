@@ -4,6 +4,7 @@ extension OpenAPI {
         {
          "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A key made with `quittance apikey create`"}},
          "parameters": {
+        \#(usageParameters)
           "provider": {
            "name": "provider", "in": "path", "required": true, "description": "cinetpay, payment-backend, standard-webhooks, …",
            "schema": {"type": "string"}
@@ -25,6 +26,7 @@ extension OpenAPI {
           }
          },
          "responses": {
+        \#(usageResponses)
           "Problem": {
            "description": "What is wrong, naming each field and its rule",
            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -39,6 +41,7 @@ extension OpenAPI {
           }
          },
          "schemas": {
+        \#(usageSchemas)
           "Amount": {"type": "string", "description": "A plain decimal text, such as 12500 or 3.00"},
           "Currency": {"type": "string", "enum": ["XOF", "XAF", "GNF", "CDF", "EUR", "USD", "ILS"]},
           "Language": {"type": "string", "enum": ["fr", "en"], "default": "fr"}, "Time": {"type": ["string", "null"], "format": "date-time"},

@@ -11,11 +11,12 @@ enum OpenAPI {
     static let document = #"{"openapi": "3.1.0", "info": \#(info), "paths": \#(paths), "components": \#(components)}"#
 
     private static let info = #"""
-        {"title": "Quittance", "version": "1", "description": "Inquiries, orders, plans, and where their payments stand."}
+        {"title": "Quittance", "version": "1", "description": "Inquiries, orders, plans, and where their payments stand; teams, what they use and may use."}
         """#
 
     private static let paths = #"""
         {
+        \#(usagePaths)
          "/api/v1/kit/inquiries/": {
           "post": {
            "summary": "Take an inquiry with its order and its payment, at the product's price",

@@ -8,8 +8,12 @@ struct Page: Sendable {
 
     static let stylesheetPath = "/assets/site.css"
 
-    /// - Parameter refreshSeconds: after how long the browser is to look again; nil for never.
-    func response(_ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, _ content: Markup) -> HTTPResponse {
+    /// - Parameters:
+    ///   - refreshSeconds: after how long the browser is to look again; nil for never.
+    ///   - imageSources: where its images may come from besides our own site.
+    func response(
+        _ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, imageSources: String = "", _ content: Markup
+    ) -> HTTPResponse {
         let refresh: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
         let page: Markup = """
             <!DOCTYPE html>
@@ -34,7 +38,7 @@ struct Page: Sendable {
         var response = HTTPResponse.html(status, page.text)
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         response.headers["Content-Security-Policy"] =
-            "default-src 'none'; style-src 'self'; img-src 'self'; form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'self'; img-src 'self'\(imageSources); form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Language"] = words.language
         return response
@@ -80,7 +84,8 @@ struct Page: Sendable {
     /// The page's route.
     static let stylesheet = Route("GET", stylesheetPath, .operation, bodyLimit: 0) { _ in
         HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=3600"], body: Array(css.utf8))
+            status: 200, headers: ["Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=3600"],
+            body: Array((css + TeamPageStyle.css).utf8))
     }
 
     private static let css = """

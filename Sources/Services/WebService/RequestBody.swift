@@ -108,6 +108,39 @@ struct FieldReader {
         return text(name, required: required, limit: 40)
     }
 
+    /// A whole number.
+    mutating func whole(_ name: String, in range: ClosedRange<Int64>, required: Bool = false) -> Int64? {
+        guard let value = json[name], !value.isNull else {
+            if required { fault(name, "is required") }
+            return nil
+        }
+        guard let number = value.int, range.contains(number) else {
+            fault(name, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return number
+    }
+
+    /// A truth value.
+    mutating func flag(_ name: String) -> Bool? {
+        guard let value = json[name], !value.isNull else { return nil }
+        guard let flag = value.bool else {
+            fault(name, "must be true or false")
+            return nil
+        }
+        return flag
+    }
+
+    /// A decimal of at most three places, in thousandths.
+    mutating func thousandths(_ name: String, most: Int64) -> Int64? {
+        guard let text = decimal(name) else { return nil }
+        guard let value = Thousandths.parse(text), (0...most).contains(value) else {
+            fault(name, "must be a decimal from 0 to \(Thousandths.text(most)) with at most 3 places")
+            return nil
+        }
+        return value
+    }
+
     /// An address to send a browser to.
     mutating func url(_ name: String) -> String? {
         guard let text = text(name, limit: 2000) else { return nil }

@@ -4,19 +4,22 @@ import Formats
 import HTTPServer
 import Payments
 import ProviderPort
+import Scheduling
+import Settings
 import Telemetry
 
 /// All routes, and what every request passes: routing, the check of who calls, the handler, the headers of the answer.
 struct Site: Sendable {
     let router: Router
     private let callers: CallerCheck
+    private let allowed: AllowedProjects
     private let page: Page
     private let log: Log
     private let nowMs: @Sendable () -> Int64
 
     init(
-        _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, log: Log,
-        nowMs: @escaping @Sendable () -> Int64
+        _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, cron: CronTable?,
+        log: Log, nowMs: @escaping @Sendable () -> Int64
     ) {
         let start = AttemptStart(
             database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
@@ -31,12 +34,21 @@ struct Site: Sendable {
         var routes = OperationCalls(database: database).routes + [OpenAPI.route, Page.stylesheet]
         routes += kit.routes + payments.routes + teams.routes
         routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes
+        callers = CallerCheck(database: database, baseURL: configuration.baseURL)
+        allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
+        let teamPages = TeamPages(
+            database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
+            baseURL: configuration.baseURL, nowMs: nowMs)
+        routes += TeamRecordCalls(database: database, nowMs: nowMs).routes + UsageCalls(database: database, nowMs: nowMs).routes
+        routes += allowed.routes + CronCalls(table: cron, database: database, nowMs: nowMs).routes + teamPages.routes
         router = Router(routes: routes)
         self.page = page
-        callers = CallerCheck(database: database, baseURL: configuration.baseURL)
         self.log = log
         self.nowMs = nowMs
     }
+
+    /// The answer that takes neither SQL nor another thread, if this request has one. Called on the loop's thread.
+    func respondAtOnce(to request: HTTPRequest) -> HTTPResponse? { allowed.atOnce(request) }
 
     func respond(to request: HTTPRequest) async -> HTTPResponse {
         let route: Route
@@ -58,7 +70,10 @@ struct Site: Sendable {
     private func carryOut(_ request: HTTPRequest, _ route: Route, _ values: [String: String]) async throws -> HTTPResponse {
         var key: APIKey?
         switch route.kind {
-        case .api(let scope): key = try await callers.key(of: request, scope: scope, nowMs: nowMs())
+        case .api(let scope):
+            let readAt = Moment(wallMs: nowMs())
+            key = try await callers.key(of: request, scope: scope, nowMs: readAt.wallMs)
+            if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
         case .openAPI, .page: if route.method == "POST" { try callers.refuseCrossSite(request) }
         case .returnPage, .operation: break
         }

@@ -54,15 +54,9 @@ struct TeamCalls: Sendable {
 
     private func history(_ call: WebCall) async throws -> HTTPResponse {
         let team = call.value("team")
-        var limit = Self.historyMax
-        if let text = call.request.queryValue("limit") {
-            guard let number = Int(text), (1...Self.historyMax).contains(number) else {
-                throw WebProblem.invalid("limit", "must be a whole number from 1 to \(Self.historyMax)")
-            }
-            limit = number
-        }
+        let limit = Int(try call.whole("limit", in: 1...Int64(Self.historyMax), else: Int64(Self.historyMax)))
         let before = call.request.queryValue("before")
-        return try await database.read { [limit] connection in
+        return try await database.read { connection in
             let payments = try PaymentStore.history(
                 purpose: PlanPurpose.name, subject: team, before: before, limit: limit, in: connection)
             return .json(200, ["payments": .array(try payments.map { try TeamPayment($0, in: connection).json })])
@@ -103,6 +97,14 @@ struct PlanUpgrade: Sendable {
         plan = TeamCalls.shownNames[named] ?? named
         description = metadata["description"]
         self.metadata = metadata
+    }
+
+    /// The payment of the same plan at the same price that the team began a short while ago and has not paid.
+    func begun(_ new: NewPayment, nowMs: Int64, in connection: Connection) throws -> Payment? {
+        try PaymentStore.history(purpose: new.purpose, subject: team, limit: 10, in: connection).first { payment in
+            payment.state.isOpen && payment.amount == new.amount && payment.metadata["new_plan"] == new.metadata["new_plan"]
+                && payment.metadata["plan_version"] == new.metadata["plan_version"] && nowMs - payment.createdAtMs < AttemptStart.reuseForMs
+        }
     }
 
     /// The payment at the price on sale; whatever price the caller names can only agree with it.

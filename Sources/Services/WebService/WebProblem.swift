@@ -2,6 +2,7 @@ import Drafts
 import Formats
 import HTTPServer
 import Payments
+import Teams
 
 /// An answer that says what is wrong, as `application/problem+json`: which field, which rule.
 struct WebProblem: Error {
@@ -58,6 +59,12 @@ struct WebProblem: Error {
             case .notAllowed(let why): self = .conflict(why)
             case .invalid(let field, let rule): self = .invalid(field, rule)
             case .damagedRow: return nil
+            }
+        case let error as TeamError:
+            switch error {
+            case .notFound: self = .notFound(error.description)
+            case .belongsToAnotherTeam: self = .conflict(error.description)
+            case .invalid(let field, let rule): self = .invalid(field, rule)
             }
         default: return nil
         }

@@ -6,8 +6,10 @@ import Outbox
 import Payments
 import PaymentsService
 import ProviderPort
+import Scheduling
 import Settings
 import Telemetry
+import WorkerService
 
 /// Where the web listens and what it calls itself.
 public struct WebConfiguration: Sendable {
@@ -18,19 +20,23 @@ public struct WebConfiguration: Sendable {
     public var ingestURL: String
     /// Sites besides ours and https ones that a pay button may lead to: the sandbox's.
     public var payOrigins: [String]
+    /// Signs the links to teams' pages; without one there are none.
+    public var secretKey: Secret?
 
-    public init(address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = []) {
+    public init(address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil) {
         self.address = address
         self.baseURL = baseURL
         self.ingestURL = ingestURL
         self.payOrigins = payOrigins
+        self.secretKey = secretKey
     }
 
     public init(_ settings: Settings) {
         let sandboxes = settings.providers.values.filter { $0.mode == .sandbox }.compactMap(\.apiURL).map(CallerCheck.origin)
         self.init(
             address: settings.webAddress, baseURL: settings.baseURL, ingestURL: Product.ingestURL(settings),
-            payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted())
+            payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted(),
+            secretKey: settings.secretKey)
     }
 }
 
@@ -42,18 +48,31 @@ public final class WebServer: Service {
     /// - Parameters:
     ///   - relay: publishes the jobs that a call causes. It is started and stopped by the caller, before and after this server.
     ///   - transport: the way to the providers' APIs.
+    ///   - cron: the entries that may be run over HTTP; without a table there are none.
     ///   - loops: loops that already run; without them the server starts one.
     public init(
         _ configuration: WebConfiguration, database: Database, relay: OutboxRelay, providers: ProviderRegistry,
-        transport: any ProviderTransport, loops: [EventLoop]? = nil, log: Log, nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
+        transport: any ProviderTransport, cron: CronTable? = nil, loops: [EventLoop]? = nil, log: Log,
+        nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
     ) {
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
         let site = Site(
-            configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, log: log,
-            nowMs: nowMs)
+            configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, cron: cron,
+            log: log, nowMs: nowMs)
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
-        server = HTTPServer(
-            configuration: http, loops: loops, name: "web", log: log, handler: HTTPServer.asyncHandler { await site.respond(to: $0) })
+        server = HTTPServer(configuration: http, loops: loops, name: "web", log: log) { request, responder in
+            if let answer = site.respondAtOnce(to: request) { return responder.respond(answer) }
+            Task { responder.respond(await site.respond(to: request)) }
+        }
+    }
+
+    /// The web of an installation.
+    public convenience init(_ program: WorkerProgram, transport: any ProviderTransport) throws {
+        let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
+        self.init(
+            WebConfiguration(program.settings), database: program.database, relay: program.relay,
+            providers: try Product.providers(program.settings), transport: transport,
+            cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"), log: program.log)
     }
 
     /// Where it listens, once started.

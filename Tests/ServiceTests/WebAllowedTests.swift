@@ -1,0 +1,226 @@
+import Access
+import Database
+import Formats
+import Plans
+import Teams
+import TestSupport
+import Testing
+import Usage
+
+@testable import WebService
+
+@Suite("The web tells gateways whether a project may go on")
+struct WebAllowedTests {
+    private static let freeTraffic = 5 * ByteFigure.gb
+    private static let freeStorage = 100 * ByteFigure.mb
+
+    @Test("a project below its team's limits is allowed; the answer names its age, its limits and what was used")
+    func allowed() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop", "blog"])
+            try await stage.traffic("shop", 1000)
+            try await stage.traffic("blog", 234)
+            try await stage.storage("blog", 77)
+            let answer = try await stage.get("/api/usage/shop/allowed")
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(answer.json["allowed"] == true)
+            #expect(answer.json["project"] == "shop")
+            #expect(answer.json["team"] == "acme")
+            #expect(answer.json["max_age_ms"] == 5000)
+            #expect(answer.string("as_of").flatMap(Timestamp.parse).map { abs($0 - stage.nowMs) < 5000 } == true)
+            #expect(
+                answer.json["checks"] == [
+                    [
+                        "limit": "max_traffic_gb_per_month", "metric": "traffic", "used": 1234, "allowed": .int(Self.freeTraffic), "unit": "bytes",
+                    ], ["limit": "max_storage_mb", "metric": "storage", "used": 77, "allowed": .int(Self.freeStorage), "unit": "bytes"],
+                ])
+            #expect(answer.json["storage"]?["stale"] == false)
+            #expect(answer.json["refusals"] == [])
+            #expect(answer.headers["cache-control"] == "private, max-age=5")
+            #expect(answer.headers["age"] == "0" || answer.headers["age"] == "1")
+        }
+    }
+
+    @Test(
+        "a limit that is used up stops every project of the team, and the refusal names limit, team, project, used and allowed",
+        arguments: [
+            (0, 0, Plan.free, [String]()), (freeTraffic - 1, freeStorage - 1, Plan.free, []),
+            (freeTraffic, 0, Plan.free, ["max_traffic_gb_per_month"]), (freeTraffic + 1, 0, Plan.free, ["max_traffic_gb_per_month"]),
+            (0, freeStorage, Plan.free, ["max_storage_mb"]), (freeTraffic, freeStorage, Plan.free, ["max_traffic_gb_per_month", "max_storage_mb"]),
+            (freeTraffic, freeStorage, Plan.pro, []),
+        ] as [(Int64, Int64, String, [String])])
+    func refused(traffic: Int64, storage: Int64, plan: String, limits: [String]) async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", plan: plan, projects: ["shop", "idle"])
+            if traffic > 0 { try await stage.traffic("shop", traffic) }
+            if storage > 0 { try await stage.storage("shop", storage) }
+            for project in ["shop", "idle"] {
+                let answer = try await stage.get("/api/usage/\(project)/allowed")
+                #expect(answer.json["allowed"] == .bool(limits.isEmpty), "\(answer.text)")
+                let refusals = answer.json["refusals"]?.array ?? []
+                #expect(refusals.compactMap { $0["limit"]?.string } == limits)
+                for refusal in refusals {
+                    #expect(refusal["team"] == "acme")
+                    #expect(refusal["project"] == .string(project))
+                    #expect(refusal["used"]?.int ?? 0 >= refusal["allowed"]?.int ?? .max)
+                    #expect(refusal["detail"]?.string?.contains("project \(project)") == true)
+                }
+            }
+        }
+    }
+
+    @Test("an answer is given from memory until it is five seconds old, and never after")
+    func age() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            let first = try await stage.get("/api/usage/shop/allowed")
+            try await stage.traffic("shop", Self.freeTraffic)
+            let second = try await stage.get("/api/usage/shop/allowed")
+            #expect(second.body == first.body)
+            stage.turnClock(by: 2000)
+            let third = try await stage.get("/api/usage/shop/allowed")
+            #expect(third.body == first.body)
+            #expect(["2", "3"].contains(third.headers["age"]))
+            stage.turnClock(by: 3001)
+            let fourth = try await stage.get("/api/usage/shop/allowed")
+            #expect(fourth.json["allowed"] == false, "\(fourth.text)")
+            #expect(fourth.string("as_of") != first.string("as_of"))
+            // A clock that is put back makes nothing younger.
+            stage.turnClock(by: -60_000)
+            try await stage.database.write { _ = try TeamStore.remove("acme", in: $0) }
+            #expect(try await stage.get("/api/usage/shop/allowed").status == 404)
+        }
+    }
+
+    @Test("an answer in use is read anew before it runs out, without anybody waiting")
+    func refreshing() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            _ = try await stage.get("/api/usage/shop/allowed")
+            try await stage.traffic("shop", Self.freeTraffic)
+            stage.turnClock(by: AllowedProjects.refreshAfterMs)
+            try await eventually("the answer is the new one") {
+                try await stage.get("/api/usage/shop/allowed").json["allowed"] == false
+            }
+        }
+    }
+
+    @Test("a month begins with nothing used")
+    func month() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            try await stage.traffic("shop", Self.freeTraffic)
+            #expect(try await stage.get("/api/usage/shop/allowed").json["allowed"] == false)
+            stage.turnClock(by: UsagePeriod(containing: stage.nowMs).endMs - stage.nowMs)
+            let answer = try await stage.get("/api/usage/shop/allowed")
+            #expect(answer.json["allowed"] == true, "\(answer.text)")
+            #expect(answer.json["checks"]?[0]?["used"] == 0)
+        }
+    }
+
+    @Test("a revoked key stops within five seconds, a wrong one and one without the scope at once")
+    func keys() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            let path = "/api/usage/shop/allowed"
+            let gateway = try await stage.database.write { try APIKeys.create(name: "gateway", scopes: [APIKey.usage], nowMs: 1, in: $0) }
+            let other = try await stage.database.write { try APIKeys.create(name: "shop", scopes: [APIKey.payments], nowMs: 1, in: $0) }
+            func ask(_ key: String) async throws -> WebStage.Answer {
+                try await stage.send("GET", path, headers: ["authorization": "Bearer \(key)"])
+            }
+            for _ in 0..<3 { #expect(try await ask(gateway.text).status == 200) }
+            for _ in 0..<3 {
+                #expect(try await ask(other.text).status == 403)
+                #expect(try await ask(String(gateway.text.dropLast()) + "~").status == 401)
+                #expect(try await stage.send("GET", path).status == 401)
+            }
+            try await stage.database.write { _ = try APIKeys.revoke(gateway.key.id, nowMs: 2, in: $0) }
+            #expect(try await ask(gateway.text).status == 200)
+            stage.turnClock(by: AllowedProjects.maxAgeMs + 1)
+            #expect(try await ask(gateway.text).status == 401)
+            #expect(try await ask(stage.key).status == 200)
+        }
+    }
+
+    @Test("a key in use is checked anew before it runs out, so that a revoked one stops early")
+    func keyRefresh() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            let gateway = try await stage.database.write { try APIKeys.create(name: "gateway", scopes: [APIKey.usage], nowMs: 1, in: $0) }
+            let headers: HTTPHeaders = ["authorization": "Bearer \(gateway.text)"]
+            #expect(try await stage.send("GET", "/api/usage/shop/allowed", headers: headers).status == 200)
+            try await stage.database.write { _ = try APIKeys.revoke(gateway.key.id, nowMs: 2, in: $0) }
+            stage.turnClock(by: AllowedProjects.refreshAfterMs)
+            try await eventually("the key is refused") {
+                try await stage.send("GET", "/api/usage/shop/allowed", headers: headers).status == 401
+            }
+        }
+    }
+
+    @Test("a project that nobody knows is 404 for a second at most")
+    func unknown() async throws {
+        try await WebStage.with { stage in
+            let first = try await stage.get("/api/usage/new-one/allowed")
+            #expect(first.status == 404)
+            #expect(first.headers["content-type"] == "application/problem+json")
+            #expect(first.headers["cache-control"] == "private, max-age=1")
+            try await stage.team("acme", projects: ["new-one"])
+            stage.turnClock(by: AllowedProjects.unknownMaxAgeMs + 1)
+            #expect(try await stage.get("/api/usage/new-one/allowed").status == 200)
+            for name in ["a%20b", "%2e%2e", String(repeating: "x", count: 300), "%00", "caf%C3%A9"] {
+                #expect(try await stage.get("/api/usage/\(name)/allowed").status == 404, "\(name)")
+            }
+            #expect(try await stage.get("/api/usage//allowed").status == 404)
+        }
+    }
+
+    @Test("hundreds of questions at once are answered alike, of one read")
+    func together() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            let bodies = try await withThrowingTaskGroup(of: [UInt8].self) { group in
+                for _ in 0..<300 { group.addTask { try await stage.get("/api/usage/shop/allowed").body } }
+                return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
+            }
+            #expect(bodies.count == 1)
+        }
+    }
+
+    @Test("a team of 2,000 projects is read once for all of them")
+    func bigTeam() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", plan: Plan.pro, projects: (0..<2000).map { "p\($0)" })
+            try await stage.traffic("p1999", 10 * ByteFigure.gb)
+            let times = try await withThrowingTaskGroup(of: String?.self) { group in
+                for number in 0..<200 {
+                    group.addTask {
+                        let answer = try await stage.get("/api/usage/p\(number * 10)/allowed")
+                        #expect(answer.json["allowed"] == false)
+                        return answer.string("as_of")
+                    }
+                }
+                return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
+            }
+            // Two readers may have begun at the same time.
+            #expect(times.count <= 2, "\(times)")
+        }
+    }
+
+    @Test("memory is bounded: what came first stays, what has run out makes room, a clock put back makes nothing younger")
+    func bounded() {
+        var cache = FreshCache<String, Int>(maxAgeMs: 1000, countMax: 100)
+        let start = Moment(wallMs: 1_000_000)
+        for number in 0..<10_000 { cache.keep(number, for: "name-\(number)", readAt: start, now: start) }
+        #expect(cache.count == 100)
+        #expect(cache.find("name-99", at: start)?.value == 99)
+        #expect(cache.find("name-100", at: start) == nil)
+        cache.keep(7, for: "name-5", readAt: start, now: start)
+        #expect(cache.find("name-5", at: start)?.value == 7)
+        #expect(cache.find("name-5", at: Moment(wallMs: 1_001_000))?.ageMs == 1000)
+        #expect(cache.find("name-5", at: Moment(wallMs: 1_001_001)) == nil)
+        #expect(cache.find("name-5", at: Moment(wallMs: 999_999)) == nil)
+        let later = Moment(wallMs: 1_002_000)
+        cache.keep(1, for: "late", readAt: later, now: later)
+        #expect(cache.count == 1)
+    }
+}
