@@ -90,6 +90,26 @@ struct WebCronTests {
         return tick ?? ""
     }
 
+    @Test("a run that has failed is 500 with what it did")
+    func failedRun() async throws {
+        try await WebStage.with { stage in
+            async let waited = Self.post(stage, "/api/v1/cron/usage-storage/run?now=true&wait=20")
+            let tick = try await Self.tick(of: MeasureStorage.kind, stage)
+            let now = stage.nowMs
+            try await stage.database.write { connection in
+                _ = try UsageRun.begin(.storage, tick: tick, job: "job_x", nowMs: now, in: connection)
+                let report = UsageRun.Report(items: 3, errors: 1, detail: "docker: connection refused")
+                try UsageRun.end(.storage, tick: tick, as: .failed, report, nowMs: now + 5, in: connection)
+            }
+            let answer = try await waited
+            #expect(answer.status == 500, "\(answer.text)")
+            #expect(answer.json["run"]?["outcome"] == "failed")
+            #expect(answer.json["run"]?["errors"] == 1)
+            #expect(answer.string("tick") == tick)
+            #expect(answer.string("detail") == "docker: connection refused")
+        }
+    }
+
     @Test("an entry that fails says so with 500 and why")
     func failing() async throws {
         try await WebStage.with { stage in

@@ -60,15 +60,13 @@ final class WebStage: Sendable {
     static let scopes = [APIKey.payments, APIKey.usage, APIKey.teams, APIKey.cron]
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
-    static let migrations =
-        Product.migrations + [TeamStore.migrations, UsageStore.migrations].filter { set in !Product.migrations.contains { $0.room == set.room } }
 
     private init() async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
         database = try Database.open(.sqlite(path: folder.file("quittance.db")))
-        _ = try database.migrate(Self.migrations)
+        _ = try database.migrate(Product.migrations)
         let clock = TurnedClock()
         self.clock = clock
         key = try await database.write { try APIKeys.create(name: "shop", scopes: Self.scopes, nowMs: clock.nowMs, in: $0).text }
@@ -107,10 +105,10 @@ final class WebStage: Sendable {
     /// The two entries of usage, whose work is a job, and two that do theirs at once, well and badly.
     private static func entries(_ outbox: Outbox) -> [CronEntry] {
         [
-            CronEntry(name: "usage-storage", expression: "* * * * *", summary: "measure storage") { run, connection in
+            CronEntry(name: UsageEntries.storage, expression: "* * * * *", summary: "measure storage") { run, connection in
                 try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection).map { "job \($0) added" } ?? ""
             },
-            CronEntry(name: "usage-limits", expression: "* * * * *", summary: "check limits") { run, connection in
+            CronEntry(name: UsageEntries.limits, expression: "* * * * *", summary: "check limits") { run, connection in
                 try outbox.add(try CheckLimits(tick: run.tick).request(), nowMs: run.nowMs, in: connection).map { "job \($0) added" } ?? ""
             },
             CronEntry(name: "sweep", expression: "* * * * *", summary: "done at once") { _, _ in "3 swept" },
