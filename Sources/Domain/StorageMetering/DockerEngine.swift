@@ -51,7 +51,8 @@ public struct DockerEngine: Sendable {
         let greeting = try await greet()
         var conversation = Conversation(version: greeting.agreed)
         guard conversation.version >= .lowest else { throw tooOld(conversation.version) }
-        let volumes = try VolumeList(parsing: try await get("volumes", options.listTimeout, &conversation), label: label, limit: options.responseLimit)
+        let volumes = try VolumeList(
+            parsing: try await get("volumes", options.listTimeout, &conversation), label: label, limit: options.responseLimit)
         let images = try ImageList(
             parsing: try await get("images/json?all=false&shared-size=true", options.listTimeout, &conversation), label: label,
             limit: options.responseLimit)
@@ -70,7 +71,9 @@ public struct DockerEngine: Sendable {
         return Greeting(newest: Self.newest(response), isPodman: response.headers.contains("Libpod-API-Version"))
     }
 
-    private static func newest(_ response: HTTPClient.Response) -> DockerAPIVersion? { response.headers["Api-Version"].flatMap { DockerAPIVersion($0) } }
+    private static func newest(_ response: HTTPClient.Response) -> DockerAPIVersion? {
+        response.headers["Api-Version"].flatMap { DockerAPIVersion($0) }
+    }
 
     private func tooOld(_ version: DockerAPIVersion) -> DockerEngineError {
         DockerEngineError(
