@@ -185,7 +185,8 @@ struct DockerEngineTests {
 
     @Test("an answer beyond the limit is an error, not a part")
     func tooLarge() async throws {
-        let fixture = try await DockerFixture.start(DockerFixture.usual("1.44", volumes: #"{"Volumes":[],"x":""# + String(repeating: "y", count: 9_000) + #""}"#))
+        let large = #"{"Volumes":[],"x":""# + String(repeating: "y", count: 9_000) + #""}"#
+        let fixture = try await DockerFixture.start(DockerFixture.usual("1.44", volumes: large))
         #expect(try await fixture.failure(DockerEngine.Options(responseLimit: 5_000)).code == .tooLarge)
         #expect(try await fixture.engine().inventory(label: "x").volumes.isEmpty)
     }

@@ -14,7 +14,9 @@ final class DockerFixture: Sendable {
         var delay = 0.0
 
         static func json(_ body: String) -> Answer { Answer(body: body) }
-        static func error(_ status: Int, _ message: String) -> Answer { Answer(status: status, body: JSON.object(["message": .string(message)]).text) }
+        static func error(_ status: Int, _ message: String) -> Answer {
+            Answer(status: status, body: JSON.object(["message": .string(message)]).text)
+        }
         static func ping(_ version: String?, isPodman: Bool = false) -> Answer { Answer(version: version, isPodman: isPodman, body: "OK") }
 
         var script: JSON {

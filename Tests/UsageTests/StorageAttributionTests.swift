@@ -2,6 +2,7 @@ import Formats
 import StorageMetering
 import TestSupport
 import Testing
+import Usage
 
 @Suite("Whose the storage is")
 struct StorageAttributionTests {
@@ -71,8 +72,9 @@ struct StorageAttributionTests {
     func sharedImages() throws {
         let shares = try attribution(
             images: [
-                Item(label: "shop", bytes: 500, shared: 300), Item(label: "blog", bytes: 420, shared: 300), Item(label: "shop,blog", bytes: 331, shared: 300),
-                Item(label: nil, bytes: 360, shared: 300), Item(label: "shop", bytes: 80, shared: 0), Item(label: "wiki", bytes: 300, shared: 300),
+                Item(label: "shop", bytes: 500, shared: 300), Item(label: "blog", bytes: 420, shared: 300),
+                Item(label: "shop,blog", bytes: 331, shared: 300), Item(label: nil, bytes: 360, shared: 300),
+                Item(label: "shop", bytes: 80, shared: 0), Item(label: "wiki", bytes: 300, shared: 300),
             ], layers: 300 + 200 + 120 + 31 + 60 + 80)
         #expect(shares.projects.mapValues(\.bytes) == ["shop": 200 + 80 + 15, "blog": 120 + 16, "wiki": 0])
         #expect(shares.unattributedBytes == 60)
@@ -84,7 +86,9 @@ struct StorageAttributionTests {
     @Test("what is of unknown size is in no sum and counts for each of its projects")
     func unknown() throws {
         let shares = try attribution(
-            volumes: [Item(label: "shop,blog", bytes: nil), Item(label: "shop", bytes: 5), Item(label: nil, bytes: nil), Item(label: "x y", bytes: nil)],
+            volumes: [
+                Item(label: "shop,blog", bytes: nil), Item(label: "shop", bytes: 5), Item(label: nil, bytes: nil), Item(label: "x y", bytes: nil),
+            ],
             images: [Item(label: "shop", bytes: 10, shared: -1), Item(label: "blog", bytes: nil, shared: 4)])
         #expect(shares.projects == ["shop": .init(bytes: 5, unknownItems: 2), "blog": .init(bytes: 0, unknownItems: 2)])
         #expect(shares.unknownItems == 5)
