@@ -73,7 +73,8 @@ public final class PodmanServer: Sendable {
     /// - Returns: the folder of its files.
     @discardableResult
     public func createVolume(_ name: String, labels: [String: String] = [:], bytes: Int) async throws -> String {
-        try await run(["volume", "create"] + labels.sorted { $0.key < $1.key }.flatMap { ["--label", "\($0.key)=\($0.value)"] } + [name])
+        // Quoted as in a CSV file: a comma would begin another label.
+        try await run(["volume", "create"] + labels.sorted { $0.key < $1.key }.flatMap { ["--label", "\"\($0.key)=\($0.value)\""] } + [name])
         let relative = "root/volumes/\(name)/_data"
         try folder.write(String(repeating: "v", count: bytes), to: "\(relative)/content")
         return folder.file(relative)

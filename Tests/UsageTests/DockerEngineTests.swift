@@ -15,7 +15,7 @@ struct DockerEngineTests {
     private func expect(_ answers: [String: [Answer]], asks requests: [String], version: String) async throws {
         let fixture = try await DockerFixture.start(answers)
         let inventory = try await fixture.engine().inventory(label: "quittance.project")
-        #expect(try fixture.requests() == requests)
+        #expect(try await fixture.requests() == requests)
         #expect(inventory.version.description == version)
         #expect(inventory.volumes.map(\.bytes) == [42])
         #expect(inventory.volumes.map(\.label) == ["shop"])
@@ -79,7 +79,7 @@ struct DockerEngineTests {
         let error = try await fixture.failure()
         #expect(error.code == .version)
         #expect(!error.isTransient)
-        #expect(try fixture.requests() == ["HEAD /_ping", "GET /v1.47/volumes", "GET /v1.41/volumes"])
+        #expect(try await fixture.requests() == ["HEAD /_ping", "GET /v1.47/volumes", "GET /v1.41/volumes"])
     }
 
     @Test("an engine that wants newer versions than ours, or has only older ones than we speak, is an error")
@@ -93,7 +93,7 @@ struct DockerEngineTests {
         let error = try await older.failure()
         #expect(error.code == .version)
         #expect(error.message.contains("1.24"))
-        #expect(try older.requests() == ["HEAD /_ping"])
+        #expect(try await older.requests() == ["HEAD /_ping"])
     }
 
     @Test("versions are compared part by part, and only two numbers with a point are one")
@@ -128,7 +128,7 @@ struct DockerEngineTests {
             let fixture = try await DockerFixture.start(DockerFixture.usual(version, volumes: Self.oneVolume, usage: usage))
             let inventory = try await fixture.engine().inventory(label: "quittance.project")
             #expect(inventory.volumes.map(\.bytes) == [nil], "what is not named is unknown, not zero")
-            #expect(try fixture.requests().filter { $0.contains("/df") }.count == count)
+            #expect(try await fixture.requests().filter { $0.contains("/df") }.count == count)
         }
     }
 
@@ -215,7 +215,7 @@ struct DockerEngineTests {
         for (status, code) in [(500, DockerEngineError.Code.failed), (404, .notDockerAPI), (403, .refused)] {
             let fixture = try await DockerFixture.start(["HEAD /_ping": [.error(status, "no")], "GET /_ping": [.error(status, "no")]])
             #expect(try await fixture.failure().code == code)
-            #expect(try fixture.requests() == ["HEAD /_ping", "GET /_ping"])
+            #expect(try await fixture.requests() == ["HEAD /_ping", "GET /_ping"])
         }
     }
 }

@@ -59,8 +59,13 @@ final class DockerFixture: Sendable {
     }
 
     /// Methods and targets asked for so far.
-    func requests() throws -> [String] {
-        try process.output.dropFirst().map { try JSON(parsing: Array($0.utf8))["line"]?.string ?? "" }
+    func requests() async throws -> [String] {
+        // A mark of our own: what came before it has been read by the time it is.
+        let mark = "/mark/\(ULID.make())"
+        _ = try await client.send(HTTPClient.Request(url: "http://docker\(mark)", unixSocket: socket))
+        try await process.waitForLine(containing: mark)
+        let lines = try process.output.dropFirst().map { try JSON(parsing: Array($0.utf8))["line"]?.string ?? "" }
+        return lines.filter { !$0.contains("/mark/") }
     }
 
     /// The failure of a question that is expected to fail.

@@ -15,7 +15,8 @@ struct DockerInventoryTests {
         guard let stream = fopen(path, "r") else { throw FixtureError("\(path) cannot be read: error \(errno)") }
         defer { fclose(stream) }
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        return Array(bytes.prefix(fread(&bytes, 1, bytes.count, stream)))
+        let count = fread(&bytes, 1, bytes.count, stream)
+        return Array(bytes.prefix(count))
     }
 
     private func inventory(

@@ -205,7 +205,7 @@ struct StorageMeasuringTests {
         let engine = try await DockerFixture.start(answers)
         let measuring = measuring(StorageMeasuring.Configuration(dockerSocket: engine.socket))
         let task = Task { try await measuring.run(tick: "t", job: "job_1", nowMs: { UsageFixture.nowMs }) }
-        try await eventually("the disk usage is asked for") { try engine.requests().contains { $0.contains("/df") } }
+        try await eventually("the disk usage is asked for") { try await engine.requests().contains { $0.contains("/df") } }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(try await origins().isEmpty)

@@ -137,7 +137,7 @@ public struct DockerEngine: Sendable {
         let request = HTTPClient.Request(
             method: method, url: "http://docker/\(path)", timeout: timeout, connectTimeout: .seconds(10), responseLimit: options.responseLimit,
             unixSocket: socket)
-        do throws(HTTPClientError) { return try await client.send(request) } catch { throw DockerEngineError(error) }
+        do throws(HTTPClientError) { return try await client.send(request) } catch { throw DockerEngineError(error, socket: socket) }
     }
 
     // MARK: Refusals

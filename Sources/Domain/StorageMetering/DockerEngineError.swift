@@ -40,8 +40,8 @@ public struct DockerEngineError: Error, Sendable, Equatable, CustomStringConvert
 
     public var description: String { message }
 
-    init(_ error: HTTPClientError) {
-        message = error.message
+    init(_ error: HTTPClientError, socket: String) {
+        message = "the engine at \(socket): \(error.message)"
         code =
             switch error.code {
             case .timeout: .timeout
