@@ -87,7 +87,7 @@ public final class ProductMetrics: Service {
         await part(
             "plans", { (try PlanFigures.read(in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) }, show: { self.show($0.0, teams: $0.1) })
         await part("payments", { try PaymentFigures.read(in: $0) }, show: { self.show($0) })
-        await part("jobs", { try JobStanding.all(in: $0) }, show: { self.show($0) })
+        await part("jobs", { try UnfinishedJobs.all(in: $0) }, show: { self.show($0) })
     }
 
     private func part<Figures: Sendable>(
@@ -181,12 +181,12 @@ public final class ProductMetrics: Service {
             figures.attemptsByMethod.map { ([("method", $0.key)], Double($0.value)) })
     }
 
-    private func show(_ standings: [JobStanding]) {
+    private func show(_ jobs: [UnfinishedJobs]) {
         registry.gauges(
-            "outbox_jobs", help: "Job records by queue: unfinished, of these not yet on their queue, and given up.",
-            standings.flatMap { standing in
-                [("unfinished", standing.unfinished), ("unpublished", standing.unpublished), ("buried", standing.buried)].map { state, count in
-                    ([("queue", standing.queue), ("state", state)], Double(count))
+            "outbox_jobs", help: "Jobs in SQL by queue: unfinished, and of these not yet on their queue.",
+            jobs.flatMap { jobs in
+                [("unfinished", jobs.count), ("unpublished", jobs.unpublished)].map { state, count in
+                    ([("queue", jobs.queue), ("state", state)], Double(count))
                 }
             })
     }

@@ -1,3 +1,4 @@
+import Formats
 import TestSupport
 import Testing
 
@@ -25,17 +26,25 @@ struct AlertRuleTests {
         }
     }
 
-    @Test("name only measurements that the programs make")
+    /// The queries of the dashboard's panels.
+    private static func dashboard() throws -> [String] {
+        let board = try JSON(parsing: Array(try SourceTree.text("deploy/grafana/quittance.json").utf8))
+        return (board["panels"]?.array ?? []).flatMap { $0["targets"]?.array ?? [] }.compactMap { $0["expr"]?.string }
+    }
+
+    /// The names of series in a query: of its words outside braces only these have an underscore.
+    private static func names(in query: String) -> [String] {
+        let words = outsideBraces(query).split { !($0.isLetter || $0.isNumber || $0 == "_") }
+        return words.filter { $0.contains("_") && $0 != "histogram_quantile" }.map(String.init)
+    }
+
+    @Test("and the dashboard name only measurements that the programs make")
     func measurements() throws {
         let sources = try SourceTree.files(below: "Sources", ending: ".swift").map { try SourceTree.text($0) }.joined()
-        var names: Set<String> = []
-        for expression in try Self.values(of: "expr") {
-            for word in Self.outsideBraces(expression).split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "_") }) where word.contains("_")
-            {
-                names.insert(String(word))
-            }
-        }
-        #expect(names.count > 12)
+        let queries = try Self.dashboard()
+        #expect(queries.count > 20)
+        let names = Set((try Self.values(of: "expr") + queries).flatMap(Self.names))
+        #expect(names.count > 30)
         for name in names {
             let stems = [name] + ["_count", "_sum", "_bucket"].filter { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
             #expect(stems.contains { sources.contains("\"\($0)\"") }, "nothing measures \(name)")
