@@ -135,7 +135,8 @@ struct CommandDoctorTests {
         // Only what no test machine has: the drafts' template and docxtpl beside /bin/sh.
         #expect(code == .failed)
         #expect(levels.filter { $0.value == "fail" }.map(\.key) == ["template"])
-        #expect(Set(levels.filter { $0.value == "warn" }.map(\.key)).isSubset(of: ["docxtpl", "disk", "scheduler"]))
+        // The stage's clock stands still, so that a slow machine's Redis may be ahead of it.
+        #expect(Set(levels.filter { $0.value == "warn" }.map(\.key)).isSubset(of: ["docxtpl", "disk", "scheduler", "clock"]))
         #expect(texts["issuer"] == "sandbox: Exemple SARL, series EX")
         #expect(texts["appendfsync"] == "always")
         withExtendedLifetime((mail, folder, server)) {}

@@ -63,7 +63,7 @@ struct CommandLineTests {
                           verify-webhook   say whether a post would be believed, and why, without sending it
                           doctor           look at everything this installation stands on, and say what to do
                           migrate          bring the database to this program's version and make the folders it needs
-                          rebuild-queues   fill an emptied Redis again: unfinished jobs from SQL, events from ingest's journal
+                          rebuild-queues   fill an emptied Redis again: unfinished jobs from SQL, events and samples from ingest's journals
                           backup           copy the database as of one moment into a new file, while everything runs
 
                         `quittance COMMAND --help` explains one. Listings take --json.

@@ -229,6 +229,6 @@ struct CommandQueueTests {
                 == CommandResult(
                     code: .notFound, out: "",
                     err: "quittance refused: there is no source 'nobody'; the sources are cinetpay, feexpay, icount, kkiapay, orange-money, "
-                        + "payment-backend, standard-webhooks, wave\n"))
+                        + "payment-backend, standard-webhooks, wave, usage\n"))
     }
 }

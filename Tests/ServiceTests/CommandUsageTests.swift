@@ -218,13 +218,15 @@ struct CommandUsageTests {
     func key() async throws {
         let stage = try await CommandStage.make(migrated: false)
         let first = await stage.run("usage", "key", "gateway-1")
-        let second = await stage.run("usage", "key", "gateway-1")
-        #expect(first.code == .ok && first.out != second.out)
+        #expect(first.code == .ok && first.err == "" && first.out != (await stage.run("usage", "key", "gateway-1").out))
         let parts = first.out.split(separator: "=", maxSplits: 1)
         #expect(parts.first == "USAGE_SOURCE_KEYS")
         let word = String(try #require(parts.last).dropLast())
         #expect(try Settings(environment: ["USAGE_SOURCE_KEYS": word]).usage.sources.map(\.name) == ["gateway-1"])
         #expect(await stage.run("usage", "key", "a b").code == .usage)
+        let second = try await CommandStage.make(["USAGE_SOURCE_KEYS": word], migrated: false).run("usage", "key", "gateway-2")
+        #expect(second.out.hasPrefix("USAGE_SOURCE_KEYS=gateway-2:"))
+        #expect(second.err == "Keep what is set now (gateway-1), and add the new word behind it, separated by a blank.\n")
     }
 }
 

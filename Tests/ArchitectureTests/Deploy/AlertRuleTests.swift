@@ -7,10 +7,20 @@ struct AlertRuleTests {
     private static let rules = "deploy/prometheus/alerts.yml"
 
     private static func values(of key: String) throws -> [String] {
-        try SourceTree.lines(rules).compactMap { line in
+        var values: [String] = []
+        var isFolded = false
+        for line in try SourceTree.lines(rules) {
             let text = line.drop { $0 == " " || $0 == "-" }
-            return text.hasPrefix("\(key): ") ? String(text.dropFirst(key.count + 2)) : nil
+            if text.hasPrefix("\(key): ") {
+                values.append(String(text.dropFirst(key.count + 2)))
+                isFolded = values.last == ">-"
+            } else if isFolded && line.hasPrefix("          ") {
+                values[values.count - 1] += " " + text
+            } else {
+                isFolded = false
+            }
         }
+        return values
     }
 
     @Test("are accepted by promtool, and each fires when it should and not before")
@@ -49,6 +59,28 @@ struct AlertRuleTests {
             let stems = [name] + ["_count", "_sum", "_bucket"].filter { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
             #expect(stems.contains { sources.contains("\"\($0)\"") }, "nothing measures \(name)")
         }
+    }
+
+    @Test("choose by labels whose values the programs write")
+    func labels() throws {
+        let sources = try SourceTree.files(below: "Sources", ending: ".swift").map { try SourceTree.text($0) }.joined()
+        // Cases whose raw value is their name.
+        var cases: Set<Substring> = []
+        for line in sources.split(separator: "\n") {
+            guard let word = line.firstRange(of: "case ") else { continue }
+            cases.formUnion(line[word.upperBound...].split { !($0.isLetter || $0.isNumber) })
+        }
+        var count = 0
+        for expression in try Self.values(of: "expr") {
+            // Every second piece between quotes is a label's value; a pattern of ours is words with bars between.
+            for (place, piece) in expression.split(separator: "\"", omittingEmptySubsequences: false).enumerated() where place % 2 == 1 {
+                for word in piece.split(separator: "|") {
+                    count += 1
+                    #expect(sources.contains("\"\(word)\"") || cases.contains(word), "nothing says \(word): \(expression)")
+                }
+            }
+        }
+        #expect(count > 10)
     }
 
     private static func outsideBraces(_ text: String) -> String {

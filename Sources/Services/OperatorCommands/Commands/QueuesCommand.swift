@@ -8,15 +8,14 @@ import Payments
 import PaymentsService
 import Plans
 import Usage
+import UsageSamples
 
 /// The queues of the product, as commands show them.
 enum ProductQueues {
     static let names = [
         EventApplication.queue, VerifyPayment.queue, GenerateDraft.queue, ActivatePlan.queue, CreateInvoice.queue, SendNotification.queue,
-        MeasureStorage.queue, samples,
+        MeasureStorage.queue, SampleBatch.queue,
     ]
-    /// The list of usage samples: a name of the wire format.
-    static let samples = "samples"
 
     /// - Throws: ``UsageError`` for a queue that is none.
     static func check(_ name: String) throws(UsageError) {

@@ -15,7 +15,7 @@ import UsageSamples
 enum RebuildQueuesCommand {
     static let command = Command(
         CommandSyntax(
-            "rebuild-queues", "fill an emptied Redis again: unfinished jobs from SQL, events from ingest's journal",
+            "rebuild-queues", "fill an emptied Redis again: unfinished jobs from SQL, events and samples from ingest's journals",
             options: [.flag("--dry-run", "only count what would be put back"), .json],
             notes: [
                 "To be run on the machine where ingest runs, whose journal holds the last 24 hours. The programs may run meanwhile. What Redis still "

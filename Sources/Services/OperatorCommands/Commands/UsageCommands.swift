@@ -193,7 +193,11 @@ enum UsageCommands {
         let name = invocation.operands[0]
         guard Slug.isValid(name, most: 100) else { throw UsageError("NAME \(Slug.rule(most: 100))") }
         let word = "\(name):\(Hex.encode(SecureRandom.bytes(keyBytes)))"
-        context.output.line("USAGE_SOURCE_KEYS=\((context.settings.usage.sources.isEmpty ? "" : "… ") + word)")
+        context.output.line("USAGE_SOURCE_KEYS=\(word)")
+        let others = Set(context.settings.usage.sources.map(\.name)).sorted()
+        if !others.isEmpty {
+            context.output.error("Keep what is set now (\(others.joined(separator: ", "))), and add the new word behind it, separated by a blank.")
+        }
         return .ok
     }
 }
