@@ -49,8 +49,8 @@ struct WebTeamPageTests {
     @Test(
         "bars and alerts show each level, in MB and GB",
         arguments: [
-            (ByteFigure.gb, "ok", false, "1.00 GB"), (4 * ByteFigure.gb, "warning", true, "4.00 GB"),
-            (Int64(4.8 * 1024) * ByteFigure.mb, "critical", true, "4.80 GB"), (6 * ByteFigure.gb, "exceeded", true, "6.00 GB"),
+            (ByteFigure.gb, "ok", false, "1.00\u{A0}GB"), (4 * ByteFigure.gb, "warning", true, "4.00\u{A0}GB"),
+            (Int64(4.8 * 1024) * ByteFigure.mb, "critical", true, "4.80\u{A0}GB"), (6 * ByteFigure.gb, "exceeded", true, "6.00\u{A0}GB"),
         ] as [(Int64, String, Bool, String)])
     func levels(bytes: Int64, level: String, alerts: Bool, figure: String) async throws {
         try await WebStage.with { stage in
@@ -61,8 +61,8 @@ struct WebTeamPageTests {
             let page = try await stage.send("GET", "\(path)&tab=usage")
             try HTMLCheck.wellFormed(page.text)
             #expect(page.text.contains("<progress class=\"\(level)\" max=\"100\" value=\"\(min(100, bytes * 100 / (5 * ByteFigure.gb)))\""))
-            #expect(page.text.contains("<strong>\(figure)</strong> of 5 GB"), "\(page.text)")
-            #expect(page.text.contains("<strong>10.00 MB</strong> of 100 MB"))
+            #expect(page.text.contains("<strong>\(figure)</strong> of 5\u{A0}GB"), "\(page.text)")
+            #expect(page.text.contains("<strong>10.00\u{A0}MB</strong> of 100\u{A0}MB"))
             #expect(page.text.contains("<p class=\"alert \(level)\" role=\"status\">") == alerts)
             #expect(page.text.contains("<span class=\"badge \(level)\">"))
             #expect(page.text.contains("Measured on"))

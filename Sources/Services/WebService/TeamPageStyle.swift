@@ -46,6 +46,8 @@ enum TeamPageStyle {
         table { width: 100%; border-collapse: collapse; font-size: .95rem; }
         th, td { text-align: right; padding: .45rem .35rem; border-bottom: 1px solid var(--track); font-weight: 400; vertical-align: top; }
         th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; padding-left: 0; }
+        td { white-space: nowrap; }
+        .history td:nth-child(2) { white-space: normal; }
         tr > :last-child { padding-right: 0; }
         tbody tr:last-child > * { border-bottom: 0; }
         thead th { color: var(--quiet); font-size: .85rem; }

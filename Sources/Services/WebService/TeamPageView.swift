@@ -84,7 +84,7 @@ struct TeamPageView {
         let isOver: Markup = allowance.isAllowed ? .empty : " class=\"over\""
         return """
             <tr\(isOver)><th scope="row">\(UsageWords.name(use.resource, words))</th>\
-            <td>\(UsageWords.count(allowance.used, use.resource))</td><td>\(UsageWords.most(allowance.allowed, use.resource, words))</td></tr>
+            <td>\(UsageWords.count(allowance.used, use.resource, words))</td><td>\(UsageWords.most(allowance.allowed, use.resource, words))</td></tr>
 
             """
     }
@@ -124,7 +124,7 @@ struct TeamPageView {
             <form method="post" action="\(address.upgradePath)">
             <fieldset><legend>\(words("Moyen de paiement", "Method of payment"))</legend>
             \(methods)</fieldset>
-            <p><button type="submit">\(button) · \(offer.price.description)</button></p>
+            <p><button type="submit">\(button) · \(UsageWords.amount(offer.price, words))</button></p>
             </form>
             """
     }

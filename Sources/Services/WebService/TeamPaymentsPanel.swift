@@ -30,11 +30,12 @@ struct TeamPaymentsPanel {
             }), let code = line.attempt?.qrCode
         else { return .empty }
         let title = words("Payer par téléphone", "Pay by phone")
+        let amount = UsageWords.amount(line.payment.amount, words)
         return """
             <section class="card code">
             <h2>\(title)</h2>
             <p><img src="\(code)" width="220" height="220" alt="\(words("Code QR du paiement", "QR code of the payment"))"/></p>
-            <p>\(words("Scannez ce code pour payer \(line.payment.amount.description).", "Scan this code to pay \(line.payment.amount.description)."))</p>
+            <p>\(words("Scannez ce code pour payer \(amount).", "Scan this code to pay \(amount)."))</p>
             </section>
             """
     }
@@ -58,7 +59,7 @@ struct TeamPaymentsPanel {
         let status = TeamPayment.word(for: line.payment.state)
         let method = line.attempt?.method.map { UsageWords.method($0, words) } ?? "–"
         return """
-            <tr><td>\(UsageWords.day(line.payment.createdAtMs, words))</td><td>\(method)</td><td>\(line.payment.amount.description)</td>\
+            <tr><td>\(UsageWords.shortDay(line.payment.createdAtMs, words))</td><td>\(method)</td><td>\(UsageWords.amount(line.payment.amount, words))</td>\
             <td><span class="badge \(UsageWords.colour(of: line.payment.state))">\(UsageWords.status(status, words))</span>\(goOn(line))</td></tr>
 
             """

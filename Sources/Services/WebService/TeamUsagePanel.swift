@@ -27,7 +27,7 @@ struct TeamUsagePanel {
 
     private func meter(_ use: MetricUse, title: String, note: Markup) -> Markup {
         let id = "meter-\(use.metric.rawValue)"
-        let used = ByteFigure.text(use.used, language: words.language)
+        let used = UsageWords.figure(use.used, words)
         guard let percent = use.percent else {
             return """
                 <h3 id="\(id)">\(title)</h3>
@@ -75,8 +75,8 @@ struct TeamUsagePanel {
         let rows: [Markup] = sorted.prefix(Self.projectsMax).map { project in
             """
             <tr><th scope="row">\(content.projectNames[project.projectID] ?? project.projectID)</th>\
-            <td>\(ByteFigure.text(project.trafficBytes, language: words.language))</td>\
-            <td>\(ByteFigure.text(project.storageBytes, language: words.language))</td></tr>
+            <td>\(UsageWords.figure(project.trafficBytes, words))</td>\
+            <td>\(UsageWords.figure(project.storageBytes, words))</td></tr>
 
             """
         }
@@ -101,11 +101,11 @@ struct TeamUsagePanel {
         let most = max(1, content.months.map(\.point.trafficBytes).max() ?? 1)
         let rows: [Markup] = content.months.reversed().map { month in
             let share = Int(Int128(month.point.trafficBytes) * 100 / Int128(most))
-            let storage = month.point.storageBytes.map { ByteFigure.text($0, language: words.language) } ?? "–"
+            let storage = month.point.storageBytes.map { UsageWords.figure($0, words) } ?? "–"
             return """
                 <tr><th scope="row">\(UsageWords.month(month.period, words))</th>\
                 <td class="trend"><progress max="100" value="\(share)" aria-hidden="true"></progress>\
-                <span>\(ByteFigure.text(month.point.trafficBytes, language: words.language))</span></td><td>\(storage)</td></tr>
+                <span>\(UsageWords.figure(month.point.trafficBytes, words))</span></td><td>\(storage)</td></tr>
 
                 """
         }

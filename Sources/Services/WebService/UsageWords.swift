@@ -26,21 +26,39 @@ enum UsageWords {
         return "\(civil.day)\u{A0}\(month(civil.month, words)) \(civil.year)"
     }
 
+    /// `21/11/2026`, for tables.
+    static func shortDay(_ ms: Int64, _ words: Words) -> String {
+        let civil = Timestamp.civil(ms)
+        let day = civil.day < 10 ? "0\(civil.day)" : "\(civil.day)"
+        return words(
+            "\(day)/\(civil.month < 10 ? "0" : "")\(civil.month)/\(civil.year)",
+            "\(day)\u{A0}\(months.english[civil.month - 1].prefix(3))\u{A0}\(civil.year)")
+    }
+
     /// `21 novembre 2026 à 04:00 UTC`
     static func moment(_ ms: Int64, _ words: Words) -> String {
         "\(day(ms, words)) \(words("à", "at")) \(Timestamp.rfc3339(ms).dropFirst(11).prefix(5))\u{A0}UTC"
     }
 
+    /// A figure that no line break takes from its unit.
+    static func figure(_ bytes: Int64, _ words: Words) -> String {
+        ByteFigure.text(bytes, language: words.language).replacing(" ", with: "\u{A0}")
+    }
+
     /// A limit: without decimals where there are none.
     static func bytes(_ bytes: Int64, _ words: Words) -> String {
-        ByteFigure.text(bytes, language: words.language).replacing(words(",00 ", ".00 "), with: " ")
+        figure(bytes, words).replacing(words(",00\u{A0}", ".00\u{A0}"), with: "\u{A0}")
+    }
+
+    static func amount(_ money: Money, _ words: Words) -> String {
+        words(money.description.replacing(".", with: ","), money.description)
     }
 
     static func price(_ plan: Plan, _ words: Words) -> String {
         let period =
             plan.periodMonths == 1
             ? words("par mois", "a month") : words("pour \(plan.periodMonths) mois", "for \(plan.periodMonths) months")
-        return "\(plan.price.description) \(period)"
+        return "\(amount(plan.price, words)) \(period)"
     }
 
     static func level(_ level: UsageLevel, _ words: Words) -> String {
@@ -82,13 +100,15 @@ enum UsageWords {
         }
     }
 
-    static func count(_ value: Int64, _ resource: ResourceLimits.Resource) -> String {
-        resource == .cpu ? Thousandths.text(value) : String(value)
+    static func count(_ value: Int64, _ resource: ResourceLimits.Resource, _ words: Words) -> String {
+        resource == .cpu ? cpus(value, words) : String(value)
     }
+
+    private static func cpus(_ milli: Int64, _ words: Words) -> String { Thousandths.text(milli).replacing(".", with: words(",", ".")) }
 
     static func most(_ value: Int64, _ resource: ResourceLimits.Resource, _ words: Words) -> String {
         if value < 0 { return words("sans limite", "no limit") }
-        return resource == .customDomains && value == 0 ? words("non", "none") : count(value, resource)
+        return resource == .customDomains && value == 0 ? words("non", "none") : count(value, resource, words)
     }
 
     /// What a plan has to offer.
@@ -101,7 +121,7 @@ enum UsageWords {
             most(plan.maxStorageBytes, bytes(plan.maxStorageBytes, words), words("de stockage", "of storage")),
             most(plan.maxProjects, String(plan.maxProjects), words("projets", "projects")),
             most(plan.maxMembers, String(plan.maxMembers), words("membres", "members")),
-            most(plan.maxCPUMilli, Thousandths.text(plan.maxCPUMilli), words("CPU", "CPUs")),
+            most(plan.maxCPUMilli, cpus(plan.maxCPUMilli, words), words("CPU", "CPUs")),
             most(plan.maxMemoryMB, String(plan.maxMemoryMB), words("Mo de mémoire", "MB of memory")),
         ]
         if plan.customDomains { lines.append(words("domaines propres", "custom domains")) }
