@@ -70,11 +70,11 @@ struct Stage: Sendable {
         return try JSON(parsing: answer.body, sizeLimit: 64 << 20)
     }
 
-    /// Waits until both of ingest's loops have found that Redis takes events: what is posted from now on goes to the list at once, not
-    /// through the spool.
+    /// Waits until both of ingest's loops have found that Redis takes events and samples: what is posted from now on goes to its list at
+    /// once, not through the spool.
     func awaitRedisAtIngest() async throws {
         let process = try instance.process("ingest")
-        try await eventually("ingest's loops reach Redis") { process.lines.count { $0.text.contains("redis takes events") } >= 2 }
+        try await eventually("ingest's loops reach Redis") { process.lines.count { $0.text.contains("redis takes events") } >= 4 }
     }
 
     // MARK: Readings

@@ -57,6 +57,9 @@ public final class Instance: Sendable {
     public static let cinetPaySite = "900417"
     public static let cinetPaySecret = "cinetpay-secret-of-the-tests"
     public static let backendSecret = "payment-backend-secret-of-the-tests"
+    /// Who may post usage samples, and its key.
+    public static let usageSource = "gateway-1"
+    public static let usageKey = "usage-key-of-the-tests-0123456789"
 
     /// Makes the surroundings; no program runs yet and the database is not migrated.
     public static func make(_ configuration: Configuration = Configuration()) async throws -> Instance {
@@ -83,6 +86,7 @@ public final class Instance: Sendable {
             "CINETPAY_API_KEY": "sandbox-key-of-the-tests", "CINETPAY_SITE_ID": Self.cinetPaySite, "CINETPAY_WEBHOOK_SECRET": Self.cinetPaySecret,
             "PROVIDER_MODE_PAYMENT_BACKEND": "sandbox", "PAYMENT_API_KEY": "sandbox-backend-key", "PAYMENT_WEBHOOK_SECRET": Self.backendSecret,
             "PROVIDER_MODE_STANDARD_WEBHOOKS": "sandbox", "STANDARD_WEBHOOKS_SECRET": Self.webhookSecret, "OPENAI_API_KEY": "sandbox-openai-key",
+            "USAGE_SOURCE_KEYS": "\(Self.usageSource):\(Self.usageKey)",
             "OPENAI_BASE_URL": "http://127.0.0.1:\(sandboxPort)/openai/v1", "OPENAI_MODEL": "sandbox-writer",
             "DOCX_PYTHON": repositoryRoot + "/.venv/bin/python", "SMTP_URL": mail?.url ?? "smtp://127.0.0.1:9", "LOG_LEVEL": "info",
         ]
