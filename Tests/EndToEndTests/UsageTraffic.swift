@@ -39,8 +39,8 @@ struct UsageTraffic: Sendable {
             atMs = min(nowMs, max(oldest, start + [-1, 0, 1].randomElement(using: &numbers, else: 0)))
         default: atMs = any
         }
-        // Most are small; some are as large as one may be.
-        let most: Int64 = Int.random(in: 0..<50, using: &numbers) == 0 ? 1 << 50 : 1 << 20
+        // Most are small. The sums stay below 2^53, where counters end.
+        let most: Int64 = Int.random(in: 0..<50, using: &numbers) == 0 ? 1 << 40 : 1 << 20
         return Sample(
             project: "project-\(Int.random(in: 1...projects, using: &numbers))", bytes: Int64.random(in: 0...most, using: &numbers), atMs: atMs,
             id: "sample-\(ULID.make())")
