@@ -27,7 +27,11 @@ struct UsageOnceTests {
                 let hand = UsageTraffic.Batch.Hand(rawValue: delivery % UsageTraffic.Batch.Hand.allCases.count) ?? .plain
                 // A batch is the same one whichever way it comes.
                 for (number, batch) in batches.enumerated() {
-                    if (number + delivery).isMultiple(of: 4) { posts.append(batch.posted(hand)) } else { bodies.append(batch.listed(hand)) }
+                    if (number + delivery).isMultiple(of: 4) {
+                        posts.append(batch.posted(hand))
+                    } else {
+                        bodies.append(batch.listed(hand, delivery: delivery))
+                    }
                 }
                 bodies += traffic.loose(loose, source: "meter-2").map { $0.listed(hand) }
                 posts += traffic.loose(events, source: "meter-3").map { $0.posted() }

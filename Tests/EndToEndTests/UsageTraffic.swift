@@ -90,9 +90,11 @@ extension UsageTraffic.Batch {
     enum Hand: Int, CaseIterable, Sendable { case plain, textTimes, talkative }
 
     /// The body on the list.
-    func listed(_ hand: Hand = .plain) -> [UInt8] {
+    /// - Parameter delivery: its number, where the producer numbers them.
+    func listed(_ hand: Hand = .plain, delivery: Int? = nil) -> [UInt8] {
         var text = #"{"v":1,"source":"\#(source)","samples":["# + samples.map { write($0, hand) }.joined(separator: ",") + "]"
         if let name { text += #","batch":"\#(name)""# }
+        if let delivery { text += #","delivery":\#(delivery)"# }
         if hand == .talkative { text += #","producer":{"version":"2.1","host":null}"# }
         return Array((text + "}").utf8)
     }
