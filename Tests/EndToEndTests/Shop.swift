@@ -7,9 +7,11 @@ struct Shop: Sendable {
     let stage: Stage
     let key: String
 
-    init(_ stage: Stage) async throws {
+    /// - Parameter scopes: what its key may do; payments only when there are none.
+    init(_ stage: Stage, scopes: [String] = []) async throws {
         self.stage = stage
-        let made = try await stage.instance.quittance("apikey", "create", "--name", "end-to-end", "--json")
+        let made = try await stage.instance.quittance(
+            ["apikey", "create", "--name", "end-to-end", "--json"] + scopes.flatMap { ["--scope", $0] })
         key = try #require(try JSON(parsing: made.output)["key"]?.string, "\(made.output) \(made.errors)")
     }
 

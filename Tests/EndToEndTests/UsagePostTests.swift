@@ -148,7 +148,7 @@ struct UsagePostTests {
             #expect(try await stage.waiting(on: "samples").count == 1)
 
             for arguments in [["refused", "usage", "--json", "--limit", "200"], ["refused", "--json", "--limit", "200"]] {
-                let shown = try await Self.refused(stage, arguments)
+                let shown = try await stage.instance.quittance(arguments)
                 #expect(shown.code == 0, "\(shown.errors)")
                 let records = try JSON(parsing: shown.output, sizeLimit: 4 << 20).array ?? []
                 #expect(records.count == answers.count { $0.status == 401 }, "\(arguments)")
@@ -162,12 +162,6 @@ struct UsagePostTests {
             let said = stage.instance.transcript(linesMax: .max)
             #expect(!said.contains("guessed-key") && !said.contains(Instance.usageKey))
         }
-    }
-
-    private static func refused(_ stage: Stage, _ arguments: [String]) async throws -> Instance.CommandResult {
-        arguments.count == 5
-            ? try await stage.instance.quittance(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
-            : try await stage.instance.quittance(arguments[0], arguments[1], arguments[2], arguments[3])
     }
 
     private static func post(_ stage: Stage) async throws -> HTTPLine.Answer {

@@ -161,6 +161,11 @@ public final class Instance: Sendable {
 
     /// Runs the operator's command to its end.
     public func quittance(_ arguments: String..., within limit: Duration = .seconds(60)) async throws -> CommandResult {
+        try await quittance(arguments, within: limit)
+    }
+
+    /// Runs the operator's command to its end.
+    public func quittance(_ arguments: [String], within limit: Duration = .seconds(60)) async throws -> CommandResult {
         let result = try await Subprocess.run(
             executable: try builtProduct("quittance"), arguments: arguments, environment: environment, input: [],
             limits: Subprocess.Limits(wallTime: limit), workingDirectory: repositoryRoot, pool: Self.commands)

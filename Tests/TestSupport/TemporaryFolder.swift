@@ -20,6 +20,11 @@ public final class TemporaryFolder: Sendable {
     /// The path of `name` inside the folder.
     public func file(_ name: String) -> String { "\(path)/\(name)" }
 
+    /// Makes a folder inside the folder, unless it is there.
+    public func makeFolder(_ name: String) throws {
+        guard mkdir(file(name), 0o700) == 0 || errno == EEXIST else { throw FixtureError("\(file(name)) cannot be made: error \(errno)") }
+    }
+
     /// Writes a small file into the folder and returns its path.
     @discardableResult
     public func write(_ text: String, to name: String) throws -> String {
