@@ -53,9 +53,11 @@ struct UsageAlertTests {
             try await Self.runLimitsThrice(stage)
             try await Self.requireMails(
                 stage,
-                subjects: ["85 % du quota de trafic", "85 % of the traffic", "utilisé 96 % de son quota de trafic", "used 96 % of its traffic"], "Pro")
+                subjects: [
+                    "85 % du quota de trafic", "85 % of the traffic", "utilisé 96 % de son quota de trafic", "used 96 % of its traffic",
+                ], "Pro")
             let alerts = try await stage.texts(
-                "SELECT threshold || ' ' || limit_bytes / 1073741824 || ' ' || state FROM usage_alerts ORDER BY limit_bytes, threshold")
+                "SELECT threshold || ' ' || (limit_bytes / 1073741824) || ' ' || state FROM usage_alerts ORDER BY limit_bytes, threshold")
             #expect(alerts == ["80 5 sent", "80 10 superseded", "95 10 sent"])
         }
     }
@@ -101,7 +103,8 @@ struct UsageAlertTests {
         _ = try await stage.database.write { connection in
             try connection.execute(
                 """
-                INSERT INTO scheduling_entries (name, expression, created_at) VALUES ('usage-storage', '0 4 * * *', 0), ('usage-limits', '0 6 * * *', 0)
+                INSERT INTO scheduling_entries (name, expression, created_at)
+                VALUES ('usage-storage', '0 4 * * *', 0), ('usage-limits', '0 6 * * *', 0)
                 ON CONFLICT (name) DO UPDATE SET created_at = 0
                 """)
         }
@@ -130,7 +133,8 @@ struct UsageAlertTests {
     /// Waits until nothing is left to be sent, and throws unless the team's people got these messages, each once.
     private static func requireMails(_ stage: Stage, subjects: [String], _ plan: String) async throws {
         try await eventually(within: .seconds(30), "all messages are sent") {
-            let open = try await stage.texts("SELECT kind || ' ' || id FROM outbox_jobs WHERE finished_at IS NULL AND queue IN ('usage', 'notifications')")
+            let open = try await stage.texts(
+                "SELECT kind || ' ' || id FROM outbox_jobs WHERE finished_at IS NULL AND queue IN ('usage', 'notifications')")
             guard open.isEmpty else { throw FixtureError("\(open)") }
             return true
         }

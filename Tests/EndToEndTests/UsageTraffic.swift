@@ -117,7 +117,8 @@ extension UsageTraffic.Batch {
         case .plain: #"{"project":"\#(sample.project)","bytes":\#(sample.bytes),"at":\#(sample.atMs)\#(id)}"#
         case .textTimes: #"{"at":"\#(Timestamp.rfc3339(sample.atMs))","bytes":\#(sample.bytes)\#(id),"project":"\#(sample.project)"}"#
         case .talkative:
-            #"{ "metric": "traffic", "project": "\#(sample.project)", "zone": ["a", {"b": 1}], "bytes": \#(sample.bytes), "at": \#(sample.atMs)\#(id) }"#
+            #"{ "metric": "traffic", "project": "\#(sample.project)", "zone": ["a", {"b": 1}], "#
+                + #""bytes": \#(sample.bytes), "at": \#(sample.atMs)\#(id) }"#
         }
     }
 
@@ -177,7 +178,9 @@ extension Stage {
     func countedTraffic() async throws -> UsageSums {
         try await database.read { connection in
             var sums = UsageSums()
-            for row in try connection.query("SELECT project || ' ' || date(day * 86400, 'unixepoch') AS k, traffic_bytes AS n FROM usage_project_days") {
+            for row in try connection.query(
+                "SELECT project || ' ' || date(day * 86400, 'unixepoch') AS k, traffic_bytes AS n FROM usage_project_days")
+            {
                 sums.days[try row.text("k")] = try row.int("n")
             }
             for row in try connection.query(
