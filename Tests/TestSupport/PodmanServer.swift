@@ -47,6 +47,8 @@ public final class PodmanServer: Sendable {
         if let bytes = folder.read("lib/pause.pid"), let pid = Int32(String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)), pid > 1 {
             kill(pid, SIGKILL)
         }
+        // Podman takes the right to write away from the folders of layers; anybody but root needs it to remove them.
+        for layer in folder.list("root/vfs/dir") { chmod(folder.file("root/vfs/dir/\(layer)"), 0o700) }
     }
 
     /// Ends the service; its socket stays behind, and nobody listens there.

@@ -1,5 +1,4 @@
 import HTTPClient
-import JobQueue
 
 /// Why an engine could not be measured.
 public struct DockerEngineError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -53,8 +52,4 @@ public struct DockerEngineError: Error, Sendable, Equatable, CustomStringConvert
             case .other: .unreachable
             }
     }
-}
-
-extension DockerEngineError: JobErrorClassifying {
-    public var jobDisposition: JobDisposition { isTransient ? .retry(after: nil) : .bury }
 }
