@@ -37,6 +37,8 @@ struct StorageGaugeTests {
         }
         #expect(!taken)
         #expect(try await gauge("shop", fixture).bytes == 7)
+        let origins = try await fixture.database.read { try StorageGauges.origins(in: $0) }
+        #expect(origins.map(\.measuredAtMs) == [UsageFixture.nowMs, UsageFixture.nowMs + 1])
     }
 
     @Test("a gauge is as old as the oldest of what it is made of, and never measured is stale")

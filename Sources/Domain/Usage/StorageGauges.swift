@@ -107,7 +107,10 @@ public enum StorageGauges {
         project: String, bytes: Int64, origin: String, measuredAtMs: Int64, in connection: Connection
     ) throws -> Bool {
         try connection.execute(
-            "INSERT INTO usage_origins (origin, is_whole, measured_at) VALUES ($1, 0, $2) ON CONFLICT (origin) DO UPDATE SET measured_at = $2",
+            """
+            INSERT INTO usage_origins (origin, is_whole, measured_at) VALUES ($1, 0, $2)
+            ON CONFLICT (origin) DO UPDATE SET measured_at = $2 WHERE measured_at IS NULL OR measured_at < $2
+            """,
             [.text(origin), .integer(measuredAtMs)])
         let known = try connection.first(
             "SELECT measured_at FROM usage_storage WHERE project = $1 AND origin = $2", [.text(project), .text(origin)])
