@@ -223,6 +223,25 @@ struct WebTeamPageTests {
         }
     }
 
+    @Test("a link's token is of one team, lasts an hour, and no other secret makes it")
+    func tokens() {
+        let link = TeamLink(secret: WebStage.secret)
+        let now: Int64 = 1_795_255_824_123
+        let token = link.token(for: "acme", nowMs: now)
+        #expect(token.expiresAtMs - now <= TeamLink.lifeMs && token.expiresAtMs - now > TeamLink.lifeMs - 1000)
+        #expect(link.accepts(token.text, for: "acme", nowMs: now))
+        #expect(link.accepts(token.text, for: "acme", nowMs: token.expiresAtMs - 1))
+        #expect(!link.accepts(token.text, for: "acme", nowMs: token.expiresAtMs))
+        #expect(!link.accepts(token.text, for: "acm", nowMs: now) && !link.accepts(token.text, for: "", nowMs: now))
+        #expect(!TeamLink(secret: WebStage.secret + "0").accepts(token.text, for: "acme", nowMs: now))
+        // Every letter counts.
+        for place in token.text.indices {
+            var forged = token.text
+            forged.replaceSubrange(place...place, with: forged[place] == "A" ? "B" : "A")
+            #expect(!link.accepts(forged, for: "acme", nowMs: now), "\(forged)")
+        }
+    }
+
     @Test("a code is shown only when it is a picture and nothing else")
     func codes() {
         #expect(PaymentCode.isImage("data:image/png;base64,iVBORw0KGgo="))

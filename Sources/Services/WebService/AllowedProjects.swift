@@ -188,7 +188,7 @@ final class AllowedProjects: Sendable {
         }
     }
 
-    /// How much is kept and how much is under way.
+    /// How much is kept, and how much is under way.
     var counts: (known: Int, unknown: Int, keys: Int, reads: Int) {
         state.withLock { ($0.known.count, $0.unknown.count, $0.keys.count, $0.reads.count) }
     }

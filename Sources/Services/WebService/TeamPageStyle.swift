@@ -65,6 +65,15 @@ enum TeamPageStyle {
         .button:hover, .button:focus-visible { background: var(--accent); color: Canvas; }
         .offer button, .card form button { background: var(--accent); color: Canvas; }
         .offer ul { padding-left: 1.2rem; margin: .5rem 0; }
+        @media (max-width: 32rem) {
+          .history thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
+          .history tr { display: grid; grid-template-columns: 1fr auto; padding: .6rem 0; border-bottom: 1px solid var(--track); }
+          .history tr:last-child { border-bottom: 0; }
+          .history td { border: 0; padding: .1rem 0; }
+          .history td:nth-child(2) { order: 3; text-align: left; color: var(--quiet); }
+          .history td:nth-child(3) { order: 2; }
+          .history td:nth-child(4) { order: 4; }
+        }
         @media (min-width: 40rem) { .choice { display: inline-flex; margin-right: .5rem; } }
 
         """
