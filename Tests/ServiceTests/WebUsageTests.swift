@@ -51,6 +51,18 @@ struct WebUsageTests {
         }
     }
 
+    @Test("how long answers take is measured by route")
+    func requestSeconds() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            #expect(try await stage.get("/api/usage/acme").status == 200)
+            let metrics = try await stage.get("/metrics").text
+            let line = try #require(
+                metrics.split(separator: "\n").first { $0.hasPrefix(#"web_request_seconds_count{route="GET /api/usage/{team}"}"#) })
+            #expect(line.split(separator: " ").last.flatMap { Int($0) } ?? 0 >= 1)
+        }
+    }
+
     @Test(
         "levels go by whole numbers at 80, 95 and 100 percent",
         arguments: [

@@ -1,6 +1,7 @@
 import Access
 import Formats
 import HTTPServer
+import Telemetry
 
 /// A request on its way through a handler.
 struct WebCall: Sendable {
@@ -39,6 +40,8 @@ struct Route: Sendable {
     /// The largest body in bytes.
     let bodyLimit: Int
     let handler: Handler
+    /// How long its answers took; those that are given at once, from memory, are not among them.
+    let seconds: Histogram
     private let segments: [Segment]
 
     private enum Segment: Sendable {
@@ -53,6 +56,8 @@ struct Route: Sendable {
         self.kind = kind
         self.bodyLimit = bodyLimit
         self.handler = handler
+        seconds = MetricRegistry.shared.histogram(
+            "web_request_seconds", help: "From a request to its answer, by route.", labels: [("route", "\(method) \(pattern)")])
         segments = Route.pieces(of: pattern).map { $0.hasPrefix("{") ? .value(String($0.dropFirst().dropLast())) : .literal(String($0)) }
     }
 

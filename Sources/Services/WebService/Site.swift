@@ -60,6 +60,8 @@ struct Site: Sendable {
             let answer = Self.wantsPage(request) ? page.notFound(Words("fr")) : WebProblem.notFound("nothing is at this address").response
             return Self.guarded(answer)
         }
+        let begin = ContinuousClock.now
+        defer { route.seconds.observe(begin.duration(to: .now)) }
         do {
             return Self.guarded(try await carryOut(request, route, values))
         } catch {
