@@ -1,7 +1,15 @@
+import EventLoop
 import Formats
+import HTTPServer
+import Synchronization
 import Testing
+import UsageSamples
 
 @testable import Benchmarks
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 @Suite("The program bench")
 struct BenchmarkTests {
@@ -89,6 +97,58 @@ struct BenchmarkTests {
         #expect(AnswerLength.of(answer[...]) == answer.count)
         #expect(AnswerLength.of(answer[..<20]) == nil)
         #expect(AnswerLength.of(answer[..<(answer.count - 5)]) == answer.count)
+        let bare = Array("HTTP/1.1 204 No Content\r\nContent-Lengths: 5\r\n\r\n".utf8)
+        #expect(AnswerLength.of(bare[...]) == bare.count)
+    }
+
+    @Test("a server that stalls is late for every request that was due meanwhile, not only for those it was asked")
+    func openLoop() async throws {
+        let stall = 0.3
+        let asked = Atomic<Int>(0)
+        let configuration = HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0), loops: 1, bodyLimit: { _ in 0 })
+        let server = HTTPServer(configuration: configuration, name: "stalling") { _, responder in
+            let number = asked.add(1, ordering: .relaxed).newValue
+            if number == 50 { usleep(UInt32(stall * 1e6)) }
+            responder.respond(number == 100 ? .text(503, "no") : .text(200, "yes"))
+        }
+        try await server.start()
+        let loop = OpenLoop(
+            port: server.boundAddress.port, requests: [Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)], perSecond: 200, seconds: 1.5, connections: 2)
+        let pool = BlockingPool(name: "generator", threads: 1)
+        let outcome = try await pool.run { try loop.run() }
+        await server.stop(by: .now.advanced(by: .seconds(5)))
+        #expect(outcome.latencies.count == 300)
+        #expect(outcome.failures == 1)
+        #expect(Statistics.percentile(outcome.latencies, 100) >= stall * 1000)
+        // 60 were due while it stalled; two connections asked two of them.
+        #expect(outcome.latencies.count { $0 > stall * 500 } >= 25)
+    }
+
+    @Test("the benchmark's samples are read as they were made, from the list and as posted, and add up to what it expects")
+    func sampleStream() throws {
+        let now = WallClock.nowMs
+        var stream = SampleStream(source: "bench", seed: 1, nowMs: now)
+        var total: Int64 = 0
+        for number in 1...3 {
+            let batch = stream.next()
+            let read = try SampleBatch(decoding: batch.encoded())
+            #expect(read.digest == batch.digest)
+            #expect(read.batch == "bench-\(number)")
+            let posted = try SampleIntake.read(
+                SampleStream.lines(batch), contentType: "application/x-ndjson", batch: read.batch, source: "bench", nowMs: now)
+            #expect(posted.digest == batch.digest)
+            total += batch.rows.reduce(0) { $0 + $1.bytes }
+        }
+        #expect(stream.total == total)
+        #expect(stream.expected.values.reduce(0, +) == total)
+    }
+
+    @Test("the recorded engine's answers hold what they are said to hold, in either shape", arguments: EngineAnswers.Shape.allCases)
+    func engineAnswers(shape: EngineAnswers.Shape) throws {
+        let answers = EngineAnswers(volumes: 1000, images: 50, shape: shape)
+        #expect(answers.projects == 250)
+        #expect(answers.unknownItems == 2)
+        _ = try StorageBenchmark.attributing(answers)
     }
 
     @Test(

@@ -89,6 +89,12 @@ final class Arena: Sendable {
         return child
     }
 
+    /// Ends a server before the others.
+    func stop(_ child: ChildProcess) async {
+        children.withLock { $0.removeAll { $0.process === child } }
+        await child.stop(grace: .seconds(5))
+    }
+
     /// Runs a program to its end; a bad exit code is an error.
     @discardableResult
     func run(_ tool: String, _ arguments: [String], limit: Duration = .seconds(30)) async throws -> String {
@@ -166,10 +172,11 @@ final class Arena: Sendable {
     }
 
     /// Ingest with Standard Webhooks as its source, ready to take posts.
-    func startIngest(redis: RedisServer) async throws -> (process: ChildProcess, port: Int) {
+    func startIngest(redis: RedisServer, _ more: [String: String] = [:]) async throws -> (process: ChildProcess, port: Int) {
         let port = try Self.freePort()
-        let process = try await start(
-            "ingest", try Self.program("ingest"), environment: environment(redis: redis, ["INGEST_ADDRESS": "127.0.0.1:\(port)"]))
+        var variables = environment(redis: redis, more)
+        variables["INGEST_ADDRESS"] = "127.0.0.1:\(port)"
+        let process = try await start("ingest", try Self.program("ingest"), environment: variables)
         let http = http
         try await wait("ingest is ready") {
             try await http.send(HTTPClient.Request(url: "http://127.0.0.1:\(port)/readyz")).status == 200

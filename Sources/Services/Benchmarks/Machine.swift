@@ -66,4 +66,7 @@ enum Machine {
 struct BenchmarkError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
+
+    /// Of a call that has just failed.
+    static func system(_ call: String) -> BenchmarkError { BenchmarkError("\(call): \(String(cString: strerror(errno)))") }
 }

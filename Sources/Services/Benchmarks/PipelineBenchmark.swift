@@ -60,19 +60,13 @@ enum PipelineBenchmark {
 
     /// Makes the tables, as `quittance migrate` does.
     static func migrate(_ arena: Arena) async throws {
-        let database = try open(arena)
-        _ = try database.migrate(Product.migrations)
-        await database.close()
-    }
-
-    private static func open(_ arena: Arena) throws -> Database {
-        try Database.open(.sqlite(path: "\(arena.folder)/var/quittance.db"), log: Log("bench"))
+        await (try arena.migratedDatabase()).close()
     }
 
     /// Orders that wait for their money, each with an attempt at the provider.
     /// - Returns: the references that the provider was given.
     private static func prepare(_ arena: Arena) async throws -> [String] {
-        let database = try open(arena)
+        let database = try arena.openDatabase()
         var attempts: [String] = []
         let batch = 500
         for start in stride(from: 0, to: payments, by: batch) {

@@ -3,7 +3,7 @@ import Formats
 import PaymentsService
 import Subprocess
 
-/// The memory of every worker of the Procfile five seconds after its start, with nothing to do.
+/// The memory of every worker of the Procfile, of the scheduler and of web five seconds after their start, with nothing to do.
 enum WorkerBenchmark {
     static let title = "worker: resident memory, idle 5 s after the start"
     private static let idleMax = 25.0
@@ -16,6 +16,7 @@ enum WorkerBenchmark {
             let process = try await arena.start(name, try Arena.program(name), environment: arena.environment(redis: redis))
             started.append((name, process))
         }
+        started.append(("web", try await arena.startWeb(redis: redis).process))
         try await Task.sleep(for: .seconds(5))
         var result = BenchmarkResult()
         var most = 0.0
