@@ -58,9 +58,10 @@ extension Stage {
     }
 
     /// The events of ingest's own files, in the order in which they were written.
-    func eventLog(prefix: String) -> [[UInt8]] {
-        instance.folder.list("spool").filter { $0.hasPrefix(prefix) }.sorted().flatMap { name in
-            let lines = (instance.folder.read("spool/" + name) ?? []).split(separator: UInt8(ascii: "\n"))
+    /// - Parameter folder: `spool/samples` for batches of samples.
+    func eventLog(prefix: String, in folder: String = "spool") -> [[UInt8]] {
+        instance.folder.list(folder).filter { $0.hasPrefix(prefix) }.sorted().flatMap { name in
+            let lines = (instance.folder.read("\(folder)/\(name)") ?? []).split(separator: UInt8(ascii: "\n"))
             // Sixteen digits of checksum and a blank stand before each event.
             return lines.filter { $0.count > 17 }.map { Array($0.dropFirst(17)) }
         }

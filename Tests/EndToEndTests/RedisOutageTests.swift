@@ -107,7 +107,7 @@ struct RedisOutageTests {
     }
 
     /// All that Redis had is gone: it starts with nothing.
-    private static func empty(_ stage: Stage) async throws {
+    static func empty(_ stage: Stage) async throws {
         let folder = stage.instance.redis.folder
         for name in folder.list("appendonlydir") { unlink(folder.file("appendonlydir/" + name)) }
         try await stage.instance.redis.restart()

@@ -206,8 +206,8 @@ extension Stage {
     /// - Parameter units: batches, and samples that count by themselves.
     func requireTraffic(_ wanted: UsageSums, units: Int, dead: Int = 0, within limit: Duration = .seconds(60)) async throws {
         try await eventually(within: limit, "all samples are counted") {
-            let spooled = instance.folder.list("spool/samples").filter { $0.hasPrefix("spool-") }
-            guard spooled.isEmpty else { throw FixtureError("the spool holds \(spooled)") }
+            let spooled = eventLog(prefix: "spool-", in: "spool/samples").count
+            guard spooled == 0 else { throw FixtureError("the spool holds \(spooled) batches") }
             let left = try await held(by: "samples").count
             guard left == 0 else { throw FixtureError("\(left) bodies are left") }
             return true

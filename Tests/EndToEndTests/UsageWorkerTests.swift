@@ -39,7 +39,7 @@ struct UsageWorkerTests {
     }
 
     /// How much it may grow from 200 batches to 2,000, beside what the allocator keeps.
-    private static let growthMax = 12 << 20
+    private static let growthMax = 6 << 20
 
     @Test("its memory after 2,000 batches is that after 200")
     func memory() async throws {
@@ -60,7 +60,7 @@ struct UsageWorkerTests {
             let early = try await send(200)
             let late = try await send(1800)
             #expect(late - early < Self.growthMax, "\(early >> 10) KiB after 200 batches, \(late >> 10) KiB after 2,000")
-            #expect(late < 120 << 20, "\(late >> 10) KiB")
+            #expect(late < 64 << 20, "\(late >> 10) KiB")
         }
     }
 
