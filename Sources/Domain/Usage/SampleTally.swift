@@ -15,6 +15,8 @@ public struct SampleTally: Sendable {
         var samples = 0
         /// Measured more than an hour before they are counted.
         var late = 0
+        /// Measured in a month that is over when they are counted.
+        var pastMonth = 0
         var totals: [ProjectDay: Int64] = [:]
         var tooOld = Rejected()
         var inFuture = Rejected()
@@ -34,13 +36,14 @@ public struct SampleTally: Sendable {
     /// - Parameter nowMs: samples too old for it, or ahead of it, are set apart.
     public init(_ batch: SampleBatch, nowMs: Int64) {
         source = batch.source
+        let monthStartMs = UsagePeriod(containing: nowMs).startMs
         guard batch.batch == nil else {
             var unit = Unit(name: batch.batch ?? "", digest: batch.digest)
             // Most samples of a batch are of few projects and of one day: added up by number first, by name once.
             var sums: [Int64: [Int64]] = [:]
             for row in batch.rows {
                 unit.samples += 1
-                guard let day = unit.admit(row, nowMs: nowMs) else { continue }
+                guard let day = unit.admit(row, nowMs: nowMs, monthStartMs: monthStartMs) else { continue }
                 sums[day, default: [Int64](repeating: -1, count: batch.projects.count)].withUnsafeMutableBufferPointer { sums in
                     let place = Int(row.project)
                     sums[place] = min(max(0, sums[place]) + row.bytes, ByteFigure.counterMax)
@@ -59,7 +62,7 @@ public struct SampleTally: Sendable {
             let alone = SampleBatch(
                 source: batch.source, batch: id, projects: [project], rows: [SampleBatch.Row(project: 0, bytes: row.bytes, atMs: row.atMs)])
             var unit = Unit(name: id, digest: alone.digest, samples: 1)
-            if let day = unit.admit(row, nowMs: nowMs) { unit.totals[ProjectDay(project: project, day: day)] = row.bytes }
+            if let day = unit.admit(row, nowMs: nowMs, monthStartMs: monthStartMs) { unit.totals[ProjectDay(project: project, day: day)] = row.bytes }
             return unit
         }
     }
@@ -67,7 +70,7 @@ public struct SampleTally: Sendable {
 
 extension SampleTally.Unit {
     /// The day that a sample counts for; nil when it does not count.
-    fileprivate mutating func admit(_ row: SampleBatch.Row, nowMs: Int64) -> Int64? {
+    fileprivate mutating func admit(_ row: SampleBatch.Row, nowMs: Int64, monthStartMs: Int64) -> Int64? {
         if row.atMs > nowMs + SampleWindow.futureMaxMs {
             inFuture.samples += 1
             inFuture.bytes = min(inFuture.bytes + row.bytes, ByteFigure.counterMax)
@@ -80,6 +83,7 @@ extension SampleTally.Unit {
             return nil
         }
         if age > SampleTally.lateMs { late += 1 }
+        if row.atMs < monthStartMs { pastMonth += 1 }
         return row.atMs / UsagePeriod.dayMs
     }
 }

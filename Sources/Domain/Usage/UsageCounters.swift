@@ -24,7 +24,6 @@ public enum UsageCounters {
     /// - Returns: one outcome for each.
     public static func apply(_ tallies: [SampleTally], nowMs: Int64, in connection: Connection) throws -> [Outcome] {
         var days: [SampleTally.ProjectDay: Int64] = [:]
-        let thisMonth = UsagePeriod(containing: nowMs).days.lowerBound
         let outcomes = try tallies.map { tally in
             var outcome = Outcome()
             for unit in tally.units {
@@ -37,7 +36,7 @@ public enum UsageCounters {
                     for (key, bytes) in unit.totals {
                         days[key] = min((days[key] ?? 0) + bytes, ByteFigure.counterMax)
                     }
-                    if unit.totals.keys.contains(where: { $0.day < thisMonth }) { outcome.pastMonth += unit.samples - rejected }
+                    outcome.pastMonth += unit.pastMonth
                 case .repeated: outcome.repeated += unit.samples
                 case .conflicting: outcome.conflicting += unit.samples
                 }
