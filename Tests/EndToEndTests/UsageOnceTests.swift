@@ -1,8 +1,13 @@
+import Database
 import Formats
 import RedisClient
 import Synchronization
 import TestSupport
 import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 @Suite("Usage samples count once", .timeLimit(.minutes(4)))
 struct UsageOnceTests {
@@ -27,7 +32,7 @@ struct UsageOnceTests {
                 let hand = UsageTraffic.Batch.Hand(rawValue: delivery % UsageTraffic.Batch.Hand.allCases.count) ?? .plain
                 // A batch is the same one whichever way it comes.
                 for (number, batch) in batches.enumerated() {
-                    if (number + delivery).isMultiple(of: 4) {
+                    if (number + delivery).isMultiple(of: 5) {
                         posts.append(batch.posted(hand))
                     } else {
                         bodies.append(batch.listed(hand, delivery: delivery))
@@ -41,15 +46,30 @@ struct UsageOnceTests {
             let rest = Mutex(posts)
             let stream = EventStream.start(port: stage.ingestPort, lines: 2, pause: .milliseconds(10)) { rest.withLock { $0.popLast() } }
 
-            // A worker dies in each round, with bodies in its hands; now and then something else does as well.
+            // Workers die in each round; now and then something else does as well.
             let rounds = 8
             let share = bodies.count / rounds + 1
             for round in 0..<rounds {
                 // Kills come quicker than leases end; here and there one has to hit what was handed out before.
                 if round % 3 == 2 { try await Self.awaitRedelivery(stage) }
-                try await stage.push(Array(bodies.dropFirst(round * share).prefix(share)))
-                try await eventually(within: .seconds(20), "a worker has bodies in its hands") { try await stage.samplesInHand() > 0 }
-                try await stage.instance.kill9("worker-usage", slot: round % 2)
+                let pushed = Array(bodies.dropFirst(round * share).prefix(share))
+                if round.isMultiple(of: 2) {
+                    // Before anything of it is in SQL.
+                    try await Self.whileNobodyWrites(stage) {
+                        try await stage.push(pushed)
+                        try await eventually("a worker has bodies in its hands") { try await stage.samplesInHand() > 0 }
+                        for slot in 0...1 { try await stage.instance.kill9("worker-usage", slot: slot) }
+                    }
+                    try await stage.instance.start("worker-usage", slot: 1)
+                } else {
+                    // At whatever it is just doing.
+                    try await stage.push(pushed)
+                    try await eventually("a worker has bodies in its hands, or has done with them") {
+                        if try await stage.samplesInHand() > 0 { return true }
+                        return try await stage.redis.call("LLEN", stage.key("samples", "ready")).int == 0
+                    }
+                    try await stage.instance.kill9("worker-usage")
+                }
                 switch round {
                 case 3:
                     try await stage.instance.redis.kill9()
@@ -59,7 +79,7 @@ struct UsageOnceTests {
                     try await stage.instance.start("ingest")
                 default: break
                 }
-                try await stage.instance.start("worker-usage", slot: round % 2)
+                try await stage.instance.start("worker-usage")
             }
             try await eventually(within: .seconds(60), "all posts are answered: \(stream.tally.statuses)") { stream.isIdle }
             let tally = stream.tally
@@ -67,6 +87,20 @@ struct UsageOnceTests {
             #expect(tally.refused.isEmpty)
             try await stage.requireTraffic(sums, units: batches.count + loose.count + events.count)
         }
+    }
+
+    /// Runs something while the database takes no write of anybody else.
+    private static func whileNobodyWrites(_ stage: Stage, _ body: () async throws -> Void) async throws {
+        let isOver = Mutex(false)
+        async let held: Void = stage.database.write { _ in while !isOver.withLock({ $0 }) { usleep(1000) } }
+        do {
+            try await body()
+        } catch {
+            isOver.withLock { $0 = true }
+            throw error
+        }
+        isOver.withLock { $0 = true }
+        try await held
     }
 
     private static func awaitRedelivery(_ stage: Stage) async throws {
