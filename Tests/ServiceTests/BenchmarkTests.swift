@@ -127,7 +127,7 @@ struct BenchmarkTests {
     @Test("the benchmark's samples are read as they were made, from the list and as posted, and add up to what it expects")
     func sampleStream() throws {
         let now = WallClock.nowMs
-        var stream = SampleStream(source: "bench", seed: 1, nowMs: now)
+        var stream = SampleStream(source: "bench", projects: 300, seed: 1, nowMs: now)
         var total: Int64 = 0
         for number in 1...3 {
             let batch = stream.next()

@@ -23,6 +23,15 @@ enum Machine {
         field("VmRSS", in: "/proc/\(process)/status").flatMap { Double($0.prefix { $0 != " " }) }.map { $0 / 1024 }
     }
 
+    /// What a process has had of the processors; nil when it is gone.
+    static func processorSeconds(of process: Int32) -> Double? {
+        // The second word is the program's name, which may hold anything but ends with the last parenthesis.
+        guard let text = file("/proc/\(process)/stat"), let name = text.lastIndex(of: ")") else { return nil }
+        let words = text[name...].split(separator: " ")
+        guard words.count > 13, let user = Double(words[12]), let system = Double(words[13]) else { return nil }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     /// The value of the first line `name: value`.
     private static func field(_ name: String, in path: String) -> String? {
         guard let text = file(path) else { return nil }

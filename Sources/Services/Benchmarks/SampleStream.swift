@@ -3,39 +3,43 @@ import UsageSamples
 
 /// Batches of random samples of many projects over a few days, and what they must add up to.
 ///
-/// Every sample's project and time are drawn anew, so that hardly two samples of a batch can be added up before SQL sees them:
-/// a gateway's batches, which are of a minute, are easier.
+/// Every sample's project and time are drawn anew, so that few samples of a batch share a counter: a gateway's batches, which are of
+/// a minute and mostly of the same projects, are easier.
 struct SampleStream: Sendable {
     static let batchSize = 1000
-    static let projects = 500
     private static let spanMs: Int64 = 3 * 24 * 60 * 60_000
     private static let dayMs: Int64 = 24 * 60 * 60_000
 
     let source: String
     private let nowMs: Int64
-    private let names = (0..<projects).map { "project-\($0)" }
+    private let names: [String]
     private var random: SeededRandom
     private var made = 0
     /// Bytes by day since 1970 and by project's number.
     private var sums: [Int64: [Int64]] = [:]
 
-    init(source: String, seed: UInt64, nowMs: Int64) {
+    init(source: String, projects: Int, seed: UInt64, nowMs: Int64) {
         self.source = source
         self.nowMs = nowMs
+        names = (0..<projects).map { "\(source)-project-\($0)" }
         random = SeededRandom(seed: seed)
     }
 
     /// The next batch, which is then part of the expected sums.
     mutating func next() -> SampleBatch {
         made += 1
+        var places: [Int: Int32] = [:]
+        var projects: [String] = []
         let rows = (0..<Self.batchSize).map { _ in
-            let project = Int(random.next() % UInt64(Self.projects))
+            let project = Int(random.next() % UInt64(names.count))
             let bytes = Int64(random.next() % 1_000_000)
             let at = nowMs - Int64(random.next() % UInt64(Self.spanMs))
-            sums[at / Self.dayMs, default: [Int64](repeating: 0, count: Self.projects)][project] += bytes
-            return SampleBatch.Row(project: Int32(project), bytes: bytes, atMs: at)
+            sums[at / Self.dayMs, default: [Int64](repeating: 0, count: names.count)][project] += bytes
+            let place = places[project] ?? Int32(projects.count)
+            if places.updateValue(place, forKey: project) == nil { projects.append(names[project]) }
+            return SampleBatch.Row(project: place, bytes: bytes, atMs: at)
         }
-        return SampleBatch(source: source, batch: "\(source)-\(made)", projects: names, rows: rows)
+        return SampleBatch(source: source, batch: "\(source)-\(made)", projects: projects, rows: rows)
     }
 
     /// A batch as `POST /usage` takes it, a sample a line.

@@ -53,7 +53,8 @@ enum StorageBenchmark {
         result.figures.append(Figure("storage.attribute_20k_s", slowest, "s, the slower shape", goal: .atMost(goal)))
         result.figures.append(Figure("storage.worker_rss_start_mb", idle, "MB resident"))
         result.figures.append(Figure("storage.worker_rss_mb", sizes[sizes.count - 1], "MB resident, after \(sizes.count) runs"))
-        result.figures.append(Figure("storage.worker_rss_growth_mb", sizes[sizes.count - 1] - sizes[1], "MB, from run 2 to \(sizes.count)"))
+        let growth = sizes[sizes.count - 1] - sizes[runs - 1]
+        result.figures.append(Figure("storage.worker_rss_growth_mb", growth, "MB, from run \(runs) to \(sizes.count)"))
         return result
     }
 
