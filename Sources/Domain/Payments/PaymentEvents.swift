@@ -19,7 +19,7 @@ public struct ReadEvent: Sendable {
 
     public init(_ event: ProviderEvent, providers: ProviderRegistry) {
         self.event = event
-        guard let adapter = providers[event.provider] else {
+        guard let adapter = providers.known(event.provider) else {
             reading = .noAdapter
             return
         }
@@ -123,7 +123,7 @@ public struct PaymentEvents: Sendable {
 
     /// Only a proof that covers status, amount and currency is believed; for all else the provider is asked.
     private func belief(in notice: ProviderNotice, of event: ProviderEvent) -> Belief {
-        guard let capabilities = providers[event.provider]?.capabilities else { return .cannotBeProved }
+        guard let capabilities = providers.known(event.provider)?.capabilities else { return .cannotBeProved }
         guard event.trust == .signed && capabilities.proofCoversMoney else { return capabilities.hasStatus ? .mustAsk : .cannotBeProved }
         let lacksMoney = notice.claim == .captured && notice.amount == nil && notice.amountProblem == nil
         return (notice.claim == .unknown || lacksMoney) && capabilities.hasStatus ? .mustAsk : .believed

@@ -32,15 +32,39 @@ public struct PurposeRegistry: Sendable {
 
 /// The adapters that a program knows, each with the mode it runs in.
 public struct ProviderRegistry: Sendable {
-    private let adapters: [String: (adapter: any PaymentProvider, mode: String)]
+    /// The adapters at one moment.
+    public struct Adapters: Sendable {
+        fileprivate let on: [String: (adapter: any PaymentProvider, mode: String)]
+        fileprivate let resting: [String: any PaymentProvider]
+
+        /// - Parameters:
+        ///   - on: those whose mode is not `off`.
+        ///   - resting: those that are off, and still read and ask for what was begun while they were on.
+        public init(on: [(adapter: any PaymentProvider, mode: String)], resting: [any PaymentProvider] = []) {
+            self.on = Dictionary(on.map { ($0.adapter.name, $0) }, uniquingKeysWith: { first, _ in first })
+            self.resting = Dictionary(resting.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    private let current: @Sendable () -> Adapters
 
     /// - Parameter adapters: those whose `PROVIDER_MODE_…` is not `off`.
     public init(_ adapters: [(adapter: any PaymentProvider, mode: String)]) {
-        self.adapters = Dictionary(adapters.map { ($0.adapter.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let fixed = Adapters(on: adapters)
+        current = { fixed }
     }
 
-    public subscript(name: String) -> (any PaymentProvider)? { adapters[name]?.adapter }
+    /// Adapters that may change while the program runs; asked for at each use.
+    public init(following current: @escaping @Sendable () -> Adapters) { self.current = current }
+
+    /// The adapter of a provider that is on.
+    public subscript(name: String) -> (any PaymentProvider)? { current().on[name]?.adapter }
+    /// The adapter of a provider that is on, or was: for what was begun with it.
+    public func known(_ name: String) -> (any PaymentProvider)? {
+        let adapters = current()
+        return adapters.on[name]?.adapter ?? adapters.resting[name]
+    }
     /// `sandbox` or `live`; nil when the provider is off.
-    public func mode(of name: String) -> String? { adapters[name]?.mode }
-    public var names: [String] { adapters.keys.sorted() }
+    public func mode(of name: String) -> String? { current().on[name]?.mode }
+    public var names: [String] { current().on.keys.sorted() }
 }

@@ -51,7 +51,7 @@ public struct Reconciliation: Sendable {
         ).map { row in
             let attempt = try PaymentAttempt(row)
             let age = nowMs - attempt.createdAtMs
-            let askable = providers[attempt.provider]?.capabilities.hasStatus ?? false
+            let askable = providers.known(attempt.provider)?.capabilities.hasStatus ?? false
             let action: Finding.Action = age > ReconciliationLadder.giveUpAfterMs ? .giveUp : askable ? .ask : .none
             return Finding(payment: attempt.payment, attempt: attempt.id, provider: attempt.provider, ageMs: age, action: action)
         }

@@ -45,7 +45,7 @@ public struct PaymentVerification: Sendable {
             let attempt = try PaymentStore.requireAttempt(parameters.attempt, in: connection)
             return (attempt, try PaymentStore.references(of: attempt.id, in: connection))
         }
-        guard let adapter = events.providers[attempt.provider] else {
+        guard let adapter = events.providers.known(attempt.provider) else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
         let answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) { try await ask(adapter, references) }

@@ -257,6 +257,8 @@ final class Connection: @unchecked Sendable {
     /// The sweep found the deadline passed.
     func expire() {
         switch phase {
+        // Of a server that stops: a request may have arrived just now.
+        case .idle where lane.isStopping && output.isEmpty: stopGently(patience: 0)
         case .idle, .flushing, .lingering: close()
         case .head: refuse(.deadlinePassed, .deadlinePassed)
         case .body, .chunked:
@@ -267,11 +269,13 @@ final class Connection: @unchecked Sendable {
     }
 
     /// The server stops: a silent connection ends, a request under way is answered first.
-    func stopGently() {
+    /// - Parameter patience: milliseconds that a silent one may still ask; a close just when it does would look like a failure.
+    func stopGently(patience: Int64) {
         guard phase == .idle && output.isEmpty else { return }
         // A request may have arrived that the loop has not looked at.
         readable()
-        if phase == .idle && output.isEmpty && pending.isEmpty { close() }
+        guard phase == .idle && output.isEmpty && pending.isEmpty else { return }
+        if patience > 0 { deadline = min(deadline, lane.now() + patience) } else { close() }
     }
 }
 

@@ -22,6 +22,7 @@ public final class HTTPServer: Service {
     private let life = Mutex(Life())
 
     private struct Life {
+        var listeners: [Int32] = []
         var lanes: [Lane] = []
         var ownLoops: [EventLoop] = []
         var bound: SocketAddress?
@@ -46,18 +47,23 @@ public final class HTTPServer: Service {
     /// Open connections.
     public var connectionCount: Int { parts.metrics.connections.load(ordering: .relaxed) }
 
-    public func start() async throws {
+    public func start() async throws { try await start(adopting: []) }
+
+    /// Starts on listening sockets that another process has handed over; with none it binds its own.
+    /// - Parameter listeners: owned by the server from now on, and closed when it does not start.
+    public func start(adopting listeners: [Int32]) async throws {
         let count = givenLoops?.count ?? parts.configuration.loops
-        let (descriptors, port) = try Listener.open(parts.configuration, count: count)
+        let (descriptors, port) = try Listener.perLoop(parts.configuration, adopted: listeners, count: count)
         let loops: [EventLoop]
         do {
             loops = try givenLoops ?? (0..<count).map { try EventLoop.started(name: "\(name)-\($0)") }
         } catch {
-            Listener.close(descriptors)
+            Listener.close(descriptors.flatMap { $0 })
             throw error
         }
-        let lanes = zip(loops, descriptors).map { Lane(loop: $0, listener: $1, server: parts) }
+        let lanes = zip(loops, descriptors).map { Lane(loop: $0, listeners: $1, server: parts) }
         life.withLock { life in
+            life.listeners = descriptors.flatMap { $0 }
             life.lanes = lanes
             life.ownLoops = givenLoops == nil ? loops : []
             life.bound = SocketAddress(parts.configuration.address.host, port)
@@ -65,23 +71,32 @@ public final class HTTPServer: Service {
         for lane in lanes { await lane.loop.run { lane.open() } }
     }
 
-    public func stop(by deadline: ContinuousClock.Instant) async {
+    public func stop(by deadline: ContinuousClock.Instant) async { await stop(by: deadline, patience: .zero) }
+
+    /// Stops, and lets a silent connection ask once more within `patience`: the answer then ends it, which no client takes for a failure.
+    /// For a server whose sockets another one has taken over.
+    public func stop(by deadline: ContinuousClock.Instant, patience: Duration) async {
         let (lanes, loops) = life.withLock { life in
-            defer { (life.lanes, life.ownLoops) = ([], []) }
+            defer { (life.lanes, life.ownLoops, life.listeners) = ([], [], []) }
             return (life.lanes, life.ownLoops)
         }
         await withTaskGroup(of: Void.self) { group in
-            for lane in lanes { group.addTask { await Self.stop(lane, by: deadline) } }
+            for lane in lanes { group.addTask { await Self.stop(lane, by: deadline, patience: patience) } }
         }
         await Self.end(loops)
     }
 
-    private static func stop(_ lane: Lane, by deadline: ContinuousClock.Instant) async {
+    private static func stop(_ lane: Lane, by deadline: ContinuousClock.Instant, patience: Duration) async {
         await withCheckedContinuation { continuation in
             lane.loop.execute {
-                lane.stop(within: max(.zero, deadline - ContinuousClock.now)) { continuation.resume() }
+                lane.stop(within: max(.zero, deadline - ContinuousClock.now), patience: patience) { continuation.resume() }
             }
         }
+    }
+
+    /// Lends the listening sockets, to hand them to another process. They stay open while `body` runs: a stop waits for it.
+    public func withListeners<Value>(_ body: ([Int32]) throws -> Value) rethrows -> Value {
+        try life.withLock { try body($0.listeners) }
     }
 
     /// Ending a loop waits for its thread: not on Swift's shared pool.

@@ -22,7 +22,6 @@ public struct HTTPServerConfiguration: Sendable {
     public var backlog: Int32 = 1024
     /// Whether another process may listen on the same address. Off, a taken port is an error even though the loops share theirs.
     public var reusePort = false
-
     public init(
         address: SocketAddress, loops: Int = 1, bodyLimit: @escaping @Sendable (HTTPRequestHead) -> Int = { _ in 256 * 1024 }
     ) {
@@ -37,5 +36,10 @@ public struct HTTPServerError: Error, CustomStringConvertible {
     public enum Code: Sendable { case addressInUse, addressInvalid, system }
     public let code: Code
     public let description: String
+
+    init(code: Code, description: String) {
+        self.code = code
+        self.description = description
+    }
     public var isTransient: Bool { code == .addressInUse }
 }

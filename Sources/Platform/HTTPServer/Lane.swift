@@ -8,7 +8,7 @@ import Telemetry
     import Glibc
 #endif
 
-/// The part of a server that lives on one loop: its listening socket, its connections and the memory they share.
+/// The part of a server that lives on one loop: its listening sockets, its connections and the memory they share.
 ///
 /// `@unchecked Sendable`: touched on `loop` only, except for the constants set by `init`.
 final class Lane: @unchecked Sendable {
@@ -26,8 +26,9 @@ final class Lane: @unchecked Sendable {
     /// For a connection that has not sent a byte yet.
     let silenceMax: Int64
 
-    private let listener: Int32
-    private var acceptEvent: OpaquePointer?
+    private let listeners: [Int32]
+    private var acceptEvents: [OpaquePointer] = []
+    private var listenerReferences = 0
     private var acceptPause: LoopTimer?
     private var connections: [Connection] = []
     private var refusedConnections = 0
@@ -47,9 +48,10 @@ final class Lane: @unchecked Sendable {
     /// Connections over the limit that are told so; more of them are just closed.
     private static let refusedConnectionsMax = 128
 
-    init(loop: EventLoop, listener: Int32, server: ServerParts) {
+    /// - Parameter listeners: usually one; several where a process with more loops has handed over its own.
+    init(loop: EventLoop, listeners: [Int32], server: ServerParts) {
         self.loop = loop
-        self.listener = listener
+        self.listeners = listeners
         self.server = server
         input = .allocate(byteCount: Self.inputSize, alignment: 16)
         let configuration = server.configuration
@@ -67,13 +69,17 @@ final class Lane: @unchecked Sendable {
 
     func open() {
         loop.preconditionOnLoop()
-        // Retained until the lane is empty again: the loop may call it at any time.
-        acceptEvent = event_new(
-            loop.base, listener, Int16(EV_READ | EV_PERSIST), acceptableCallback, Unmanaged.passRetained(self).toOpaque())
-        event_add(acceptEvent, nil)
+        for listener in listeners {
+            // Retained until the lane is empty again: the loop may call it at any time.
+            let event = event_new(
+                loop.base, listener, Int16(EV_READ | EV_PERSIST), acceptableCallback, Unmanaged.passRetained(self).toOpaque())
+            guard let event else { preconditionFailure("out of memory for a listener") }
+            acceptEvents.append(event)
+            event_add(event, nil)
+        }
     }
 
-    fileprivate func acceptable() {
+    fileprivate func acceptable(_ listener: Int32) {
         for _ in 0..<Self.acceptsPerTurn {
             var peer = sockaddr_storage()
             let descriptor = quittance_accept(listener, &peer)
@@ -89,12 +95,12 @@ final class Lane: @unchecked Sendable {
         }
     }
 
-    /// Out of descriptors or memory: a level-triggered event would spin, so the listener rests for a moment.
+    /// Out of descriptors or memory: a level-triggered event would spin, so the listeners rest for a moment.
     private func pauseAccepting() {
         server.log.warning("accepting pauses: the system gives no descriptor or memory")
-        event_del(acceptEvent)
+        for event in acceptEvents { event_del(event) }
         let timer = LoopTimer(on: loop) { [self] in
-            if let acceptEvent { event_add(acceptEvent, nil) }
+            for event in acceptEvents { event_add(event, nil) }
         }
         timer.start(after: .milliseconds(100))
         acceptPause = timer
@@ -193,19 +199,21 @@ final class Lane: @unchecked Sendable {
 
     /// Stops accepting, lets requests under way finish, and calls `whenEmpty` once no connection is left, at the latest after
     /// `grace`.
-    func stop(within grace: Duration, whenEmpty: @escaping () -> Void) {
+    /// - Parameter patience: how long a silent connection may still ask.
+    func stop(within grace: Duration, patience: Duration, whenEmpty: @escaping () -> Void) {
         loop.preconditionOnLoop()
         guard !isStopping else { return whenEmpty() }
         // Who has connected in good faith is served once more.
-        if acceptEvent != nil { acceptable() }
+        if !acceptEvents.isEmpty { for listener in listeners { acceptable(listener) } }
         isStopping = true
         onEmpty = whenEmpty
         acceptPause?.cancel()
         acceptPause = nil
-        if let acceptEvent { event_free(acceptEvent) }
-        acceptEvent = nil
-        close(listener)
-        for connection in connections { connection.stopGently() }
+        for event in acceptEvents { event_free(event) }
+        listenerReferences = acceptEvents.count
+        acceptEvents = []
+        for listener in listeners { close(listener) }
+        for connection in connections { connection.stopGently(patience: patience.milliseconds) }
         guard !connections.isEmpty else { return finishStop() }
         let timer = LoopTimer(on: loop) { [self] in
             for connection in connections { connection.close() }
@@ -222,12 +230,12 @@ final class Lane: @unchecked Sendable {
         sweep?.cancel()
         sweep = nil
         whenEmpty()
-        // The reference that `open` took for the listening socket.
-        Unmanaged.passUnretained(self).release()
+        // The references that `open` took for the listening sockets.
+        for _ in 0..<listenerReferences { Unmanaged.passUnretained(self).release() }
     }
 }
 
 private func acceptableCallback(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
     guard let context else { return }
-    Unmanaged<Lane>.fromOpaque(context).takeUnretainedValue().acceptable()
+    Unmanaged<Lane>.fromOpaque(context).takeUnretainedValue().acceptable(descriptor)
 }

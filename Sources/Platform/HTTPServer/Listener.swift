@@ -5,8 +5,50 @@ import Formats
     import Glibc
 #endif
 
-/// Opens listening sockets.
+/// Opens listening sockets, or takes over opened ones.
 enum Listener {
+    /// The sockets of each loop, and the port they are bound to.
+    /// - Parameter adopted: taken over, in place of new ones; owned, and closed on failure.
+    static func perLoop(
+        _ configuration: HTTPServerConfiguration, adopted: [Int32], count: Int
+    ) throws(HTTPServerError) -> (descriptors: [[Int32]], port: Int) {
+        let (descriptors, port) = try adopted.isEmpty ? open(configuration, count: count) : adopt(adopted, configuration, count: count)
+        var loops = [[Int32]](repeating: [], count: count)
+        for (place, descriptor) in descriptors.enumerated() { loops[place % count].append(descriptor) }
+        return (loops, port)
+    }
+
+    /// Sockets that already listen: all of them, since what waits in one that is closed is reset; and more where there are more loops.
+    private static func adopt(
+        _ adopted: [Int32], _ configuration: HTTPServerConfiguration, count: Int
+    ) throws(HTTPServerError) -> (descriptors: [Int32], port: Int) {
+        var descriptors = adopted
+        let wanted = configuration.address
+        do throws(HTTPServerError) {
+            let ports = Set(descriptors.map(boundPort))
+            guard descriptors.allSatisfy(isListening), ports.count == 1, let port = ports.first, port > 0, [0, port].contains(wanted.port) else {
+                throw HTTPServerError(code: .addressInvalid, description: "cannot take over listening on \(wanted): the sockets are others")
+            }
+            while descriptors.count < count {
+                let descriptor = try bind(wanted.host, port, shared: true)
+                descriptors.append(descriptor)
+                guard listen(descriptor, configuration.backlog) == 0 else { throw failure("listen", wanted) }
+            }
+            return (descriptors, port)
+        } catch {
+            close(descriptors)
+            throw error
+        }
+    }
+
+    private static func isListening(_ descriptor: Int32) -> Bool {
+        var listens: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, Int32(SOL_SOCKET), Int32(SO_ACCEPTCONN), &listens, &length) == 0, listens != 0 else { return false }
+        // Accepting must not block; the flag belongs to the socket, so the other process has it set already.
+        return fcntl(descriptor, F_GETFL) & O_NONBLOCK != 0
+    }
+
     /// As many sockets as loops, all on the same address; the system spreads new connections over them.
     /// - Returns: the sockets and the port that was bound.
     static func open(_ configuration: HTTPServerConfiguration, count: Int) throws(HTTPServerError) -> (descriptors: [Int32], port: Int) {

@@ -49,13 +49,19 @@ extension Settings {
             "Where the truth is kept: sqlite:path (relative to the working directory). postgres:// is not built yet."),
         SettingVariable(
             "VAR_DIRECTORY", in: "Stores", standard: "var",
-            "The folder for everything a run makes. DATABASE_URL, PRIVATE_MEDIA_ROOT and SPOOL_DIRECTORY stand in it unless set themselves."),
+            "The folder for everything a run makes. DATABASE_URL, PRIVATE_MEDIA_ROOT, SPOOL_DIRECTORY and SOURCES_FILE stand in it unless set "
+                + "themselves."),
         SettingVariable(
             "PRIVATE_MEDIA_ROOT", in: "Stores", standard: "var/private",
             "The folder of drafts, invoices and templates. Never served by a web server directly."),
         SettingVariable(
             "SPOOL_DIRECTORY", in: "Stores", standard: "var/spool",
             "Where ingest keeps events while Redis cannot take them. It must survive a restart of the machine."),
+        SettingVariable(
+            "SOURCES_FILE", in: "Stores", standard: "var/sources.json",
+            "Which sources are on, their modes, secrets and body limits, and the usage sources' keys. Made from PROVIDER_MODE_*, *_SECRET, "
+                + "BODY_LIMIT_* and USAGE_SOURCE_KEYS at the first start; from then on the file rules, changed by `quittance source`, and a start "
+                + "is refused where the environment says otherwise."),
         SettingVariable(
             "QUEUE_PREFIX", in: "Stores", standard: "quittance:",
             "Stands before every Redis key, so that two installations can share one Redis. At most 64 letters, digits and _-.: signs."),

@@ -25,6 +25,8 @@ public struct Settings: Sendable {
     public let varDirectory: String
     public let privateMediaRoot: String
     public let spoolDirectory: String
+    /// Where the ``SourceBook`` is kept.
+    public let sourcesFile: String
 
     public let ingestAddress: SocketAddress
     public let webAddress: SocketAddress
@@ -56,14 +58,27 @@ public struct Settings: Sendable {
     public let usageBodyLimit: Int
     public let usage: UsageSettings
 
+    /// What the sources file says; nil where nobody has read it.
+    public let sources: SourceBook?
+    /// What was wrong with the sources file, for the log; nil when nothing was.
+    public private(set) var sourcesProblem: String?
+
+    /// What the environment itself says, and the same with the sources file's words in place of its own.
+    let said: [String: String]
     private let environment: [String: String]
 
     /// Reads and checks an environment.
+    /// - Parameter sources: overrules the environment in what it says.
     /// - Throws: all problems together, each naming its variable and rule.
-    public init(environment: [String: String]) throws(SettingsError) {
-        var reader = SettingsReader(environment: environment)
+    public init(environment: [String: String], sources: SourceBook? = nil) throws(SettingsError) {
+        let whole = environment.merging(sources?.variables ?? [:]) { $1 }
+        var reader = SettingsReader(environment: whole)
         let known = Set(Self.variables.map(\.name))
-        self.environment = environment.filter { known.contains($0.key) }
+        said = environment.filter { known.contains($0.key) }
+        self.environment = whole.filter { known.contains($0.key) }
+        self.sources = sources
+        sourcesProblem = nil
+        sourcesFile = Self.sourcesPath(in: environment)
 
         redis = reader.redisAddress()
         varDirectory = Self.withoutSlash(reader.value("VAR_DIRECTORY") ?? "var")
@@ -110,8 +125,11 @@ public struct Settings: Sendable {
         guard reader.problems.isEmpty else { throw SettingsError(problems: reader.problems) }
     }
 
-    /// Reads the process's environment.
-    public static func load() throws(SettingsError) -> Settings { try Settings(environment: ProcessEnvironment.all()) }
+    func noting(_ problem: String) -> Settings {
+        var copy = self
+        copy.sourcesProblem = problem
+        return copy
+    }
 
     /// The provider of that name; nil when we know none.
     public func provider(_ name: String) -> ProviderSettings? { providers[name] }
@@ -143,6 +161,7 @@ public struct Settings: Sendable {
         case "DATABASE_URL": "sqlite:\(varDirectory)/quittance.db"
         case "PRIVATE_MEDIA_ROOT": privateMediaRoot
         case "SPOOL_DIRECTORY": spoolDirectory
+        case "SOURCES_FILE": sourcesFile
         case "BASE_URL": baseURL
         default:
             ProviderDescription.all.first { $0.values.contains { $0.variable.name == variable.name && $0.key == "api_url" } }

@@ -92,7 +92,7 @@ struct SettingsReader {
         return Self.known[name]?.standard.flatMap(Self.byteCount) ?? 1
     }
 
-    private static func byteCount(_ text: String) -> Int? {
+    static func byteCount(_ text: String) -> Int? {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard digits.count <= 9, let number = Int(digits) else { return nil }
         switch text[digits.endIndex...].trimmed.lowercased() {

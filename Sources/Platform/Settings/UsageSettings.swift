@@ -6,6 +6,11 @@ public struct UsageSettings: Sendable, Equatable {
     public struct Source: Sendable, Equatable {
         public let name: String
         public let key: Secret
+
+        public init(name: String, key: Secret) {
+            self.name = name
+            self.key = key
+        }
     }
     /// A folder that is a project's storage.
     public struct Folder: Sendable, Equatable {

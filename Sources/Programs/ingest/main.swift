@@ -1,19 +1,14 @@
+import EventLoop
 import IngestService
 import ProgramStart
-import ProviderCatalog
-import ProviderPort
 import Settings
-import Telemetry
 
-let (settings, log) = ProgramStart.begin("ingest")
+let (settings, log) = ProgramStart.begin("ingest", sources: .seeding)
 do {
-    let configuration = IngestConfiguration(
-        address: settings.ingestAddress, redis: settings.redis, queuePrefix: settings.queuePrefix,
-        spoolDirectory: settings.spoolDirectory, loops: ProgramStart.loops, secretKey: settings.secretKey?.value,
-        sources: try ProviderCatalog.sources(settings).map { ($0.adapter, $0.mode, $0.bodyLimit, $0.otherPaths) },
-        usage: UsageSources(keys: settings.usage.sources.map { ($0.name, $0.key.value) }, bodyLimit: settings.usageBodyLimit))
-    let server = try IngestServer(configuration, log: log)
-    await ProgramStart.run([server], settings: settings, log: log)
+    let ingest = try IngestProgram(settings, loops: ProgramStart.loops, log: log)
+    await ProgramStart.run(ingest.services, settings: settings, log: log) { group in
+        ingest.server.whenHandedOver { group.stop(reason: "a successor serves") }
+    }
 } catch {
     ProgramStart.fail("ingest: \(error)")
 }

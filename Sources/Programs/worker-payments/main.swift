@@ -1,8 +1,9 @@
 import PaymentsService
 import ProgramStart
+import Settings
 import WorkerService
 
-let program = await WorkerProgram.begin("worker-payments", migrations: Product.migrations)
+let program = await WorkerProgram.begin("worker-payments", migrations: Product.migrations, sources: .seeding)
 do {
     await program.run(try PaymentsWorker.services(program))
 } catch {

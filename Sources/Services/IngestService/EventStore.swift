@@ -33,6 +33,8 @@ final class EventStore: @unchecked Sendable {
     /// What this turn of the loop has brought.
     private var gathered: [Waiting] = []
     private let published = Atomic<Bool>(false)
+    /// Who waits for Redis to take events.
+    private var hopeful: [() -> Void] = []
 
     /// Bytes of events in one command, unless a single event has more.
     static let commandBytesMax = 1 << 20
@@ -56,6 +58,12 @@ final class EventStore: @unchecked Sendable {
 
     /// Whether an event can be made durable as of now, there or here; from any thread.
     var canKeep: Bool { isHealthy || !spool.isFailing }
+
+    /// Calls back on the loop once Redis takes events; at once when it does. On the loop.
+    func whenHealthy(_ done: @escaping () -> Void) {
+        loop.preconditionOnLoop()
+        if healthy { done() } else { hopeful.append(done) }
+    }
 
     /// Follows the connection's life from now on.
     func start() {
@@ -187,6 +195,10 @@ final class EventStore: @unchecked Sendable {
         if value && !healthy { log.info("redis takes events") }
         healthy = value
         published.store(value, ordering: .relaxed)
+        guard value, !hopeful.isEmpty else { return }
+        let waiting = hopeful
+        hopeful = []
+        for done in waiting { done() }
     }
 
     // MARK: Draining

@@ -13,20 +13,23 @@ final class IngestLane: @unchecked Sendable {
     let store: EventStore
     let usage: UsageDesk
     let redis: RedisConnection
-    private let table: SourceTable
+    private var table: SourceTable
+    private var usageBodyLimit: Int
     private let capabilities: CapabilitySigner?
     private let log: Log
     private var limiter = FailureLimiter.refused
     private var unprovenLimiter = FailureLimiter.unproven
 
     init(
-        loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, capabilities: CapabilitySigner?, log: Log
+        loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, usageBodyLimit: Int,
+        capabilities: CapabilitySigner?, log: Log
     ) {
         self.loop = loop
         self.store = store
         self.usage = usage
         self.redis = redis
         self.table = table
+        self.usageBodyLimit = usageBodyLimit
         self.capabilities = capabilities
         self.log = log
     }
@@ -36,6 +39,37 @@ final class IngestLane: @unchecked Sendable {
         store.start()
         usage.store.start()
         redis.start()
+    }
+
+    /// Other sources and keys from the next post on; posts under way keep those they came in with. On the loop.
+    func replace(_ table: SourceTable, usageKeys: UsageKeys, usageBodyLimit: Int) {
+        loop.preconditionOnLoop()
+        self.table = table
+        self.usageBodyLimit = usageBodyLimit
+        usage.replace(usageKeys)
+    }
+
+    /// The largest body of a post to this path. Of one that is no source's: as of a source, so that it is answered 404 and not 413.
+    func bodyLimit(of path: String) -> Int {
+        table.match(path: path)?.source.bodyLimit ?? (UsageDesk.isPath(path) ? usageBodyLimit : Self.strangerBodyLimit)
+    }
+
+    private static let strangerBodyLimit = 256 << 10
+
+    /// Returns when Redis takes this lane's events, at the latest after `patience`.
+    func awaitRedis(within patience: Duration) async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            loop.execute { [self] in
+                var isDone = false
+                let finish = {
+                    guard !isDone else { return }
+                    isDone = true
+                    continuation.resume()
+                }
+                store.whenHealthy(finish)
+                LoopTimer(on: loop, finish).start(after: patience)
+            }
+        }
     }
 
     /// Called every half second on the loop.

@@ -9,6 +9,8 @@ import Telemetry
 
 /// What ingest needs to run.
 public struct IngestConfiguration: Sendable {
+    public typealias Sources = [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])]
+
     public var address: SocketAddress
     public var redis: RedisAddress
     public var queuePrefix: String
@@ -17,13 +19,15 @@ public struct IngestConfiguration: Sendable {
     public var loops: Int
     /// Signs capability paths; without it there are none.
     public var secretKey: String?
-    public var sources: [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])]
+    public var sources: Sources
     /// Who may post usage samples; without keys every such post is refused.
     public var usage: UsageSources
+    /// The unix socket over which a successor asks for the listening sockets; without it there is no hand-over.
+    public var handOverPath: String?
 
     public init(
         address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int, secretKey: String?,
-        sources: [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])], usage: UsageSources = UsageSources()
+        sources: Sources, usage: UsageSources = UsageSources(), handOverPath: String? = nil
     ) {
         self.address = address
         self.redis = redis
@@ -33,21 +37,32 @@ public struct IngestConfiguration: Sendable {
         self.secretKey = secretKey
         self.sources = sources
         self.usage = usage
+        self.handOverPath = handOverPath
     }
 }
 
 /// The ingest process: takes providers' posts and usage samples, verifies them, makes them durable, answers. Knows no SQL.
 public final class IngestServer: Service {
     public let name = "ingest"
-    /// Of a path that is no source's: as of one, so that it is answered 404 and not 413.
-    private static let strangerBodyLimit = 256 << 10
     private let configuration: IngestConfiguration
     private let loops: [EventLoop]
     private let lanes: [IngestLane]
     /// Of events, and of batches of samples.
     private let keeps: [Keep]
     private let server: HTTPServer
+    private let handOver: HandOver?
     private let tending = Mutex<[RepeatingTimer]>([])
+    private let succession = Mutex(Succession())
+
+    private struct Succession {
+        var isHandedOver = false
+        var onHandedOver: (@Sendable () -> Void)?
+    }
+
+    /// How long a successor's Redis connection is waited for: what comes meanwhile is the predecessor's.
+    private static let redisPatience = Duration.seconds(2)
+    /// How long a client's silent connection may ask once more, after a successor has taken over.
+    private static let drainPatience = Duration.seconds(5)
 
     /// Where what goes onto one list is kept meanwhile, by all loops.
     private struct Keep: Sendable {
@@ -75,8 +90,7 @@ public final class IngestServer: Service {
         let events = try Keep(.events, folder: configuration.spoolDirectory, log: log)
         let samples = try Keep(.samples, folder: IngestFolders.samples(in: configuration.spoolDirectory), log: log)
         keeps = [events, samples]
-        let table = SourceTable(
-            configuration.sources.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
+        let table = Self.table(of: configuration.sources)
         let capabilities = configuration.secretKey.map { CapabilitySigner(secret: $0) }
         let usageKeys = UsageKeys(configuration.usage.keys)
         let usageCounters = UsageDesk.Counters()
@@ -90,16 +104,15 @@ public final class IngestServer: Service {
                 return store
             }
             let usage = UsageDesk(store: store(samples), keys: usageKeys, counters: usageCounters, log: log)
-            return IngestLane(loop: loop, store: store(events), usage: usage, redis: redis, table: table, capabilities: capabilities, log: log)
+            return IngestLane(
+                loop: loop, store: store(events), usage: usage, redis: redis, table: table, usageBodyLimit: configuration.usage.bodyLimit,
+                capabilities: capabilities, log: log)
         }
-        let usageBodyLimit = configuration.usage.bodyLimit
+        let lanes = lanes
         let settings = HTTPServerConfiguration(
             address: configuration.address, loops: loops.count,
-            bodyLimit: { head in
-                let path = head.path
-                return table.match(path: path)?.source.bodyLimit ?? (UsageDesk.isPath(path) ? usageBodyLimit : Self.strangerBodyLimit)
-            })
-        let lanes = lanes
+            bodyLimit: { head in lanes.first { $0.loop.isOnLoop }?.bodyLimit(of: head.path) ?? 0 })
+        handOver = configuration.handOverPath.map { HandOver(path: $0, address: configuration.address, log: log) }
         server = HTTPServer(configuration: settings, loops: loops, name: "ingest http", log: log) { request, responder in
             // Few loops: a walk is quicker than a dictionary.
             for lane in lanes where lane.loop === responder.loop { return lane.handle(request, responder, all: lanes) }
@@ -107,8 +120,22 @@ public final class IngestServer: Service {
         }
     }
 
+    private static func table(of sources: IngestConfiguration.Sources) -> SourceTable {
+        SourceTable(sources.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
+    }
+
     /// Where it listens, once started.
     public var address: SocketAddress { server.boundAddress }
+
+    /// Takes other sources and keys, on each loop from its next post on. Posts under way are not touched.
+    public func replace(sources: IngestConfiguration.Sources, usage: UsageSources) {
+        let table = Self.table(of: sources)
+        let keys = UsageKeys(usage.keys)
+        for lane in lanes { lane.loop.execute { lane.replace(table, usageKeys: keys, usageBodyLimit: usage.bodyLimit) } }
+    }
+
+    /// Calls back once a successor serves in this one's place, which then is to be stopped.
+    public func whenHandedOver(_ body: @escaping @Sendable () -> Void) { succession.withLock { $0.onHandedOver = body } }
 
     public func start() async throws {
         for lane in lanes { await lane.loop.run { lane.start() } }
@@ -116,11 +143,33 @@ public final class IngestServer: Service {
         let keeps = keeps
         let adoption = loops[0].repeating(every: .seconds(10)) { for keep in keeps { keep.spool.adoptOrphans() } }
         tending.withLock { $0 = timers + [adoption] }
-        try await server.start()
+        try await listen()
+    }
+
+    private func listen() async throws {
+        let adopted = try await handOver?.take() ?? []
+        if !adopted.isEmpty { for lane in lanes { await lane.awaitRedis(within: Self.redisPatience) } }
+        try await server.start(adopting: adopted)
+        let (server, keeps, loop) = (server, keeps, loops[0])
+        try await handOver?.serve(
+            lend: { body in server.withListeners(body) },
+            onHandedOver: { [self] in
+                let callback = succession.withLock { succession in
+                    succession.isHandedOver = true
+                    return succession.onHandedOver
+                }
+                callback?()
+            },
+            onPredecessorGone: {
+                // Its locks go with it, in no order that can be relied on.
+                loop.schedule(after: .milliseconds(200)) { for keep in keeps { keep.spool.adoptOrphans() } }
+            })
     }
 
     public func stop(by deadline: ContinuousClock.Instant) async {
-        await server.stop(by: deadline)
+        await handOver?.close()
+        let isHandedOver = succession.withLock { $0.isHandedOver }
+        await server.stop(by: deadline, patience: isHandedOver ? Self.drainPatience : .zero)
         for timer in tending.withLock({ $0 }) { timer.cancel() }
         for lane in lanes { lane.redis.close() }
         let (keeps, loops) = (keeps, loops)

@@ -10,7 +10,7 @@ import UsageSamples
 /// `@unchecked Sendable`: its variables are touched on the loop's thread only, where `handle` is called.
 final class UsageDesk: @unchecked Sendable {
     let store: EventStore
-    private let keys: UsageKeys
+    private var keys: UsageKeys
     private let counters: Counters
     private let log: Log
     private var limiter = FailureLimiter.refused
@@ -21,6 +21,9 @@ final class UsageDesk: @unchecked Sendable {
         self.counters = counters
         self.log = log
     }
+
+    /// Other keys from the next post on. On the loop.
+    func replace(_ keys: UsageKeys) { self.keys = keys }
 
     static func isPath(_ path: String) -> Bool { path == "/usage" || path == "/usage/" }
 

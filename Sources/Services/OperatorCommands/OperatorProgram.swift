@@ -10,8 +10,8 @@ public enum OperatorProgram {
             StatusCommand.command, QueuesCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command,
             TasksCommand.command, ReconcileCommand.command,
         ] + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands
-            + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [
-                InvoicesCommand.command, SourcesCommand.command, VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
+            + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
+                VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command,
             ],
         standards: ["dead": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list", "ledger": "balances", "team": "list"])
@@ -22,7 +22,7 @@ public enum OperatorProgram {
         switch understand(arguments, output: output) {
         case .answered(let code): return code.rawValue
         case .run(let invocation):
-            let (settings, log) = ProgramStart.begin("quittance")
+            let (settings, log) = ProgramStart.begin("quittance", sources: .tolerating)
             let code = await carryOut(invocation, CommandContext(settings: settings, output: output, log: log))
             Log.flush()
             return code.rawValue

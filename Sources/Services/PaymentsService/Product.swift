@@ -14,6 +14,7 @@ import ProviderPort
 import Scheduling
 import Settings
 import Teams
+import Telemetry
 import Usage
 
 /// How the rooms are put together: what every program that touches payments must wire in the same way.
@@ -30,9 +31,18 @@ public enum Product {
         KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose(),
     ])
 
-    /// The adapters that are on.
-    public static func providers(_ settings: Settings) throws(ProviderError) -> ProviderRegistry {
-        ProviderRegistry(try ProviderCatalog.sources(settings).map { ($0.adapter, $0.mode) })
+    /// The adapters that are on, as the sources file has them from one second to the next.
+    public static func providers(_ settings: Settings, log: Log = Log()) throws(ProviderError) -> ProviderRegistry {
+        let watch = try SourcesWatch(settings) { report in
+            switch report {
+            case .changed(let what): log.info("sources changed", ["changes": .string(what.joined(separator: "; "))])
+            case .refused(let why): log.error("the sources file is not used: the last good one stays in force", ["reason": .string(why)])
+            }
+        }
+        return ProviderRegistry(following: {
+            let catalog = watch.look()
+            return ProviderRegistry.Adapters(on: catalog.sources.map { ($0.adapter, $0.mode) }, resting: catalog.resting.map(\.adapter))
+        })
     }
 
     /// Where providers can reach ingest: behind the public address in production, at its own port on a developer's machine,

@@ -15,13 +15,15 @@ public enum ProgramStart {
     public static var loops: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 8) }
 
     /// Prepares signals, reads the settings and sets up the log. With bad settings it lists every problem and ends the program.
-    public static func begin(_ program: String) -> (settings: Settings, log: Log) {
+    /// - Parameter sources: what the program does with the sources file.
+    public static func begin(_ program: String, sources: Settings.SourcesUse = .reading) -> (settings: Settings, log: Log) {
         ProcessSignals.prepare()
         do {
-            let settings = try Settings.load()
+            let settings = try Settings.load(sources)
             let name = settings.slot > 0 ? "\(program).\(settings.slot)" : program
             Log.configure(format: settings.logFormat == .text ? .text : .json, program: name, level: level(settings.logLevel))
             ProcessMetrics.register()
+            if let problem = settings.sourcesProblem { Log().error("sources file", ["problem": .string(problem)]) }
             return (settings, Log())
         } catch {
             fail("\(program): \(error)", code: badSettings)
@@ -29,8 +31,13 @@ public enum ProgramStart {
     }
 
     /// Runs services until SIGTERM or SIGINT, then ends the program with the group's exit code.
-    public static func run(_ services: [any Service], settings: Settings, log: Log) async -> Never {
-        let code = await ServiceGroup(services: services, grace: settings.shutdownGrace, log: log).run()
+    /// - Parameter prepare: gets the group before it runs, where something other than a signal may stop it.
+    public static func run(
+        _ services: [any Service], settings: Settings, log: Log, prepare: (ServiceGroup) -> Void = { _ in }
+    ) async -> Never {
+        let group = ServiceGroup(services: services, grace: settings.shutdownGrace, log: log)
+        prepare(group)
+        let code = await group.run()
         Log.flush()
         exit(code)
     }

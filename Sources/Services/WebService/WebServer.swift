@@ -71,7 +71,7 @@ public final class WebServer: Service {
         let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
         self.init(
             WebConfiguration(program.settings), database: program.database, relay: program.relay,
-            providers: try Product.providers(program.settings), transport: transport,
+            providers: try Product.providers(program.settings, log: program.log), transport: transport,
             cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"), log: program.log)
     }
 

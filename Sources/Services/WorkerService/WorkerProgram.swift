@@ -24,8 +24,8 @@ public struct WorkerProgram: Sendable {
     public let nowMs: @Sendable () -> Int64 = { WallClock.nowMs }
 
     /// Prepares a program. What is missing or wrong is said in a sentence, and the program ends.
-    public static func begin(_ name: String, migrations: [MigrationSet]) async -> WorkerProgram {
-        let (settings, log) = ProgramStart.begin(name)
+    public static func begin(_ name: String, migrations: [MigrationSet], sources: Settings.SourcesUse = .reading) async -> WorkerProgram {
+        let (settings, log) = ProgramStart.begin(name, sources: sources)
         do {
             let lock = try SlotLock(folder: settings.varDirectory + "/slots", program: name, slot: settings.slot)
             let loop = try EventLoop.started(name: name)

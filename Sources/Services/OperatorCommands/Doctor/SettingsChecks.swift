@@ -13,7 +13,25 @@ enum SettingsChecks {
         } else {
             findings.append(.ok("SECRET_KEY", "set"))
         }
-        return findings + providers(settings)
+        return findings + sources(settings) + providers(settings)
+    }
+
+    /// The sources file, when there is one: whether it can be used, and whether the environment contradicts it.
+    private static func sources(_ settings: Settings) -> [Finding] {
+        let what = "SOURCES_FILE"
+        let file = SourcesFile(path: settings.sourcesFile)
+        switch file.read() {
+        case .absent: return []
+        case .copy(_, let problem): return [.fail(what, "\(problem): its last good copy is in force, and no change of it takes effect")]
+        case .unusable(let problem): return [.fail(what, "\(problem): no program that needs it starts")]
+        case .good(let book):
+            do { _ = try ProviderCatalog.sources(try settings.applying(book)) } catch {
+                return [.fail(what, "\(file.path) breaks a rule, and what was good before is in force: \(error)")]
+            }
+            let differences = settings.differences(from: book)
+            guard !differences.isEmpty else { return [.ok(what, file.path)] }
+            return differences.map { .fail($0.variable, "\($0.fault): no program starts; \($0.example)") }
+        }
     }
 
     private static func providers(_ settings: Settings) -> [Finding] {

@@ -1,0 +1,172 @@
+import Formats
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The file that holds a ``SourceBook``: for its owner only, replaced as a whole, with the last good one kept beside it.
+public struct SourcesFile: Sendable {
+    public let path: String
+    /// What was last found good, in force while the file cannot be used.
+    public var copyPath: String { path + ".last-good" }
+    private var lockPath: String { path + ".lock" }
+
+    static let sizeMax = 1 << 20
+
+    public init(path: String) { self.path = path }
+
+    /// What the file came to.
+    public enum Reading: Sendable, Equatable {
+        /// There is neither a file nor a copy.
+        case absent
+        case good(SourceBook)
+        /// The file cannot be used, and this is its last good copy.
+        case copy(SourceBook, problem: String)
+        /// Neither can be used.
+        case unusable(problem: String)
+    }
+
+    /// Reads the file, or else its copy. Blocks.
+    public func read() -> Reading {
+        switch Result(catching: { () throws(SourcesFileError) in try Self.book(at: path) }) {
+        case .success(let book?): return .good(book)
+        case .success(nil):
+            guard let copy = try? Self.book(at: copyPath) else { return .absent }
+            return .copy(copy, problem: "\(path) is gone")
+        case .failure(let error):
+            guard let copy = try? Self.book(at: copyPath) else { return .unusable(problem: error.description) }
+            return .copy(copy, problem: error.description)
+        }
+    }
+
+    /// The last good book; nil when there is none.
+    public func readCopy() -> SourceBook? { try? Self.book(at: copyPath) }
+
+    /// Changes the file under a lock: what others write meanwhile is not lost. Blocks.
+    /// - Parameter change: gets the book as it stands, an empty one where there is none.
+    public func change<Value>(_ change: (inout SourceBook) throws -> Value) throws -> Value {
+        try makeFolder()
+        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw SourcesFileError("lock", lockPath, errno) }
+        defer { close(lock) }
+        while flock(lock, LOCK_EX) != 0 { guard errno == EINTR else { throw SourcesFileError("lock", lockPath, errno) } }
+        var book: SourceBook
+        switch read() {
+        case .absent: book = SourceBook()
+        case .good(let found), .copy(let found, _): book = found
+        case .unusable(let problem): throw SourcesFileError(problem)
+        }
+        let before = book
+        let value = try change(&book)
+        let isThere = access(path, F_OK) == 0
+        if book != before || !isThere {
+            // What nobody could read is not to be written: a program would refuse its own file.
+            _ = try SourceBook(decoding: book.encoded())
+            try Self.replace(path, book.encoded())
+        }
+        keepCopy(of: book)
+        return value
+    }
+
+    /// Notes that a book is good. Nothing depends on it now, so nobody is told when the disk refuses.
+    public func keepCopy(of book: SourceBook) {
+        guard (try? Self.book(at: copyPath)) != book else { return }
+        try? Self.replace(copyPath, book.encoded())
+    }
+
+    /// Tells one state of the file from another without reading it.
+    public struct Signature: Sendable, Equatable {
+        let device, file, size, seconds, nanoseconds: Int64
+    }
+
+    /// nil when there is no file.
+    public var signature: Signature? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return Signature(
+            device: Int64(status.st_dev), file: Int64(status.st_ino), size: Int64(status.st_size), seconds: Int64(status.st_mtim.tv_sec),
+            nanoseconds: Int64(status.st_mtim.tv_nsec))
+    }
+
+    // MARK: The disk
+
+    /// nil when there is no such file.
+    private static func book(at path: String) throws(SourcesFileError) -> SourceBook? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw SourcesFileError("open", path, errno)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw SourcesFileError("stat", path, errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw SourcesFileError("\(path) is no file") }
+        let permissions = status.st_mode & 0o777
+        guard permissions & 0o077 == 0 else {
+            throw SourcesFileError("\(path) is open to other users (\(String(permissions, radix: 8))): it holds secrets; chmod 600 \(path)")
+        }
+        guard [0, geteuid()].contains(status.st_uid) || geteuid() == 0 else { throw SourcesFileError("\(path) belongs to another user") }
+        guard status.st_size <= sizeMax else { throw SourcesFileError("\(path) has more than \(sizeMax) bytes") }
+        let bytes = try contents(of: descriptor, path)
+        do { return try SourceBook(decoding: bytes) } catch { throw SourcesFileError("\(path) cannot be used: \(error)") }
+    }
+
+    private static func contents(of descriptor: Int32, _ path: String) throws(SourcesFileError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 65_536)
+        while bytes.count <= sizeMax {
+            let count = Glibc.read(descriptor, &piece, piece.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw SourcesFileError("read", path, errno) }
+            if count == 0 { return bytes }
+            bytes += piece[..<count]
+        }
+        throw SourcesFileError("\(path) has more than \(sizeMax) bytes")
+    }
+
+    /// A reader sees the old bytes or the new ones, and so does whoever starts after a power cut.
+    private static func replace(_ path: String, _ bytes: [UInt8]) throws(SourcesFileError) {
+        let partial = path + ".\(getpid()).new"
+        unlink(partial)
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SourcesFileError("make", partial, errno) }
+        do throws(SourcesFileError) {
+            defer { close(descriptor) }
+            var written = 0
+            while written < bytes.count {
+                let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written) }
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { throw SourcesFileError("write", partial, errno) }
+                written += count
+            }
+            guard fsync(descriptor) == 0 else { throw SourcesFileError("sync", partial, errno) }
+            guard rename(partial, path) == 0 else { throw SourcesFileError("rename", partial, errno) }
+        } catch {
+            unlink(partial)
+            throw error
+        }
+        let folder = open(folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        fsync(folder)
+        close(folder)
+    }
+
+    private static func folder(of path: String) -> String { path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "." }
+
+    private func makeFolder() throws(SourcesFileError) {
+        let folder = Self.folder(of: path)
+        var built = folder.hasPrefix("/") ? "/" : ""
+        for part in folder.split(separator: "/") {
+            built += (built.isEmpty || built == "/" ? "" : "/") + part
+            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw SourcesFileError("make the folder", built, errno) }
+        }
+    }
+}
+
+/// A sources file that cannot be read or written. A retry helps once the disk or the file's owner has changed something.
+public struct SourcesFileError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+    init(_ operation: String, _ path: String, _ number: Int32) { description = "\(operation) \(path): \(String(cString: strerror(number)))" }
+}
