@@ -60,6 +60,11 @@ struct CommandLineTests {
                           usage key        make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
                           invoices verify  prove that no invoice number is missing or given twice
                           source list      the providers: mode, proof of their webhooks, paths
+                          source on        take a provider's webhooks, in the mode it was given
+                          source off       take nothing more from a provider
+                          source mode      whether a provider's money is real
+                          source rotate    give a provider a new secret beside its old one, or retire the old one
+                          source import    take what the environment says of the sources into the sources file
                           verify-webhook   say whether a post would be believed, and why, without sending it
                           doctor           look at everything this installation stands on, and say what to do
                           migrate          bring the database to this program's version and make the folders it needs
