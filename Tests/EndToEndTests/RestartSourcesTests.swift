@@ -44,9 +44,13 @@ struct RestartSourcesTests {
             for name in ["standard-webhooks", "cinetpay"] { #expect(try await stage.instance.quittance("source", "off", name).code == 0) }
             try await stage.instance.start("worker-payments")
             try await eventually(within: .seconds(20), "it is paid") { try await stage.state(of: payment.id) == "paid" }
-            try await eventually(within: .seconds(5), "web offers it no more") {
-                let answer = try await HTTPLine.once(port: stage.instance.webPort, "GET", "/api/v1/payments/providers/")
-                return answer.status == 200 && !answer.text.contains("\"cinetpay\"")
+            let made = try await stage.instance.quittance("apikey", "create", "--name", "shop")
+            let key = String(made.output.split(separator: "\n").first ?? "")
+            try await eventually(within: .seconds(5), "web starts nothing with it any more") {
+                let answer = try await HTTPLine.once(
+                    port: stage.instance.webPort, "POST", "/api/v1/payments/cinetpay/initiate/",
+                    headers: [("authorization", "Bearer \(key)"), ("content-type", "application/json")], body: Array("{}".utf8))
+                return answer.status == 404 && answer.text.contains("'cinetpay' is not on here")
             }
         }
     }

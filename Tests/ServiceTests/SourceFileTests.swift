@@ -1,5 +1,6 @@
 import Formats
 import ProviderCatalog
+import ProviderPort
 import Settings
 import Synchronization
 import TestSupport

@@ -206,12 +206,14 @@ private final class Desk: @unchecked Sendable {
 
     /// - Returns: whether the successor serves.
     private func serve(_ connection: Int32) -> Bool {
+        Packet.setTimeout(connection, .seconds(10))
         guard let peer = PeerProcess(of: connection), peer.isOurs else {
             log.warning("a process of another user asked for the listening sockets")
+            // Its question is read first: a close before that would throw the answer away.
+            if wait(for: connection, .milliseconds(200)) == .ready { Packet.receive(from: connection)?.closeDescriptors() }
             _ = Packet("refused: another user").send(to: connection)
             return false
         }
-        Packet.setTimeout(connection, .seconds(10))
         guard wait(for: connection, .seconds(10)) == .ready, let question = Packet.receive(from: connection) else { return false }
         let parts = question.text.split(separator: " ")
         question.closeDescriptors()

@@ -6,7 +6,7 @@ import Formats
 
 /// Everything the environment says, read once in `main`, checked, and handed down. Below the programs nobody reads the
 /// environment.
-public struct Settings: Sendable {
+public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public enum LogFormat: String, Sendable, CaseIterable { case json, text }
     public enum LogLevel: String, Sendable, CaseIterable { case debug, info, warning, error }
     public enum Language: String, Sendable, CaseIterable { case fr, en }
@@ -130,6 +130,10 @@ public struct Settings: Sendable {
         copy.sourcesProblem = problem
         return copy
     }
+
+    /// Without any value: secrets are among them. See ``describe()``.
+    public var description: String { "settings of \(varDirectory)" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
 
     /// The provider of that name; nil when we know none.
     public func provider(_ name: String) -> ProviderSettings? { providers[name] }

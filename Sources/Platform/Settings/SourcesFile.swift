@@ -76,7 +76,7 @@ public struct SourcesFile: Sendable {
 
     /// Tells one state of the file from another without reading it.
     public struct Signature: Sendable, Equatable {
-        let device, file, size, seconds, nanoseconds: Int64
+        let device, file, size, seconds, nanoseconds, permissions: Int64
     }
 
     /// nil when there is no file.
@@ -85,7 +85,7 @@ public struct SourcesFile: Sendable {
         guard stat(path, &status) == 0 else { return nil }
         return Signature(
             device: Int64(status.st_dev), file: Int64(status.st_ino), size: Int64(status.st_size), seconds: Int64(status.st_mtim.tv_sec),
-            nanoseconds: Int64(status.st_mtim.tv_nsec))
+            nanoseconds: Int64(status.st_mtim.tv_nsec), permissions: Int64(status.st_mode))
     }
 
     // MARK: The disk
