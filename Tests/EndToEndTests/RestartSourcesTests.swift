@@ -87,7 +87,9 @@ struct RestartSourcesTests {
             let key = try #require(made.output.split(separator: "\n").first.map(String.init))
             func post() async throws -> Int {
                 let line = #"{"project":"shop","bytes":1,"at":\#(WallClock.nowMs)}"#
-                let headers = [("authorization", "Bearer \(key)"), ("content-type", "application/x-ndjson"), ("idempotency-key", "b-\(WallClock.nowMs)")]
+                let headers = [
+                    ("authorization", "Bearer \(key)"), ("content-type", "application/x-ndjson"), ("idempotency-key", "b-\(WallClock.nowMs)"),
+                ]
                 return try await HTTPLine.once(port: stage.ingestPort, "POST", "/usage", headers: headers, body: Array(line.utf8)).status
             }
             try await eventually(within: .seconds(3), "the key is known") { try await post() == 200 }

@@ -188,7 +188,8 @@ enum SourcesCommands {
         return try change(context, fills: false) { book in
             let differences = settings.differences(from: book)
             guard differences.isEmpty || invocation.has("--replace") else {
-                throw CommandFailure(.failed, "nothing is taken, since the two differ (--replace):\n" + differences.map { "- \($0)" }.joined(separator: "\n"))
+                let list = differences.map { "- \($0)" }.joined(separator: "\n")
+                throw CommandFailure(.failed, "nothing is taken, since the two differ (--replace):\n" + list)
             }
             let taken = settings.fill(&book, replacing: invocation.has("--replace"))
             guard !taken.isEmpty else { return .nothing("the file says all that the environment does") }
