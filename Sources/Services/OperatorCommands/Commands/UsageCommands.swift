@@ -185,7 +185,8 @@ enum UsageCommands {
             "usage key", "make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS",
             operands: [.needed("NAME", "of the source: letters, digits, '-', '_' and '.'")],
             notes: [
-                "Nothing is stored: put the word into USAGE_SOURCE_KEYS, beside those that are there, separated by a blank, and restart ingest. "
+                "Nothing is stored: put the word into USAGE_SOURCE_KEYS before the first start, beside those that are there, separated by a blank. "
+                    + "Afterwards `quittance source rotate usage/NAME --generate` makes a key and enters it, without a restart. "
                     + "The source sends what follows the colon: Authorization: Bearer KEY.",
                 "A name may stand twice while its key is changed.",
             ])
