@@ -98,12 +98,18 @@ public final class ProcessFixture: Sendable {
     public func pause() { signal(SIGSTOP) }
     public func resume() { signal(SIGCONT) }
 
-    /// Waits until the process has ended, by itself or by a signal sent before.
+    /// Waits until the process has ended, by itself or by a signal sent before, and what it said has been read.
     @discardableResult
     public func waitForExit(within limit: Duration = .seconds(20), fileID: StaticString = #fileID, line: UInt = #line) async throws -> Ending {
         let deadline = ContinuousClock.now.advanced(by: limit)
+        var endedAt: ContinuousClock.Instant?
         while true {
-            if let ending { return ending }
+            if let ending {
+                // What it wrote last may still be on its way; what it has left behind may hold the streams open for good.
+                let since = endedAt ?? .now
+                endedAt = since
+                if capture.state.withLock({ $0.streamsEnded }) || since.duration(to: .now) > .milliseconds(500) { return ending }
+            }
             if ContinuousClock.now >= deadline {
                 throw FixtureError("\(fileID):\(line): \(name) still runs after \(limit):\n\(transcript)")
             }

@@ -114,10 +114,12 @@ final class IngestLane: @unchecked Sendable {
             contentType: request.headers["content-type"] ?? "", body: request.body, headers: KeptHeaders.lines(of: request.headers),
             matchedKey: webhook.matchedKey, payment: payment, target: payment == nil ? request.path : "/webhooks/\(source.name)",
             traceparent: request.headers["traceparent"])
+        let matchedKey = webhook.matchedKey
         store.store(event.encoded()) { outcome in
             switch outcome {
             case .stored:
                 source.counters.accepted.add()
+                if let matchedKey { source.counters.matched(matchedKey) }
                 responder.respond(Self.accepted)
             case .unavailable:
                 source.counters.unavailable.add()

@@ -23,14 +23,26 @@ final class WebhookSource: Sendable {
 /// the start.
 struct PostCounters: Sendable {
     let accepted, ignored, refused, throttled, unavailable, wrongMethod: Counter
+    /// Accepted posts by the secret that matched: the newest, or an older one that a rotation has left.
+    private let newest, older: Counter
 
     init(source: String) {
+        newest = Self.counter(of: source, key: "newest")
+        older = Self.counter(of: source, key: "older")
         accepted = Self.counter(of: source, "accepted")
         ignored = Self.counter(of: source, "ignored")
         refused = Self.counter(of: source, "refused")
         throttled = Self.counter(of: source, "throttled")
         unavailable = Self.counter(of: source, "unavailable")
         wrongMethod = Self.counter(of: source, "wrong_method")
+    }
+
+    func matched(_ key: Int) { (key == 0 ? newest : older).add() }
+
+    private static func counter(of source: String, key: String) -> Counter {
+        MetricRegistry.shared.counter(
+            "ingest_posts_by_secret_total", help: "Accepted posts by source and by which of its secrets proved them.",
+            labels: [("source", source), ("secret", key)])
     }
 
     static func counter(of source: String, _ outcome: String) -> Counter {

@@ -102,7 +102,8 @@ enum SourcesCommands {
             ],
             notes: [
                 "Both secrets verify until the old one is retired; the newest signs. `matchedkey` of an event is the number of the secret that "
-                    + "matched, 0 being the newest: retire the old one when no event has 1 any more.", inForce,
+                    + "matched, 0 being the newest: retire the old one when no event has 1 any more (ingest_posts_by_secret_total counts them).",
+                inForce,
             ])
     ) { invocation, context in
         let ways = ["--from", "--generate", "--retire"].filter(invocation.has)
