@@ -51,6 +51,19 @@ struct WebUsageTests {
         }
     }
 
+    @Test("storage that was told here is forgotten on demand, once")
+    func forgetStorage() async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", projects: ["shop"])
+            let path = "/api/usage/shop/storage"
+            #expect(try await stage.put(path, ["bytes": 5]).status == 200)
+            #expect(try await stage.delete(path).status == 204)
+            #expect(try await stage.delete(path).status == 404)
+            let project = try await stage.get("/api/usage/acme/projects/shop")
+            #expect(project.json["storage_bytes"] == 0)
+        }
+    }
+
     @Test("how long answers take is measured by route")
     func requestSeconds() async throws {
         try await WebStage.with { stage in

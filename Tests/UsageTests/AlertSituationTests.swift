@@ -28,6 +28,7 @@ struct Situation: Sendable, CustomTestStringConvertible {
         case grace
         case ended
         case move(project: String, to: String)
+        case remove(project: String)
         /// A limits run; it must send exactly these.
         case look([String])
         /// The same where 100 % is not told.
@@ -102,8 +103,9 @@ struct AlertSituationTests {
         Situation(
             "stale, then measured anew", .storage(s(99)), .at("2026-11-23T06:00:00Z"), .look([]), .storage(s(99)), .look([s95])),
         Situation(
-            "sizes that are unknown keep the gauge's age", .storage(s(50)), .at("2026-11-22T12:00:00Z"), .partlyKnown(s(90)), .look([s80]),
-            .at("2026-11-22T19:00:00Z"), .partlyKnown(s(96)), .look([])),
+            "sizes that are unknown: what is known is there at the least", .storage(s(50)), .at("2026-11-22T12:00:00Z"), .partlyKnown(s(90)),
+            .look([s80]), .at("2026-12-22T19:00:00Z"), .partlyKnown(s(96)), .look([s95])),
+        Situation("a size that is unknown for once keeps its last figure", .storage(s(96)), .partlyKnown(0), .look([s95])),
         Situation("the projects of a team count together", .trafficOf("shop", t(41)), .trafficOf("blog", t(41)), .look([t80])),
         Situation("storage of two projects together", .storageOf(["shop": s(50), "blog": s(46)]), .look([s95])),
         Situation("another team's project does not count", .trafficOf("other", t(70)), .trafficOf("shop", t(70)), .look([])),
@@ -111,6 +113,9 @@ struct AlertSituationTests {
         Situation(
             "a project that moves takes its use along", .trafficOf("other", free / 2), .trafficOf("shop", free / 2), .look([]),
             .move(project: "other", to: "baobab"), .look([t100])),
+        Situation(
+            "a project that is removed counts to the end of its month", .trafficOf("blog", t(81)), .remove(project: "blog"), .look([t80]),
+            .trafficOf("shop", t(15)), .look([t95]), .at("2026-12-01T06:00:00Z"), .trafficAt("2026-12-01T05:00:00Z", t(10)), .look([])),
         Situation("more than fits a counter", .traffic(1 << 50), .traffic(ByteFigure.counterMax), .traffic(ByteFigure.counterMax), .look([t100])),
     ]
 
@@ -138,8 +143,12 @@ struct AlertSituationTests {
             case .ended: try await fixture.subscribe("baobab", status: "ended")
             case .move(let project, let team):
                 try await fixture.database.write { connection in
-                    try TeamStore.removeProject(project, of: "acacia", in: connection)
+                    try TeamStore.removeProject(project, of: "acacia", nowMs: fixture.nowMs, in: connection)
                     try TeamStore.put(Project(id: project, team: team, name: project, createdAtMs: 0), in: connection)
+                }
+            case .remove(let project):
+                _ = try await fixture.database.write {
+                    try TeamStore.removeProject(project, of: "baobab", nowMs: fixture.nowMs, in: $0)
                 }
             case .look(let expected): #expect(try await fixture.look() == expected.map { "baobab \($0)" }, context)
             case .lookWithoutLimit(let expected): #expect(try await fixture.look(overLimit: false) == expected.map { "baobab \($0)" }, context)
@@ -179,14 +188,19 @@ struct AlertSituationTests {
         #expect(try await fixture.messages() == first + ["storage_stale ops@example.org en"])
     }
 
-    @Test("with nobody to tell the alert is on record, and the run says so")
+    @Test("with nobody to tell the alert is on record, the run says so, and whoever comes is told")
     func nobody() async throws {
         let fixture = try UsageFixture()
         try await fixture.team("baobab", projects: ["shop"], people: [])
         try await fixture.traffic("shop", Self.t(81))
-        #expect(try await fixture.look() == ["baobab traffic 80"])
+        #expect(try await fixture.look() == [])
+        #expect(try await fixture.alerts().map(\.state) == [.untold])
         #expect(try await fixture.messages().isEmpty)
         let run = try #require(try await fixture.database.read { try UsageRun.list(.limits, limit: 1, in: $0) }.first)
         #expect(run.items == 1 && run.errors == 1 && run.detail.contains("1 teams with nobody to tell"))
+        try await fixture.team("baobab", projects: [], people: [("awa@example.org", "fr", true)])
+        #expect(try await fixture.look() == ["baobab traffic 80"])
+        #expect(try await fixture.look() == [])
+        #expect(try await fixture.messages() == ["usage_warning awa@example.org fr"])
     }
 }

@@ -124,6 +124,11 @@ struct ResourceLimitTests {
                 == "max_traffic_gb_per_month: project shop of team baobab uses 5368709120 of 5368709120 bytes, 1 more does not fit")
         try await fixture.storage(["shop": 100 << 20])
         #expect(try await ask("shop")?.refusals.map(\.limit) == ["max_traffic_gb_per_month", "max_storage_mb"])
+        // Nothing is refused by a gauge that nobody has looked at for long.
+        fixture.turn(to: fixture.nowMs + StorageGauge.staleAfterMs + 1)
+        #expect(try await ask("shop")?.refusals.map(\.limit) == ["max_traffic_gb_per_month"])
+        #expect(try await ask("shop")?.hasStaleStorage == true)
+        fixture.turn(to: UsageFixture.nowMs)
         try await fixture.version(3, traffic: -1, storage: -1)
         try await fixture.subscribe("baobab", version: 3)
         #expect(try await ask("shop")?.isAllowed == true)

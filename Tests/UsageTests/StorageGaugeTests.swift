@@ -49,9 +49,35 @@ struct StorageGaugeTests {
         // Docker has looked and found nothing of shop: that is a figure.
         #expect(try await gauge("shop", fixture) == StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: UsageFixture.nowMs))
         try await fixture.storage(["blog": 1], unknown: 2, atMs: UsageFixture.nowMs + Self.hour)
-        #expect(try await gauge("blog", fixture) == StorageGauge(bytes: 1, unknownItems: 2, measuredAtMs: UsageFixture.nowMs))
-        #expect(!(try await gauge("blog", fixture).isStale(nowMs: UsageFixture.nowMs + 36 * Self.hour)))
-        #expect(try await gauge("blog", fixture).isStale(nowMs: UsageFixture.nowMs + 36 * Self.hour + 1))
+        let blog = try await gauge("blog", fixture)
+        #expect(
+            blog == StorageGauge(bytes: 1, unknownItems: 2, measuredAtMs: UsageFixture.nowMs + Self.hour, knownAtMs: UsageFixture.nowMs))
+        #expect(!blog.isStale(nowMs: UsageFixture.nowMs + 37 * Self.hour) && blog.isStale(nowMs: UsageFixture.nowMs + 37 * Self.hour + 1))
+        #expect(!blog.isIncomplete(nowMs: UsageFixture.nowMs + 36 * Self.hour) && blog.isIncomplete(nowMs: UsageFixture.nowMs + 36 * Self.hour + 1))
+    }
+
+    @Test("what is of unknown size for once keeps its last figure; more than that figure is known to be there")
+    func unknownForOnce() async throws {
+        let fixture = try UsageFixture()
+        try await fixture.team("baobab", projects: ["shop"])
+        try await fixture.storage(["shop": 500])
+        try await fixture.storage(["shop": 0], unknown: 1, atMs: UsageFixture.nowMs + 1)
+        #expect(try await gauge("shop", fixture).bytes == 500)
+        #expect(try await usage("baobab", fixture).storage.used == 500)
+        try await fixture.storage(["shop": 700], unknown: 1, atMs: UsageFixture.nowMs + 2)
+        #expect(try await gauge("shop", fixture).bytes == 700)
+        try await fixture.storage(["shop": 20], atMs: UsageFixture.nowMs + 3)
+        #expect(try await gauge("shop", fixture) == StorageGauge(bytes: 20, measuredAtMs: UsageFixture.nowMs + 3))
+    }
+
+    @Test("an origin that was never measured makes a gauge stale, however fresh the others are")
+    func neverMeasured() async throws {
+        let fixture = try UsageFixture()
+        try await fixture.storage(["shop": 5])
+        try await fixture.database.write {
+            try StorageGauges.recordFailure(origin: "folders", error: "no disk", nowMs: UsageFixture.nowMs, in: $0)
+        }
+        #expect(try await gauge("shop", fixture) == StorageGauge(bytes: 5, measuredAtMs: nil))
     }
 
     @Test("a failure keeps the figures; an origin that is no longer measured is forgotten with its figures")
@@ -68,10 +94,12 @@ struct StorageGaugeTests {
         try await fixture.database.write { connection in
             let origin = try #require(try StorageGauges.origins(in: connection).first)
             #expect(origin.error == nil)
-            #expect(try StorageGauges.keepOnly(["docker"], nowMs: UsageFixture.nowMs, in: connection).isEmpty)
-            #expect(try StorageGauges.keepOnly([], nowMs: UsageFixture.nowMs, in: connection) == ["docker"])
+            let known = try StorageGauges.forget(origin: "docker", nowMs: UsageFixture.nowMs, in: connection)
+            let unknown = try StorageGauges.forget(origin: "docker", nowMs: UsageFixture.nowMs, in: connection)
+            #expect((known, unknown) == (true, false))
         }
-        #expect(try await gauge("shop", fixture) == StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: nil))
+        let gone = try await gauge("shop", fixture)
+        #expect(gone.bytes == 0 && gone.measuredAtMs == nil && !gone.hasOrigin)
     }
 
     @Test("over the month's end traffic begins anew and storage goes on; the month that is over keeps its last figure")
@@ -90,6 +118,13 @@ struct StorageGaugeTests {
         try await fixture.storage(["shop": 500], atMs: Timestamp.ms(year: 2026, month: 12, day: 1, hour: 4))
         #expect(try await usage("baobab", fixture).storage.used == 500)
         #expect(try await usage("baobab", fixture, "2026-11").storage.used == 320)
+        // On the 1st before the storage run the export has the gauge too, not nothing.
+        fixture.turn(to: Timestamp.ms(year: 2027, month: 1, day: 1, hour: 2))
+        let january = try #require(UsagePeriod("2027-01"))
+        let export = try await fixture.database.read {
+            try UsageReading.export(of: "baobab", from: january, through: january, nowMs: fixture.nowMs, in: $0)
+        }
+        #expect(export.map { "\($0.id) \($0.storageBytes)" } == ["shop/2027-01 500"])
         let october = try await usage("baobab", fixture, "2026-10")
         #expect(october.traffic.used == 0 && october.storage.used == 0)
     }
@@ -113,7 +148,7 @@ struct StorageGaugeTests {
             let days = try UsageReading.days(of: "baobab", day..<day + 60, in: connection)
             #expect(days.map { "\($0.day - day) \($0.point.trafficBytes) \($0.point.storageBytes ?? -1)" } == ["0 15 -1", "49 1 40"])
             let export = try UsageReading.export(
-                of: "baobab", from: try #require(UsagePeriod("2026-10")), through: try #require(UsagePeriod("2026-11")), in: connection)
+                of: "baobab", from: try #require(UsagePeriod("2026-10")), through: try #require(UsagePeriod("2026-11")), nowMs: nowMs, in: connection)
             #expect(
                 export.map { "\($0.id) \($0.trafficBytes) \($0.storageBytes)" } == ["blog/2026-10 5 0", "shop/2026-10 10 0", "shop/2026-11 1 40"])
             let project = try UsageReading.project("shop", UsagePeriod(containing: nowMs), nowMs: nowMs, in: connection)

@@ -125,16 +125,19 @@ struct StorageMeasuringTests {
         #expect(try await origins().allSatisfy { $0.failedAtMs == nil })
     }
 
-    @Test("a second run of the same changes nothing; without anything to measure a run is done, and what was measured is forgotten")
+    @Test("a second run of the same changes nothing; an origin that no setting names any more stands until it is forgotten")
     func again() async throws {
         let wiki = try make("wiki", bytes: 12_345)
         let configuration = StorageMeasuring.Configuration(folders: [StorageFolder(project: "wiki", path: folder.file("wiki"))])
         for _ in 0..<3 { #expect(try await run(configuration).items == 1) }
         #expect(try await gauge("wiki").bytes == wiki)
         let none = try await run(StorageMeasuring.Configuration())
-        #expect(none.detail == "folders: no longer measured")
+        #expect(none.detail == "folders: no longer configured, its figures stand until it is forgotten")
         #expect(none.items == 0 && none.errors == 0)
-        #expect(try await gauge("wiki") == StorageGauge(bytes: 0, measuredAtMs: nil))
+        #expect(try await gauge("wiki").bytes == wiki)
+        let forgotten = try await usage.database.write { try StorageGauges.forget(origin: "folders", nowMs: UsageFixture.nowMs, in: $0) }
+        #expect(forgotten)
+        #expect(try await gauge("wiki").measuredAtMs == nil)
         #expect(try await run(StorageMeasuring.Configuration()).detail == "nothing is configured to be measured")
     }
 
@@ -175,7 +178,7 @@ struct StorageMeasuringTests {
         let wiki = try make("wiki", bytes: 10)
         let folders = [("shop", "shop"), ("shop", "none"), ("wiki", "wiki")].map { StorageFolder(project: $0.0, path: folder.file($0.1)) }
         let report = try await run(StorageMeasuring.Configuration(folders: folders))
-        #expect(try await gauge("shop") == StorageGauge(bytes: shop, unknownItems: 1, measuredAtMs: nil))
+        #expect(try await gauge("shop") == StorageGauge(bytes: shop, unknownItems: 1, measuredAtMs: UsageFixture.nowMs))
         #expect(try await gauge("wiki") == StorageGauge(bytes: wiki, measuredAtMs: UsageFixture.nowMs))
         #expect(report.errors == 1)
         #expect(report.items == 2)

@@ -51,11 +51,11 @@ struct TeamTests {
             try await fixture.database.write { try TeamStore.put(taken, in: $0) }
         }
         try await fixture.database.write { connection in
-            let byStranger = try TeamStore.removeProject("shop", of: "acacia", in: connection)
-            let byOwner = try TeamStore.removeProject("shop", of: "baobab", in: connection)
+            let byStranger = try TeamStore.removeProject("shop", of: "acacia", nowMs: 5, in: connection)
+            let byOwner = try TeamStore.removeProject("shop", of: "baobab", nowMs: 5, in: connection)
             let isNew = try TeamStore.put(taken, in: connection)
             #expect((byStranger, byOwner, isNew) == (false, true, true))
-            let teams = try TeamStore.teamsByProject(in: connection)
+            let teams = try TeamStore.teamsByProject(removedSinceMs: 0, in: connection)
             #expect(teams == ["shop": "acacia"])
         }
     }

@@ -32,7 +32,7 @@ struct UsageCountingTests {
 
         mutating func add(_ batch: SampleBatch, nowMs: Int64) {
             for row in batch.rows {
-                guard row.atMs <= nowMs + 5 * 60_000, nowMs - row.atMs <= 75 * UsageCountingTests.dayMs else {
+                guard row.atMs <= nowMs + UsageCountingTests.dayMs, nowMs - row.atMs <= 75 * UsageCountingTests.dayMs else {
                     rejected += 1
                     continue
                 }
@@ -57,7 +57,7 @@ struct UsageCountingTests {
                     case 0..<70: Int64.random(in: 0...dayMs, using: &random)
                     case 70..<95: Int64.random(in: 0...70 * dayMs, using: &random)
                     case 95..<98: Int64.random(in: 76 * dayMs...200 * dayMs, using: &random)
-                    default: Int64.random(in: -20 * 60_000...0, using: &random)
+                    default: Int64.random(in: -2 * dayMs...0, using: &random)
                     }
                 return SampleBatch.Row(
                     project: Int32.random(in: 0..<Int32(projects.count), using: &random), bytes: Int64.random(in: 0...1 << 30, using: &random),
@@ -154,7 +154,7 @@ struct UsageCountingTests {
     func replayAfterPurge() async throws {
         let fixture = try UsageFixture()
         // Ahead of the clock as far as is allowed: the youngest that a replay can find.
-        let batch = Self.batch("a", [7], atMs: Self.now + SampleWindow.futureMaxMs)
+        let batch = Self.batch("a", [7], atMs: Self.now + SampleWindow.applyFutureMaxMs)
         #expect(try await apply([batch], fixture).map(\.counted) == [1])
         let later = Self.now + SampleWindow.batchKeepMs + 1
         let removed = try await fixture.database.write { try UsageStore.purge(nowMs: later, limit: 100, in: $0) }
@@ -177,6 +177,18 @@ struct UsageCountingTests {
             ], fixture)
         #expect(outcomes.map(\.late) == [0, 1, 2, 1])
         #expect(outcomes.map(\.pastMonth) == [0, 0, 2, 1])
+    }
+
+    @Test("traffic that the product measured itself counts once by its unit's name")
+    func recordTraffic() async throws {
+        let fixture = try UsageFixture()
+        func record(_ unit: String, _ bytes: Int64) async throws -> Bool {
+            try await fixture.database.write {
+                try UsageCounters.recordTraffic(project: "shop", bytes: bytes, atMs: Self.now, unit: unit, nowMs: Self.now, in: $0)
+            }
+        }
+        #expect(try await [record("a", 5), record("a", 5), record("b", 7)] == [true, false, true])
+        #expect(try await traffic("shop", fixture) == 12)
     }
 
     @Test("a counter that is full stays full")

@@ -124,7 +124,7 @@ final class UsageFixture: Sendable {
         }
     }
 
-    static func job(_ kind: String, id: String = "job_" + ULID.make()) -> JobEnvelope {
-        JobEnvelope(id: id, kind: kind, queue: "usage", args: [:], payment: nil, enqueuedAtMs: nowMs)
+    static func job(_ kind: String, id: String = "job_" + ULID.make(), enqueuedAtMs: Int64 = nowMs) -> JobEnvelope {
+        JobEnvelope(id: id, kind: kind, queue: "usage", args: [:], payment: nil, enqueuedAtMs: enqueuedAtMs)
     }
 }

@@ -28,8 +28,10 @@ struct UsageRunTests {
         }
     }
 
-    private func outcome(_ fixture: UsageFixture, tick: String = UsageRunTests.tick) async throws -> JobOutcome {
-        try await limits(fixture).run(CheckLimits(tick: tick), job: UsageFixture.job(CheckLimits.kind))
+    private func outcome(
+        _ fixture: UsageFixture, tick: String = UsageRunTests.tick, enqueuedAtMs: Int64 = UsageFixture.nowMs
+    ) async throws -> JobOutcome {
+        try await limits(fixture).run(CheckLimits(tick: tick), job: UsageFixture.job(CheckLimits.kind, enqueuedAtMs: enqueuedAtMs))
     }
 
     @Test("the limits run waits for the day's storage run, and at most two hours")
@@ -44,6 +46,16 @@ struct UsageRunTests {
         #expect(try await outcome(fixture) == .snooze(.seconds(20)))
         fixture.turn(to: UsageFixture.nowMs + 2 * Self.hour)
         #expect(try await outcome(fixture) == .done)
+    }
+
+    @Test("caught up after a downtime, it waits for the storage run that is caught up beside it")
+    func catchUp() async throws {
+        let late = UsageFixture.nowMs + 11 * Self.hour
+        let fixture = try UsageFixture(nowMs: late)
+        try await storageRun(fixture, tick: "2026-11-20T04:00Z", startedAtMs: UsageFixture.nowMs - 26 * Self.hour, outcome: .done)
+        #expect(try await outcome(fixture, enqueuedAtMs: late) == .snooze(.seconds(20)))
+        fixture.turn(to: late + 2 * Self.hour)
+        #expect(try await outcome(fixture, enqueuedAtMs: late) == .done)
     }
 
     @Test("it goes on as soon as the storage run is done, a failed one is waited for until its next attempt")

@@ -38,7 +38,7 @@ enum UsageWording {
             (
                 "{team} has reached its {metric} limit",
                 [
-                    "Hello {name},", "{team} has used {used} of the {allowed} of {metric} that the {plan} plan allows.",
+                    "Hello {name},", "{team} has used {used} of the {allowed} of {metric} that the {plan} plan allows: {percent} %.",
                     "The limit is reached: requests may be refused from now on.", periodEnglish, upgradeEnglish,
                 ]
             )
@@ -46,7 +46,7 @@ enum UsageWording {
             (
                 "{team} a atteint sa limite de {metric}",
                 [
-                    "Bonjour {name},", "{team} a utilisé {used} sur les {allowed} de {metric} de la formule {plan}.",
+                    "Bonjour {name},", "{team} a utilisé {used} sur les {allowed} de {metric} de la formule {plan} : {percent} %.",
                     "La limite est atteinte : des requêtes peuvent désormais être refusées.", periodFrench, upgradeFrench,
                 ]
             )

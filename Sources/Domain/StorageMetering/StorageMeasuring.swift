@@ -98,6 +98,9 @@ public struct StorageMeasuring: Sendable {
             do {
                 let found = try await (origin == Origin.docker ? measureDocker() : measureFolders())
                 try Task.checkCancellation()
+                if found.items.allSatisfy({ $0.count == 0 }), try await database.read({ try StorageGauges.hasFigures(origin: origin, in: $0) }) {
+                    throw NothingFound()
+                }
                 let measurement = StorageMeasurement(origin: origin, measuredAtMs: beganMs, projects: found.projects)
                 report.projects[origin] = try await database.write { try StorageGauges.record(measurement, in: $0) }
                 report.items += found.items.reduce(0) { $0 + $1.count }
@@ -115,15 +118,21 @@ public struct StorageMeasuring: Sendable {
                 log.error("storage could not be measured", ["origin": .string(origin), "reason": .string(failure.reason)])
             }
         }
-        let names = configuration.origins
-        let endedMs = nowMs()
-        let forgotten = try await database.write { try StorageGauges.keepOnly(names, nowMs: endedMs, in: $0) }
-        for origin in forgotten { sentences.append("\(origin): no longer measured") }
+        for origin in try await leftBehind() { sentences.append("\(origin): no longer configured, its figures stand until it is forgotten") }
         let elapsed = ContinuousClock.now - started
         metrics.noteRun(elapsed)
         report.durationMs = Int64(elapsed / .milliseconds(1))
         report.detail = sentences.isEmpty ? "nothing is configured to be measured" : sentences.joined(separator: "; ")
         return report
+    }
+
+    /// An engine that has lost everything at once has more likely lost its disk or its own store: what was known is kept.
+    private struct NothingFound: Error {}
+
+    /// Origins of earlier runs that no setting names now. A setting may be missing by mistake: people decide.
+    private func leftBehind() async throws -> [String] {
+        let origins = try await database.read { try StorageGauges.origins(in: $0) }
+        return origins.filter { $0.isWhole && !configuration.origins.contains($0.name) }.map(\.name)
     }
 
     private func note(_ failure: StorageReport.Failure, nowMs: Int64) async throws {
@@ -136,6 +145,7 @@ public struct StorageMeasuring: Sendable {
     private static func failure(of origin: String, _ error: any Error) -> StorageReport.Failure? {
         switch error {
         case let error as DockerEngineError: .init(origin: origin, reason: error.message, isTransient: error.isTransient)
+        case is NothingFound: .init(origin: origin, reason: "nothing at all is there, where there was something before", isTransient: true)
         case let error as FolderStorage.Failure: .init(origin: origin, reason: error.description, isTransient: error.isTransient)
         default: nil
         }

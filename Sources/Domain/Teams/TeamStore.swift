@@ -104,10 +104,11 @@ public enum TeamStore {
         guard try find(project.team, in: connection) != nil else { throw TeamError.notFound("team \(project.team)") }
         let current = try self.project(project.id, in: connection)
         if let current, current.team != project.team { throw TeamError.belongsToAnotherTeam(project: project.id) }
+        // One that was removed may come back, to any team; it brings its past along.
         try connection.execute(
             """
             INSERT INTO teams_projects (id, team, name, cpu_milli, memory_mb, custom_domains, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (id) DO UPDATE SET name = $3, cpu_milli = $4, memory_mb = $5, custom_domains = $6
+            ON CONFLICT (id) DO UPDATE SET team = $2, name = $3, cpu_milli = $4, memory_mb = $5, custom_domains = $6, removed_at = NULL
             """,
             [
                 .text(project.id), .text(project.team), .text(project.name), .integer(project.cpuMilli), .integer(project.memoryMB),
@@ -117,23 +118,33 @@ public enum TeamStore {
     }
 
     public static func project(_ id: String, in connection: Connection) throws -> Project? {
-        try connection.first("SELECT * FROM teams_projects WHERE id = $1", [.text(id)]).map(Project.init)
+        try connection.first("SELECT * FROM teams_projects WHERE id = $1 AND removed_at IS NULL", [.text(id)]).map(Project.init)
     }
 
     /// In the order of their ids.
-    public static func projects(of team: String, in connection: Connection) throws -> [Project] {
-        try connection.query("SELECT * FROM teams_projects WHERE team = $1 ORDER BY id", [.text(team)]).map(Project.init)
+    /// - Parameter removedSinceMs: with those that were removed at or after this moment; nil leaves all removed ones out.
+    public static func projects(of team: String, removedSinceMs: Int64? = nil, in connection: Connection) throws -> [Project] {
+        try connection.query(
+            "SELECT * FROM teams_projects WHERE team = $1 AND (removed_at IS NULL OR removed_at >= $2) ORDER BY id",
+            [.text(team), .integer(removedSinceMs ?? .max)]
+        ).map(Project.init)
     }
 
+    /// Takes a project off. What it used counts for the team to the end of the month.
+    /// - Returns: false when the team has no such project.
     @discardableResult
-    public static func removeProject(_ id: String, of team: String, in connection: Connection) throws -> Bool {
-        try connection.execute("DELETE FROM teams_projects WHERE id = $1 AND team = $2", [.text(id), .text(team)]) == 1
+    public static func removeProject(_ id: String, of team: String, nowMs: Int64, in connection: Connection) throws -> Bool {
+        try connection.execute(
+            "UPDATE teams_projects SET removed_at = $3 WHERE id = $1 AND team = $2 AND removed_at IS NULL",
+            [.text(id), .text(team), .integer(nowMs)]) == 1
     }
 
-    /// Which team each project belongs to; for work over all of them.
-    public static func teamsByProject(in connection: Connection) throws -> [String: String] {
+    /// Which team each project belongs to, for work over all of them; with those removed at or after a moment.
+    public static func teamsByProject(removedSinceMs: Int64, in connection: Connection) throws -> [String: String] {
         var teams: [String: String] = [:]
-        for row in try connection.query("SELECT id, team FROM teams_projects") { teams[try row.text("id")] = try row.text("team") }
+        let rows = try connection.query(
+            "SELECT id, team FROM teams_projects WHERE removed_at IS NULL OR removed_at >= $1", [.integer(removedSinceMs)])
+        for row in rows { teams[try row.text("id")] = try row.text("team") }
         return teams
     }
 
@@ -146,7 +157,7 @@ public enum TeamStore {
               COALESCE(SUM(p.cpu_milli), 0) AS cpu_milli, COALESCE(SUM(p.memory_mb), 0) AS memory_mb,
               COALESCE(SUM(p.custom_domains), 0) AS custom_domains,
               (SELECT COUNT(*) FROM teams_teams o WHERE o.owner = t.owner) AS teams
-            FROM teams_teams t LEFT JOIN teams_projects p ON p.team = t.id WHERE t.id = $1 GROUP BY t.id
+            FROM teams_teams t LEFT JOIN teams_projects p ON p.team = t.id AND p.removed_at IS NULL WHERE t.id = $1 GROUP BY t.id
             """
         return try connection.first(sql, [.text(team)]).map { row in
             TeamCounts(

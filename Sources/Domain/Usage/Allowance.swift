@@ -35,8 +35,13 @@ public struct ProjectAllowance: Sendable, Equatable {
     /// Of the team, as far as it was measured.
     public let gauge: StorageGauge
 
-    public var isAllowed: Bool { checks.allSatisfy(\.isAllowed) }
-    public var refusals: [Allowance] { checks.filter { !$0.isAllowed } }
+    /// Whether the gauge is too old to refuse anything by.
+    public let hasStaleStorage: Bool
+
+    public var isAllowed: Bool { refusals.isEmpty }
+    public var refusals: [Allowance] {
+        checks.filter { !$0.isAllowed && !(hasStaleStorage && $0.limit == UsageMetric.storage.limitName) }
+    }
 }
 
 public enum UsageAllowance {
@@ -50,6 +55,8 @@ public enum UsageAllowance {
             Allowance(
                 limit: use.limitName, team: project.team, project: id, used: use.used, adding: 1, allowed: use.limit, unit: "bytes")
         }
-        return ProjectAllowance(project: id, team: project.team, checks: checks, gauge: usage.gauge ?? .nothing)
+        let gauge = usage.gauge ?? .nothing
+        return ProjectAllowance(
+            project: id, team: project.team, checks: checks, gauge: gauge, hasStaleStorage: gauge.bytes > 0 && gauge.isStale(nowMs: nowMs))
     }
 }

@@ -4,6 +4,9 @@ public enum UsageMetric: String, Sendable, CaseIterable {
     case traffic
     /// Bytes kept, as last measured: a gauge without a month.
     case storage
+
+    /// The seed's name of its limit.
+    public var limitName: String { self == .traffic ? "max_traffic_gb_per_month" : "max_storage_mb" }
 }
 
 /// Bytes in the units that people read: MB = 1024², GB = 1024³. Nothing is ever compared in them.

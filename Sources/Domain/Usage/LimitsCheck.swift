@@ -51,25 +51,28 @@ public struct LimitsCheck: Sendable {
 
     public func run(_ parameters: CheckLimits, job: JobEnvelope) async throws -> JobOutcome {
         let now = nowMs()
-        if try await database.read({ try Self.mustWait(parameters, nowMs: now, in: $0) }) { return .snooze(Self.waitStep) }
+        let enqueued = job.enqueuedAtMs
+        if try await database.read({ try Self.mustWait(parameters, enqueuedAtMs: enqueued, nowMs: now, in: $0) }) {
+            return .snooze(Self.waitStep)
+        }
         return try await runner.run(.limits, tick: parameters.tick, job: job) { try await check() }
     }
 
     /// Whether the storage figures that the run is to judge are still being made. A scheduled run waits for that of its day, a run by
-    /// hand for one that is under way; neither waits longer than ``UsageSchedule/waitMaxMs``.
-    static func mustWait(_ parameters: CheckLimits, nowMs: Int64, in connection: Connection) throws -> Bool {
+    /// hand for one that is under way. Neither waits longer than ``UsageSchedule/waitMaxMs``, counted from when it was due or, after a
+    /// downtime, from when its job was made: the storage run is caught up in the same moment.
+    static func mustWait(_ parameters: CheckLimits, enqueuedAtMs: Int64, nowMs: Int64, in connection: Connection) throws -> Bool {
+        let last = try UsageRun.list(.storage, limit: 1, in: connection).first
         guard let due = parameters.dueMs else {
-            let last = try UsageRun.list(.storage, limit: 1, in: connection).first
             return last.map { $0.outcome == .running && nowMs < $0.startedAtMs + UsageSchedule.waitMaxMs } ?? false
         }
-        guard nowMs < due + UsageSchedule.waitMaxMs else { return false }
+        guard nowMs < max(due, enqueuedAtMs) + UsageSchedule.waitMaxMs else { return false }
         // Nothing is ever measured here: there is nothing to wait for.
-        let runs = try UsageRun.list(.storage, limit: 1, in: connection)
-        guard try !runs.isEmpty || StorageGauges.origins(in: connection).contains(where: \.isWhole) else { return false }
+        guard try last != nil || StorageGauges.origins(in: connection).contains(where: \.isWhole) else { return false }
         let midnight = due - due % UsagePeriod.dayMs
         let measured = midnight + UsageSchedule.storageTimeOfDayMs
         let needed = measured <= due ? measured : measured - UsagePeriod.dayMs
-        return try !UsageRun.hasEnded(.storage, since: needed, in: connection)
+        return try !UsageRun.isDone(.storage, since: needed, in: connection)
     }
 
     private func check() async throws -> UsageRun.Report {
@@ -87,7 +90,7 @@ public struct LimitsCheck: Sendable {
             }
             sent += checks.reduce(0) { $0 + $1.sent.count }
             messages += checks.reduce(0) { $0 + $1.messages }
-            untold += checks.count { !$0.sent.isEmpty && $0.messages == 0 }
+            untold += checks.count { $0.untold > 0 }
         }
         let stale = try await database.write { try tellStale(nowMs: now, in: $0) }
         let detail =

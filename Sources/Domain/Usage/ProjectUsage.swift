@@ -9,19 +9,24 @@ public struct ProjectUsage: Sendable, Equatable {
     public let trafficBytes: Int64
     /// Of a month that is over: as last measured in it. Of this month: the gauge as it stands.
     public let storageBytes: Int64
+    /// Whether storage was measured at all; otherwise ``storageBytes`` is zero for want of a figure.
+    public let isStorageMeasured: Bool
     /// Nil while there is nothing of the month on record.
     public let createdAtMs: Int64?
     public let updatedAtMs: Int64?
 
     /// One project has one usage per month, so this names it: `shop/2026-11`.
-    public var id: String { "\(projectID)/\(UsagePeriod(year: Int64(year), month: Int64(month)))" }
+    public var id: String { "\(projectID)/\(period)" }
+    public var period: UsagePeriod { UsagePeriod(year: Int64(year), month: Int64(month)) }
 
     init(_ row: Row) throws {
         projectID = try row.text("project")
         year = Int(try row.int("year"))
         month = Int(try row.int("month"))
         trafficBytes = try row.int("traffic_bytes")
-        storageBytes = try row.intOrNil("storage_bytes") ?? 0
+        let storage = try row.intOrNil("storage_bytes")
+        storageBytes = storage ?? 0
+        isStorageMeasured = storage != nil
         createdAtMs = try row.int("created_at")
         updatedAtMs = try row.int("updated_at")
     }
@@ -35,6 +40,7 @@ public struct ProjectUsage: Sendable, Equatable {
         month = period.month
         trafficBytes = row?.trafficBytes ?? 0
         storageBytes = gauge?.bytes ?? row?.storageBytes ?? 0
+        isStorageMeasured = gauge.map(\.hasOrigin) ?? row?.isStorageMeasured ?? false
         createdAtMs = row?.createdAtMs
         updatedAtMs = row?.updatedAtMs
     }

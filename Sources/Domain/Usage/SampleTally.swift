@@ -33,6 +33,9 @@ public struct SampleTally: Sendable {
     public let source: String
     let units: [Unit]
 
+    /// Rows that counting it writes, roughly: what a transaction is measured by.
+    public var weight: Int { units.reduce(0) { $0 + 1 + $1.totals.count } }
+
     /// - Parameter nowMs: samples too old for it, or ahead of it, are set apart.
     public init(_ batch: SampleBatch, nowMs: Int64) {
         source = batch.source
@@ -71,7 +74,7 @@ public struct SampleTally: Sendable {
 extension SampleTally.Unit {
     /// The day that a sample counts for; nil when it does not count.
     fileprivate mutating func admit(_ row: SampleBatch.Row, nowMs: Int64, monthStartMs: Int64) -> Int64? {
-        if row.atMs > nowMs + SampleWindow.futureMaxMs {
+        if row.atMs > nowMs + SampleWindow.applyFutureMaxMs {
             inFuture.samples += 1
             inFuture.bytes = min(inFuture.bytes + row.bytes, ByteFigure.counterMax)
             return nil

@@ -32,29 +32,50 @@ public struct StorageGauge: Sendable, Equatable {
     /// An older gauge is stale: nothing is decided by it.
     public static let staleAfterMs: Int64 = 36 * 60 * 60_000
 
+    /// Of what has an unknown size now: as last known.
     public var bytes: Int64
     public var unknownItems: Int64
-    /// When all of it was last known; nil when it never was.
+    /// When it was last looked at; nil when it never was, or when one of its origins never was.
     public var measuredAtMs: Int64?
+    /// When all of it was last known.
+    public var knownAtMs: Int64?
+    /// Whether anything measures it at all.
+    public var hasOrigin: Bool
 
-    public init(bytes: Int64, unknownItems: Int64 = 0, measuredAtMs: Int64?) {
+    /// A gauge that something measures.
+    /// - Parameter knownAtMs: when it is not wholly known now.
+    public init(bytes: Int64, unknownItems: Int64 = 0, measuredAtMs: Int64?, knownAtMs: Int64? = nil) {
+        self.init(
+            bytes: bytes, unknownItems: unknownItems, measuredAtMs: measuredAtMs, knownAtMs: unknownItems == 0 ? measuredAtMs : knownAtMs,
+            hasOrigin: true)
+    }
+
+    private init(bytes: Int64, unknownItems: Int64, measuredAtMs: Int64?, knownAtMs: Int64?, hasOrigin: Bool) {
         self.bytes = bytes
         self.unknownItems = unknownItems
         self.measuredAtMs = measuredAtMs
+        self.knownAtMs = knownAtMs
+        self.hasOrigin = hasOrigin
     }
 
     public func isStale(nowMs: Int64) -> Bool { measuredAtMs.map { nowMs - $0 > Self.staleAfterMs } ?? true }
 
-    static let nothing = StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: nil)
+    /// Whether a part of it has been of unknown size for long: what is told is only what there is at the least.
+    public func isIncomplete(nowMs: Int64) -> Bool { unknownItems > 0 && (knownAtMs.map { nowMs - $0 > Self.staleAfterMs } ?? true) }
 
-    /// Both together; as old as the older one. What was never looked at adds nothing, not even its age.
+    static let nothing = StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: nil, knownAtMs: nil, hasOrigin: false)
+
+    /// Both together; as old as the older one. What nothing measures adds nothing, not even its age.
     mutating func add(_ other: StorageGauge) {
-        guard other != .nothing else { return }
-        guard self != .nothing else { return self = other }
+        guard other.hasOrigin else { return }
+        guard hasOrigin else { return self = other }
         bytes = min(bytes + other.bytes, ByteFigure.counterMax)
         unknownItems += other.unknownItems
-        measuredAtMs = measuredAtMs.flatMap { mine in other.measuredAtMs.map { min(mine, $0) } }
+        measuredAtMs = Self.older(measuredAtMs, other.measuredAtMs)
+        knownAtMs = Self.older(knownAtMs, other.knownAtMs)
     }
+
+    private static func older(_ left: Int64?, _ right: Int64?) -> Int64? { left.flatMap { left in right.map { min(left, $0) } } }
 }
 
 /// Where storage is measured.
@@ -114,7 +135,7 @@ public enum StorageGauges {
             [.text(origin), .integer(measuredAtMs)])
         let known = try connection.first(
             "SELECT measured_at FROM usage_storage WHERE project = $1 AND origin = $2", [.text(project), .text(origin)])
-        if let last = try known?.intOrNil("measured_at"), last > measuredAtMs { return false }
+        if let last = try known?.int("measured_at"), last > measuredAtMs { return false }
         let part = StorageMeasurement.Part(bytes: bytes)
         try enter(part, project: project, origin: origin, measuredAtMs: measuredAtMs, in: connection)
         try carry(project, atMs: measuredAtMs, in: connection)
@@ -130,18 +151,30 @@ public enum StorageGauges {
             """, [.text(origin), .integer(nowMs), .text(String(error.prefix(500)))])
     }
 
-    /// Forgets scheduled origins that are no longer measured, with their figures.
-    /// - Returns: the origins forgotten.
+    /// Forgets what an origin has told of one project.
+    /// - Returns: false when it had told nothing.
     @discardableResult
-    public static func keepOnly(_ names: [String], nowMs: Int64, in connection: Connection) throws -> [String] {
-        let gone = try origins(in: connection).filter { $0.isWhole && !names.contains($0.name) }.map(\.name)
-        for origin in gone {
-            let projects = try connection.query("SELECT project FROM usage_storage WHERE origin = $1", [.text(origin)]).map { try $0.text("project") }
-            try connection.execute("DELETE FROM usage_storage WHERE origin = $1", [.text(origin)])
-            try connection.execute("DELETE FROM usage_origins WHERE origin = $1", [.text(origin)])
-            for project in projects { try carry(project, atMs: nowMs, in: connection) }
-        }
-        return gone
+    public static func remove(project: String, origin: String, nowMs: Int64, in connection: Connection) throws -> Bool {
+        let removed = try connection.execute(
+            "DELETE FROM usage_storage WHERE project = $1 AND origin = $2", [.text(project), .text(origin)])
+        if removed == 1 { try carry(project, atMs: nowMs, in: connection) }
+        return removed == 1
+    }
+
+    /// Forgets an origin that is measured no more, with all its figures.
+    /// - Returns: false when there is none of that name.
+    @discardableResult
+    public static func forget(origin: String, nowMs: Int64, in connection: Connection) throws -> Bool {
+        let projects = try connection.query("SELECT project FROM usage_storage WHERE origin = $1", [.text(origin)]).map { try $0.text("project") }
+        try connection.execute("DELETE FROM usage_storage WHERE origin = $1", [.text(origin)])
+        let removed = try connection.execute("DELETE FROM usage_origins WHERE origin = $1", [.text(origin)])
+        for project in projects { try carry(project, atMs: nowMs, in: connection) }
+        return removed == 1
+    }
+
+    /// Whether an origin has figures of any project.
+    public static func hasFigures(origin: String, in connection: Connection) throws -> Bool {
+        try connection.first("SELECT 1 AS found FROM usage_storage WHERE origin = $1 AND bytes > 0 LIMIT 1", [.text(origin)]) != nil
     }
 
     public static func origins(in connection: Connection) throws -> [StorageOrigin] {
@@ -185,35 +218,36 @@ public enum StorageGauges {
     static func empty(origins: [StorageOrigin]) throws -> StorageGauge { try gauge([], origins: origins) }
 
     private static func gauge(_ rows: [Row], origins: [StorageOrigin]) throws -> StorageGauge {
-        var known: [StorageGauge] = []
+        var total = StorageGauge.nothing
         var seen: [String] = []
         for row in rows {
-            known.append(
-                StorageGauge(bytes: try row.int("bytes"), unknownItems: try row.int("unknown_items"), measuredAtMs: try row.intOrNil("measured_at")))
+            total.add(
+                StorageGauge(
+                    bytes: try row.int("bytes"), unknownItems: try row.int("unknown_items"), measuredAtMs: try row.int("measured_at"),
+                    knownAtMs: try row.intOrNil("known_at")))
             seen.append(try row.text("origin"))
         }
         for origin in origins where origin.isWhole && !seen.contains(origin.name) {
-            known.append(StorageGauge(bytes: 0, unknownItems: 0, measuredAtMs: origin.measuredAtMs))
+            total.add(StorageGauge(bytes: 0, measuredAtMs: origin.measuredAtMs))
         }
-        guard var total = known.first else { return .nothing }
-        for gauge in known.dropFirst() { total.add(gauge) }
         return total
     }
 
     // MARK: Writing
 
-    /// A part that is not wholly known keeps the time of its last full figure: it grows stale.
+    /// While a part has items of unknown size its last figure stands, unless more than that is known.
     private static func enter(
         _ part: StorageMeasurement.Part, project: String, origin: String, measuredAtMs: Int64, in connection: Connection
     ) throws {
         try connection.execute(
             """
-            INSERT INTO usage_storage (project, origin, bytes, unknown_items, measured_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (project, origin) DO UPDATE SET bytes = $3, unknown_items = $4, measured_at = COALESCE($5, measured_at)
+            INSERT INTO usage_storage (project, origin, bytes, unknown_items, measured_at, known_at) VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (project, origin) DO UPDATE SET bytes = CASE WHEN $4 > 0 AND bytes > $3 THEN bytes ELSE $3 END,
+              unknown_items = $4, measured_at = $5, known_at = COALESCE($6, known_at)
             """,
             [
                 .text(project), .text(origin), .integer(min(part.bytes, ByteFigure.counterMax)), .int(part.unknownItems),
-                part.unknownItems == 0 ? .integer(measuredAtMs) : .null,
+                .integer(measuredAtMs), part.unknownItems == 0 ? .integer(measuredAtMs) : .null,
             ])
     }
 

@@ -7,6 +7,8 @@ public struct UsageAlert: Sendable, Equatable {
         case sent
         /// A higher threshold was reached in the same look, and only that one was told.
         case superseded
+        /// The team had nobody to tell: told as soon as it has.
+        case untold
     }
 
     public let team: String

@@ -11,6 +11,8 @@ public struct UsageAlerts: Sendable {
     /// What a look at one team came to.
     public struct TeamCheck: Sendable, Equatable {
         public var sent: [UsageAlert] = []
+        /// Alerts that wait for somebody to be told.
+        public var untold = 0
         /// Messages that were added to the outbox.
         public var messages = 0
         /// Storage was not judged: its gauge is too old.
@@ -41,7 +43,7 @@ public struct UsageAlerts: Sendable {
     public func survey(nowMs: Int64, in connection: Connection) throws -> Survey {
         let period = UsagePeriod(containing: nowMs)
         var uses: [String: TeamSums] = [:]
-        let teamsByProject = try TeamStore.teamsByProject(in: connection)
+        let teamsByProject = try TeamStore.teamsByProject(removedSinceMs: period.startMs, in: connection)
         try connection.forEach(
             "SELECT project, traffic_bytes FROM usage_project_months WHERE year = $1 AND month = $2", [.int(period.year), .int(period.month)]
         ) { row in
@@ -87,7 +89,8 @@ public struct UsageAlerts: Sendable {
 
     private func toldKeys(_ period: UsagePeriod, in connection: Connection) throws -> Set<Key> {
         var keys: Set<Key> = []
-        for row in try connection.query("SELECT * FROM usage_alerts WHERE period = $1", [.text("\(period)")]) {
+        let told = "SELECT * FROM usage_alerts WHERE period = $1 AND state <> 'untold'"
+        for row in try connection.query(told, [.text("\(period)")]) {
             let alert = try UsageAlert(row)
             keys.insert(Key(team: alert.team, metric: alert.metric, threshold: alert.threshold, limit: alert.limitBytes))
         }
@@ -110,8 +113,14 @@ public struct UsageAlerts: Sendable {
             guard let threshold = AlertThreshold.reached(used: use.used, limit: use.limit, among: thresholds),
                 let alert = try enter(use, threshold, of: usage, nowMs: nowMs, in: connection)
             else { continue }
-            check.sent.append(alert)
-            check.messages += try tell(alert, use, in: connection, nowMs: nowMs)
+            let messages = try tell(alert, use, in: connection, nowMs: nowMs)
+            check.messages += messages
+            if messages > 0 {
+                check.sent.append(try mark(alert, as: .sent, in: connection))
+            } else {
+                check.untold += 1
+                try mark(alert, as: .untold, in: connection)
+            }
         }
         return check
     }
@@ -123,19 +132,36 @@ public struct UsageAlerts: Sendable {
     ) throws -> UsageAlert? {
         var entered: UsageAlert?
         for step in thresholds where step <= threshold {
+            let state = step == threshold ? UsageAlert.State.sent : .superseded
             let row = try connection.first(
                 """
                 INSERT INTO usage_alerts (team, metric, period, threshold, limit_bytes, used_bytes, plan, state, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (team, metric, period, threshold, limit_bytes) DO NOTHING RETURNING *
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                ON CONFLICT (team, metric, period, threshold, limit_bytes) DO UPDATE SET used_bytes = $6, state = $8, created_at = $9
+                  WHERE state = 'untold'
+                RETURNING *
                 """,
                 [
                     .text(usage.team), .text(use.metric.rawValue), .text("\(usage.period)"), .integer(step.rawValue), .integer(use.limit),
-                    .integer(use.used), .text(usage.plan.name),
-                    .text((step == threshold ? UsageAlert.State.sent : .superseded).rawValue), .integer(nowMs),
+                    .integer(use.used), .text(usage.plan.name), .text(state.rawValue), .integer(nowMs),
                 ])
             if step == threshold { entered = try row.map(UsageAlert.init) }
         }
         return entered
+    }
+
+    @discardableResult
+    private func mark(_ alert: UsageAlert, as state: UsageAlert.State, in connection: Connection) throws -> UsageAlert {
+        guard alert.state != state else { return alert }
+        let row = try connection.first(
+            """
+            UPDATE usage_alerts SET state = $6 WHERE team = $1 AND metric = $2 AND period = $3 AND threshold = $4 AND limit_bytes = $5 RETURNING *
+            """,
+            [
+                .text(alert.team), .text(alert.metric.rawValue), .text("\(alert.period)"), .integer(alert.threshold.rawValue),
+                .integer(alert.limitBytes), .text(state.rawValue),
+            ])
+        return try row.map(UsageAlert.init) ?? alert
     }
 
     private func tell(_ alert: UsageAlert, _ use: MetricUse, in connection: Connection, nowMs: Int64) throws -> Int {

@@ -35,7 +35,7 @@ public struct UsageFigures: Sendable {
     public let projects: Int
     public let lastMonthTraffic: Int64
     public let lastMonthStorage: Int64
-    /// Projects whose storage gauge is stale.
+    /// Projects of teams whose storage gauge is stale, or has been incomplete for as long.
     public let staleGauges: Int
     public let origins: [StorageOrigin]
     public let runs: [Run]
@@ -44,9 +44,9 @@ public struct UsageFigures: Sendable {
 
     /// - Parameter teamsMax: teams that get a figure by name.
     public static func read(teamsMax: Int, nowMs: Int64, in connection: Connection) throws -> UsageFigures {
-        let owners = try TeamStore.teamsByProject(in: connection)
-        var projects = Set(owners.keys)
         let period = UsagePeriod(containing: nowMs)
+        let owners = try TeamStore.teamsByProject(removedSinceMs: period.startMs, in: connection)
+        var projects = Set(owners.keys)
         var traffic: (teams: [String: Int64], unowned: Int64) = ([:], 0)
         var storage = traffic
         func add(_ bytes: Int64, of project: String, to sums: inout (teams: [String: Int64], unowned: Int64)) {
@@ -64,7 +64,8 @@ public struct UsageFigures: Sendable {
         var stale = 0
         for (project, gauge) in try StorageGauges.all(origins: origins, in: connection) {
             add(gauge.bytes, of: project, to: &storage)
-            if gauge.isStale(nowMs: nowMs) { stale += 1 }
+            // What no team has any more is nobody's to mend.
+            if owners[project] != nil, gauge.isStale(nowMs: nowMs) || gauge.isIncomplete(nowMs: nowMs) { stale += 1 }
         }
         let last = try month(period.adding(months: -1), in: connection)
         return UsageFigures(

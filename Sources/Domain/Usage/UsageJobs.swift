@@ -9,8 +9,8 @@ public struct MeasureStorage: JobParameters {
     public let tick: String
     public init(tick: String) { self.tick = tick }
 
-    /// An engine that is away may be back in minutes; after hours the next day's run is nearer.
-    public static let retry = RetryPolicy.exponential(base: .seconds(10), factor: 3, cap: .seconds(900), jitter: .equal, attemptsMax: 8)
+    /// An engine that is away may be back in minutes; after some four hours the next day's run is near enough.
+    public static let retry = RetryPolicy.exponential(base: .seconds(10), factor: 3, cap: .seconds(900), jitter: .equal, attemptsMax: 24)
 
     public func request() throws -> JobRequest { try JobRequest(self, unique: "\(Self.kind):\(tick)") }
 }

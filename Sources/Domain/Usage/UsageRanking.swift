@@ -22,7 +22,7 @@ public enum UsageRanking {
         by metric: UsageMetric, atLeast level: UsageLevel = .ok, limit: Int, nowMs: Int64, in connection: Connection
     ) throws -> [TeamStanding] {
         let period = UsagePeriod(containing: nowMs)
-        let owners = try TeamStore.teamsByProject(in: connection)
+        let owners = try TeamStore.teamsByProject(removedSinceMs: period.startMs, in: connection)
         var traffic: [String: Int64] = [:]
         var gauges: [String: StorageGauge] = [:]
         try connection.forEach(

@@ -10,7 +10,7 @@ public struct MetricUse: Sendable, Equatable {
     public let limit: Int64
 
     /// The seed's name of the limit.
-    public var limitName: String { metric == .traffic ? "max_traffic_gb_per_month" : "max_storage_mb" }
+    public var limitName: String { metric.limitName }
     public var level: UsageLevel { UsageLevel(used: used, limit: limit) }
     /// Whole percent of the limit, rounded down; nil when it is unlimited, 100 at the least when a limit of zero is used.
     public var percent: Int64? {
@@ -46,7 +46,8 @@ public struct UsagePoint: Sendable, Equatable {
     public let storageBytes: Int64?
 }
 
-/// Reads usage. Everything is of the projects that a team has now: a project takes its past along when it moves.
+/// Reads usage. Everything is of the projects that a team has now, a project takes its past along when it moves, and of those that
+/// were removed in the time that is asked for.
 public enum UsageReading {
     /// The month of one project; a month without any record is one of zeros.
     public static func project(_ project: String, _ period: UsagePeriod, nowMs: Int64, in connection: Connection) throws -> ProjectUsage {
@@ -71,7 +72,7 @@ public enum UsageReading {
         var total = try StorageGauges.empty(origins: origins)
         var traffic: Int64 = 0
         var storage: Int64 = 0
-        let projects = try TeamStore.projects(of: team, in: connection).map { project in
+        let projects = try TeamStore.projects(of: team, removedSinceMs: period.startMs, in: connection).map { project in
             let gauge = isCurrent ? try StorageGauges.of(project: project.id, origins: origins, in: connection) : nil
             if let gauge { total.add(gauge) }
             let usage = ProjectUsage(
@@ -94,7 +95,7 @@ public enum UsageReading {
         let origins = try StorageGauges.origins(in: connection)
         var traffic: [UsagePeriod: Int64] = [:]
         var storage: [UsagePeriod: Int64] = [:]
-        for project in try TeamStore.projects(of: team, in: connection) {
+        for project in try TeamStore.projects(of: team, removedSinceMs: periods[0].startMs, in: connection) {
             try connection.forEach(
                 "SELECT * FROM usage_project_months WHERE project = $1 AND (year > $2 OR (year = $2 AND month >= $3))",
                 [.text(project.id), .int(periods[0].year), .int(periods[0].month)]
@@ -116,7 +117,7 @@ public enum UsageReading {
     ) throws -> [(day: Int64, point: UsagePoint)] {
         var traffic: [Int64: Int64] = [:]
         var storage: [Int64: Int64] = [:]
-        for project in try TeamStore.projects(of: team, in: connection) {
+        for project in try TeamStore.projects(of: team, removedSinceMs: range.lowerBound * UsagePeriod.dayMs, in: connection) {
             try connection.forEach(
                 "SELECT * FROM usage_project_days WHERE project = $1 AND day >= $2 AND day < $3",
                 [.text(project.id), .integer(range.lowerBound), .integer(range.upperBound)]
@@ -129,17 +130,25 @@ public enum UsageReading {
         return traffic.keys.sorted().map { ($0, UsagePoint(trafficBytes: traffic[$0] ?? 0, storageBytes: storage[$0])) }
     }
 
-    /// Every month on record of a team's projects between two months, both included: by project, then by month.
+    /// Every month on record of a team's projects between two months, both included: by project, then by month. Of the current month
+    /// the storage is the gauge, as everywhere.
     public static func export(
-        of team: String, from: UsagePeriod, through: UsagePeriod, in connection: Connection
+        of team: String, from: UsagePeriod, through: UsagePeriod, nowMs: Int64, in connection: Connection
     ) throws -> [ProjectUsage] {
-        try TeamStore.projects(of: team, in: connection).flatMap { project in
-            try connection.query(
+        let current = UsagePeriod(containing: nowMs)
+        let origins = try StorageGauges.origins(in: connection)
+        return try TeamStore.projects(of: team, removedSinceMs: from.startMs, in: connection).flatMap { project in
+            var months = try connection.query(
                 """
                 SELECT * FROM usage_project_months WHERE project = $1 AND year * 12 + month BETWEEN $2 AND $3 ORDER BY year, month
                 """,
                 [.text(project.id), .int(from.year * 12 + from.month), .int(through.year * 12 + through.month)]
             ).map(ProjectUsage.init)
+            guard from <= current, current <= through else { return months }
+            let gauge = try StorageGauges.of(project: project.id, origins: origins, in: connection)
+            let row = months.last.flatMap { $0.period == current ? months.removeLast() : nil }
+            if row != nil || gauge.bytes > 0 { months.append(ProjectUsage(project: project.id, period: current, row: row, gauge: gauge)) }
+            return months
         }
     }
 }

@@ -83,8 +83,8 @@ public struct UsageRun: Sendable, Equatable {
         ).map(UsageRun.init)
     }
 
-    /// Whether a run of this kind that began at or after a moment has come to its end, well or not.
-    static func hasEnded(_ kind: Kind, since ms: Int64, in connection: Connection) throws -> Bool {
+    /// Whether a run of this kind that began at or after a moment has come to a good end.
+    static func isDone(_ kind: Kind, since ms: Int64, in connection: Connection) throws -> Bool {
         try connection.first(
             "SELECT 1 AS found FROM usage_runs WHERE kind = $1 AND started_at >= $2 AND outcome = 'done' LIMIT 1",
             [.text(kind.rawValue), .integer(ms)]) != nil

@@ -10,7 +10,7 @@ public enum UsageStore {
     /// Days, runs, alerts and refusals are kept a little over two years; months for good.
     public static let historyKeepMs = 800 * dayMs
 
-    /// Removes what is no longer needed; at most about five times `limit` rows a call.
+    /// Removes what is no longer needed; at most about sixteen times `limit` rows a call.
     /// - Returns: how many were removed.
     public static func purge(nowMs: Int64, limit: Int, in connection: Connection) throws -> Int {
         // Units come faster than anything else that is purged.
@@ -18,7 +18,7 @@ public enum UsageStore {
             """
             DELETE FROM usage_batches WHERE (source, batch) IN
               (SELECT source, batch FROM usage_batches WHERE applied_at < $1 ORDER BY applied_at LIMIT $2)
-            """, [.integer(nowMs - SampleWindow.batchKeepMs), .int(limit * 4)])
+            """, [.integer(nowMs - SampleWindow.batchKeepMs), .int(limit * 12)])
         let cutoff = nowMs - historyKeepMs
         removed += try connection.execute(
             """

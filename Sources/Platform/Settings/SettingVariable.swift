@@ -116,6 +116,9 @@ extension Settings {
             "The mail server: smtp://[user:password@]host[:port], or smtps:// for TLS from the start."),
         SettingVariable(
             "MAIL_FROM", in: "Services", standard: "Quittance <no-reply@localhost>", "The sender of every mail: an address, or a name with one."),
+        SettingVariable(
+            "STAFF_EMAIL", in: "Services", sample: "staff@example.com",
+            "Who is written to when a draft is ready or storage is no longer measured; the address of MAIL_FROM unless set."),
     ]
 
     private static let usage: [SettingVariable] = [

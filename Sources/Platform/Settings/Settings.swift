@@ -51,6 +51,8 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// May hold user and password.
     public let smtpURL: String
     public let mailFrom: String
+    /// The address that staff reads.
+    public let staffEmail: String
 
     /// By name, every provider we know, those that are off too.
     public let providers: [String: ProviderSettings]
@@ -109,6 +111,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         docxPython = reader.value("DOCX_PYTHON") ?? ""
         smtpURL = reader.url("SMTP_URL", schemes: ["smtp", "smtps"]) ?? ""
         mailFrom = reader.mailFrom()
+        staffEmail = reader.staffEmail(mailFrom: mailFrom)
 
         var providers: [String: ProviderSettings] = [:]
         for description in ProviderDescription.all {
@@ -167,6 +170,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         case "SPOOL_DIRECTORY": spoolDirectory
         case "SOURCES_FILE": sourcesFile
         case "BASE_URL": baseURL
+        case "STAFF_EMAIL": staffEmail
         default:
             ProviderDescription.all.first { $0.values.contains { $0.variable.name == variable.name && $0.key == "api_url" } }
                 .flatMap { providers[$0.name]?.apiURL } ?? variable.standard ?? ""

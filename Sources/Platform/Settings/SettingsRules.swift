@@ -59,6 +59,19 @@ extension SettingsReader {
         return text
     }
 
+    /// - Returns: the address in `MAIL_FROM` unless another is set.
+    mutating func staffEmail(mailFrom: String) -> String {
+        let name = "STAFF_EMAIL"
+        guard let text = raw(name) else {
+            return mailFrom.hasSuffix(">") ? String(mailFrom.drop { $0 != "<" }.dropFirst().dropLast()) : mailFrom
+        }
+        let sides = text.split(separator: "@", omittingEmptySubsequences: false)
+        let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"<>,;".utf8.contains($0) }
+        if sides.count == 2, sides.allSatisfy({ !$0.isEmpty }), isPlain { return text }
+        problem(name, "it is not an address", "one mail address without a name", "\(name)=staff@example.com")
+        return text
+    }
+
     /// What real money asks for beyond the provider's own secret.
     mutating func checkLive(_ live: [String], baseURL: String, hasSecretKey: Bool) {
         guard !live.isEmpty else { return }

@@ -19,7 +19,7 @@ let template = DocumentTemplate(
     template: settings.privateMediaRoot + "/templates/kit_complet_template.docx", pool: pool)
 let making = DraftMaking(
     database: program.database, outbox: program.outbox, generation: generation, template: template,
-    files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: MailAddress(parsing: settings.mailFrom)?.address)
+    files: PrivateFiles(root: settings.privateMediaRoot, pool: pool), staffEmail: settings.staffEmail)
 let note: JobNotice = { job, reason in try await making.failed(job, reason: reason, nowMs: program.nowMs()) }
 let worker = program.worker(queue: GenerateDraft.queue, onSkip: note, onBury: note)
 worker.register(GenerateDraft.self, retry: GenerateDraft.retry, guard: PaidGuard(database: program.database), timeout: .seconds(300)) {

@@ -235,6 +235,12 @@ enum FolderListing {
         return names.sorted()
     }
 
+    /// Bytes of a file; 0 when it cannot be asked.
+    static func size(of path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
     /// Makes the folder and those above it, for this user only.
     static func make(_ path: String) throws(EventLogError) {
         var built = path.hasPrefix("/") ? "/" : ""

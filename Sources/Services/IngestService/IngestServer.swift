@@ -72,7 +72,7 @@ public final class IngestServer: Service {
 
         init(_ list: StoredList, folder: String, log: Log) throws {
             self.list = list
-            journal = try Journal(folder: folder, log: log)
+            journal = try Journal(folder: folder, bytesMax: list.journalBytesMax, log: log)
             spool = try Spool(folder: folder, list: list, log: log)
         }
 

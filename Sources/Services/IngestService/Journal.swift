@@ -17,6 +17,8 @@ final class Journal: Sendable {
 
     static let keepMs: Int64 = 24 * 60 * 60_000
     private static let hourMs: Int64 = 60 * 60_000
+    /// A file is followed by another one once it has this part of the bytes that all may have.
+    private static let partsOfMax = 8
     /// How long events that nobody waits for may gather: a write of a millisecond's posts costs little more than one of a single post.
     private static let linger = Duration.milliseconds(3)
     private static let failures = MetricRegistry.shared.counter("ingest_journal_failures_total", help: "Events that the journal could not keep.")
@@ -29,9 +31,10 @@ final class Journal: Sendable {
     private let writer: JournalWriter
     private let thread: FileThread<Entry>
 
-    init(folder: String, log: Log) throws {
+    /// - Parameter bytesMax: of all files together; beyond it the oldest go before their time. Nil keeps everything for ``keepMs``.
+    init(folder: String, bytesMax: Int? = nil, log: Log) throws {
         try FolderListing.make(folder)
-        let writer = JournalWriter(folder: folder, log: log, failures: Self.failures)
+        let writer = JournalWriter(folder: folder, bytesMax: bytesMax, log: log, failures: Self.failures)
         self.writer = writer
         let waitingBytes = waitingBytes
         thread = FileThread(name: "journal", linger: Self.linger, isUrgent: { $0.synced != nil }) { entries in
@@ -57,12 +60,14 @@ final class Journal: Sendable {
     /// Touched by the journal's thread only, hence `@unchecked Sendable`.
     private final class JournalWriter: @unchecked Sendable {
         private let folder: String
+        private let bytesMax: Int?
         private let log: Log
         private let failures: Counter
         private var file: JournalFile?
 
-        init(folder: String, log: Log, failures: Counter) {
+        init(folder: String, bytesMax: Int?, log: Log, failures: Counter) {
             self.folder = folder
+            self.bytesMax = bytesMax
             self.log = log
             self.failures = failures
         }
@@ -84,11 +89,27 @@ final class Journal: Sendable {
 
         private func currentFile() throws -> JournalFile {
             let hour = WallClock.nowMs / Journal.hourMs
-            if let file, file.hour == hour { return file }
-            let fresh = try JournalFile(hour: hour, folder: folder)
+            let isFull = bytesMax.map { max in (file?.size ?? 0) > max / Journal.partsOfMax } ?? false
+            if let file, file.hour == hour, !isFull { return file }
+            let fresh = try JournalFile(hour: hour, part: file.map { $0.hour == hour ? $0.part + 1 : 0 } ?? 0, folder: folder)
             file = fresh
             removeOld(before: hour - Journal.keepMs / Journal.hourMs)
+            if let bytesMax { removeSurplus(bytesMax) }
             return fresh
+        }
+
+        /// The oldest first, down to what leaves room for the next part. What another process may be writing is left to it.
+        private func removeSurplus(_ bytesMax: Int) {
+            guard let file else { return }
+            let names = FolderListing.names(in: folder).filter { $0.hasPrefix("journal-") }
+            let sizes = names.map { FolderListing.size(of: folder + "/" + $0) }
+            var total = sizes.reduce(0, +)
+            let thisHour = "journal-\(JournalFile.padded(file.hour, 10))-"
+            for (name, size) in zip(names, sizes) where total > bytesMax - bytesMax / Journal.partsOfMax {
+                guard name != file.name, !name.hasPrefix(thisHour) || name.hasPrefix("\(thisHour)\(getpid())-") else { continue }
+                unlink(folder + "/" + name)
+                total -= size
+            }
         }
 
         /// A file's name begins with its hour, in ten digits.
@@ -101,13 +122,23 @@ final class Journal: Sendable {
 
     private final class JournalFile {
         let hour: Int64
+        /// Files of one hour that were full are followed by others.
+        let part: Int
+        let name: String
         private var file: EventLogFile
 
-        init(hour: Int64, folder: String) throws(EventLogError) {
+        var size: Int { file.size }
+
+        init(hour: Int64, part: Int, folder: String) throws(EventLogError) {
             self.hour = hour
-            let digits = String(hour)
-            let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
-            file = try EventLogFile(path: "\(folder)/journal-\(padded)-\(getpid()).log")
+            self.part = part
+            name = "journal-\(Self.padded(hour, 10))-\(getpid())-\(Self.padded(Int64(part), 4)).log"
+            file = try EventLogFile(path: "\(folder)/\(name)")
+        }
+
+        static func padded(_ number: Int64, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
 
         func append(_ events: [[UInt8]], sync: Bool) throws(EventLogError) { try file.append(events, sync: sync) }

@@ -11,6 +11,8 @@ struct StoredList: Sendable {
     let name: String
     let counters: Counters
     let spoolGauge: Gauge
+    /// Bytes that its journal may have; nil is without a bound.
+    let journalBytesMax: Int?
 
     struct Gauge: Sendable {
         let name: String
@@ -25,7 +27,8 @@ struct StoredList: Sendable {
             spooled: MetricRegistry.shared.counter("ingest_events_spooled_total", help: "Events kept in the local spool first."),
             drained: MetricRegistry.shared.counter("ingest_events_drained_total", help: "Spooled events pushed later."),
             lost: MetricRegistry.shared.counter("ingest_events_unavailable_total", help: "Posts answered 503: nothing could keep them.")),
-        spoolGauge: Gauge(name: "ingest_spool_events", help: "Accepted events that wait in the local spool."))
+        spoolGauge: Gauge(name: "ingest_spool_events", help: "Accepted events that wait in the local spool."),
+        journalBytesMax: nil)
 
     /// Batches of usage samples.
     static let samples = StoredList(
@@ -36,7 +39,9 @@ struct StoredList: Sendable {
             drained: MetricRegistry.shared.counter("ingest_batches_drained_total", help: "Spooled batches of samples pushed later."),
             lost: MetricRegistry.shared.counter(
                 "ingest_batches_unavailable_total", help: "Batches of samples answered 503: nothing could keep them.")),
-        spoolGauge: Gauge(name: "ingest_spool_batches", help: "Accepted batches of samples that wait in the local spool."))
+        spoolGauge: Gauge(name: "ingest_spool_batches", help: "Accepted batches of samples that wait in the local spool."),
+        // Samples come in masses, and share the disk with payments' events.
+        journalBytesMax: 4 << 30)
 }
 
 /// Where ingest keeps what it has accepted, below the spool's directory.

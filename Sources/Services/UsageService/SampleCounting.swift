@@ -10,6 +10,8 @@ public struct SampleCounting: Sendable {
     public static let queue = "samples"
     /// Batches in one transaction: at a thousand samples each, some hundred thousand samples share the commit.
     public static let batchMax = 100
+    /// Rows written by one transaction, roughly: payments' writers must not wait for long behind batches of many units or projects.
+    static let weightMax = 20_000
 
     private let database: Database
     private let log: Log
@@ -27,8 +29,10 @@ public struct SampleCounting: Sendable {
         let now = nowMs()
         let read = await Self.read(batch, nowMs: now)
         let tallies = read.compactMap { try? $0.get() }
-        let outcomes = try await database.write { try UsageCounters.apply(tallies, nowMs: now, in: $0) }
-        note(outcomes, tallies)
+        for group in Self.groups(tallies) {
+            // A group that is counted stays counted when a later one fails: its batches come again, and are known.
+            note(try await database.write { try UsageCounters.apply(group, nowMs: now, in: $0) }, group)
+        }
         return read.map { item in
             switch item {
             case .success: return .ack
@@ -38,6 +42,21 @@ public struct SampleCounting: Sendable {
                 return .bury(reason: "\(error)")
             }
         }
+    }
+
+    /// In order, each group a transaction's worth.
+    static func groups(_ tallies: [SampleTally]) -> [[SampleTally]] {
+        var groups: [[SampleTally]] = []
+        var weight = 0
+        for tally in tallies {
+            if groups.isEmpty || weight + tally.weight > weightMax {
+                groups.append([])
+                weight = 0
+            }
+            groups[groups.count - 1].append(tally)
+            weight += tally.weight
+        }
+        return groups
     }
 
     /// Decodes and adds up, on as many threads as there are.

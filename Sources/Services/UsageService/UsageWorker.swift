@@ -32,9 +32,7 @@ public enum UsageWorker {
                 name: "\(program.name)-\(settings.slot)", batchMax: SampleCounting.batchMax, log: program.log)
         ) { try await counting.count($0) }
 
-        let staff = MailAddress(parsing: settings.mailFrom).map {
-            LimitsCheck.Staff(email: $0.address, language: settings.language.rawValue)
-        }
+        let staff = LimitsCheck.Staff(email: settings.staffEmail, language: settings.language.rawValue)
         let limits = LimitsCheck(
             database: program.database, outbox: program.outbox, overLimit: settings.usage.alertsOverLimit, staff: staff, log: program.log,
             nowMs: nowMs)

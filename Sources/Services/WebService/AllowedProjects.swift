@@ -19,10 +19,10 @@ final class AllowedProjects: Sendable {
     private static let path = (prefix: "/api/usage/", suffix: "/allowed")
 
     private struct State: Sendable {
-        var known = FreshCache<String, [UInt8]>(maxAgeMs: maxAgeMs, countMax: 10_000)
+        var known = FreshCache<String, [UInt8]>(maxAgeMs: maxAgeMs, countMax: 50_000)
         var unknown = FreshCache<String, Bool>(maxAgeMs: unknownMaxAgeMs, countMax: 1000)
         /// The limits are a team's: read once for all its projects.
-        var teams = FreshCache<String, TeamStanding>(maxAgeMs: refreshAfterMs, countMax: 10_000)
+        var teams = FreshCache<String, TeamStanding>(maxAgeMs: refreshAfterMs, countMax: 50_000)
         /// By the digest of the header, so that no key's text is kept.
         var keys = FreshCache<[UInt8], Bool>(maxAgeMs: maxAgeMs, countMax: 256)
         /// One read of a project at a time; whoever needs it meanwhile waits for it.
@@ -137,7 +137,8 @@ final class AllowedProjects: Sendable {
             fromMemory.add()
             return Self.response(kept, project)
         }
-        guard let answer = try await reading?.value else { throw WebProblem.unavailable }
+        // What took longer to read than it may be old is no answer any more.
+        guard let answer = try await reading?.value, answer.ageMs <= Self.maxAgeMs else { throw WebProblem.unavailable }
         fromSQL.add()
         return Self.response(answer, project)
     }
@@ -222,18 +223,19 @@ struct TeamStanding: Sendable {
     let readAt: Moment
     private let team: String
     private let checks: [Allowance]
+    private let refused: [Allowance]
     private let gauge: StorageGauge
 
     init(_ allowance: ProjectAllowance, readAt: Moment) {
         self.readAt = readAt
         team = allowance.team
         checks = allowance.checks
+        refused = allowance.refusals
         gauge = allowance.gauge
     }
 
     /// The body of the answer about one of the team's projects.
     func answer(about project: String) -> [UInt8] {
-        let refused = checks.filter { !$0.isAllowed }
         let json: JSON = [
             "allowed": .bool(refused.isEmpty), "project": .string(project), "team": .string(team),
             "as_of": PaymentAnswer.time(readAt.wallMs), "max_age_ms": .int(AllowedProjects.maxAgeMs),
@@ -245,7 +247,7 @@ struct TeamStanding: Sendable {
     }
 
     private static func check(_ check: Allowance) -> JSONObject {
-        let metric: UsageMetric = check.limit.hasPrefix("max_traffic") ? .traffic : .storage
+        let metric: UsageMetric = check.limit == UsageMetric.traffic.limitName ? .traffic : .storage
         return [
             "limit": .string(check.limit), "metric": .string(metric.rawValue), "used": .int(check.used), "allowed": .int(check.allowed),
             "unit": .string(check.unit),

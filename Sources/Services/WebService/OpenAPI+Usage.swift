@@ -176,6 +176,11 @@ extension OpenAPI {
             "200": {"description": "How it stands", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/StorageGauge"}}}},
             "default": {"$ref": "#/components/responses/Problem"}
            }
+          },
+          "delete": {
+           "summary": "Forget what was told here of a project's storage", "security": [{"bearer": []}],
+           "parameters": [{"$ref": "#/components/parameters/project"}],
+           "responses": {"204": {"description": "Forgotten"}, "default": {"$ref": "#/components/responses/Problem"}}
           }
          },
          "/api/v1/cron/": {

@@ -126,9 +126,9 @@ struct TeamRecordCalls: Sendable {
     }
 
     private func removeProject(_ call: WebCall) async throws -> HTTPResponse {
-        let (id, project) = (call.value("team"), call.value("project"))
+        let (id, project, now) = (call.value("team"), call.value("project"), nowMs())
         return try await removal("project \(project.prefix(100)) of team \(id.prefix(80))") {
-            try TeamStore.removeProject(project, of: id, in: $0)
+            try TeamStore.removeProject(project, of: id, nowMs: now, in: $0)
         }
     }
 

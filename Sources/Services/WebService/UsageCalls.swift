@@ -23,6 +23,7 @@ struct UsageCalls: Sendable {
             Route("GET", "/api/usage/{team}/export.csv", scope, bodyLimit: 0, export),
             Route("GET", "/api/usage/{team}/projects/{project}", scope, bodyLimit: 0, project),
             Route("PUT", "/api/usage/{project}/storage", scope, bodyLimit: 4096, setStorage),
+            Route("DELETE", "/api/usage/{project}/storage", scope, bodyLimit: 0, forgetStorage),
         ]
     }
 
@@ -106,7 +107,8 @@ struct UsageCalls: Sendable {
     }
 
     private func export(_ call: WebCall) async throws -> HTTPResponse {
-        let through = try Self.period(call, "to") ?? UsagePeriod(containing: nowMs())
+        let now = nowMs()
+        let through = try Self.period(call, "to") ?? UsagePeriod(containing: now)
         let from = try Self.period(call, "from") ?? through.adding(months: -11)
         guard from <= through else { throw WebProblem.invalid("from", "must not lie after to") }
         guard through < from.adding(months: Int(Self.monthsMax)) else {
@@ -116,9 +118,10 @@ struct UsageCalls: Sendable {
         let text = try await database.read { connection in
             _ = try TeamRecordCalls.require(team, in: connection)
             let names = Dictionary(
-                try TeamStore.projects(of: team, in: connection).map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+                try TeamStore.projects(of: team, removedSinceMs: from.startMs, in: connection).map { ($0.id, $0.name) },
+                uniquingKeysWith: { first, _ in first })
             var csv = CSVText(header: UsageAnswer.columns)
-            for usage in try UsageReading.export(of: team, from: from, through: through, in: connection) {
+            for usage in try UsageReading.export(of: team, from: from, through: through, nowMs: now, in: connection) {
                 csv.append(UsageAnswer.line(usage, team: team, name: names[usage.projectID] ?? ""))
             }
             return csv.text
@@ -139,6 +142,19 @@ struct UsageCalls: Sendable {
 
     // MARK: Storage measured elsewhere
 
+    /// The origin of what comes over this call.
+    private static let origin = "api"
+
+    private func forgetStorage(_ call: WebCall) async throws -> HTTPResponse {
+        let (id, now) = (call.value("project"), nowMs())
+        return try await database.write { connection in
+            guard try StorageGauges.remove(project: id, origin: Self.origin, nowMs: now, in: connection) else {
+                throw WebProblem.notFound("nothing was told here of the storage of \(id.prefix(100))")
+            }
+            return HTTPResponse(status: 204)
+        }
+    }
+
     private func setStorage(_ call: WebCall) async throws -> HTTPResponse {
         let now = nowMs()
         var fields = FieldReader(try RequestBody.json(call.request))
@@ -156,7 +172,7 @@ struct UsageCalls: Sendable {
         let (id, size, at) = (call.value("project"), bytes ?? 0, measuredAt)
         return try await database.write { connection in
             guard try TeamStore.project(id, in: connection) != nil else { throw WebProblem.notFound("there is no project \(id.prefix(100))") }
-            let isTaken = try StorageGauges.set(project: id, bytes: size, origin: "api", measuredAtMs: at, in: connection)
+            let isTaken = try StorageGauges.set(project: id, bytes: size, origin: Self.origin, measuredAtMs: at, in: connection)
             let gauge = try UsageReading.gauge(of: id, in: connection)
             return .json(
                 200,
@@ -218,7 +234,8 @@ enum UsageAnswer {
 
     static func line(_ usage: ProjectUsage, team: String, name: String) -> [String] {
         [
-            team, usage.projectID, name, String(usage.year), String(usage.month), String(usage.trafficBytes), String(usage.storageBytes),
+            team, usage.projectID, name, String(usage.year), String(usage.month), String(usage.trafficBytes),
+            usage.isStorageMeasured ? String(usage.storageBytes) : "",
             usage.createdAtMs.map(Timestamp.rfc3339) ?? "", usage.updatedAtMs.map(Timestamp.rfc3339) ?? "",
         ]
     }

@@ -28,6 +28,8 @@ CREATE TABLE teams_projects (
     cpu_milli INTEGER NOT NULL CHECK (cpu_milli >= 0),
     memory_mb INTEGER NOT NULL CHECK (memory_mb >= 0),
     custom_domains INTEGER NOT NULL CHECK (custom_domains >= 0),
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    -- A removed project still counts for its team in the month in which it went: nobody empties a counter by making a project anew.
+    removed_at INTEGER
 ) STRICT;
 CREATE INDEX teams_projects_team ON teams_projects (team, id);

@@ -53,10 +53,11 @@ CREATE TABLE usage_storage (
     project TEXT NOT NULL,
     origin TEXT NOT NULL,
     bytes INTEGER NOT NULL CHECK (bytes >= 0),
-    -- Volumes and images whose size was not told; they are in no sum.
+    -- Volumes and images whose size was not told; they are in no sum, and the last figure stands meanwhile.
     unknown_items INTEGER NOT NULL CHECK (unknown_items >= 0),
-    -- When everything of it was last known.
-    measured_at INTEGER,
+    -- When it was last looked at, and when everything of it was last known.
+    measured_at INTEGER NOT NULL,
+    known_at INTEGER,
     PRIMARY KEY (project, origin)
 ) STRICT, WITHOUT ROWID;
 
@@ -96,8 +97,8 @@ CREATE TABLE usage_alerts (
     limit_bytes INTEGER NOT NULL,
     used_bytes INTEGER NOT NULL,
     plan TEXT NOT NULL,
-    -- A jump over two thresholds sends the higher one; the lower one is superseded.
-    state TEXT NOT NULL CHECK (state IN ('sent', 'superseded')),
+    -- A jump over two thresholds sends the higher one; the lower one is superseded. Untold: the team had nobody to tell yet.
+    state TEXT NOT NULL CHECK (state IN ('sent', 'superseded', 'untold')),
     created_at INTEGER NOT NULL,
     PRIMARY KEY (team, metric, period, threshold, limit_bytes)
 ) STRICT;

@@ -146,7 +146,9 @@ enum TeamCommands {
         let nowMs = context.nowMs()
         if invocation.has("--remove") {
             guard name == nil, cpu == nil, memory == nil, domains == nil else { throw UsageError("--remove stands alone") }
-            return try await removal(of: "project \(project) of team \(id)", context) { try TeamStore.removeProject(project, of: id, in: $0) }
+            return try await removal(of: "project \(project) of team \(id)", context) {
+                try TeamStore.removeProject(project, of: id, nowMs: nowMs, in: $0)
+            }
         }
         let isNew = try await write(context) { connection in
             let known = try TeamStore.project(project, in: connection)

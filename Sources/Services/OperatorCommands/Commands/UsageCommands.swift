@@ -7,7 +7,7 @@ import Usage
 
 /// `quittance usage …`: what is metered, how near the limits are, what the scheduled runs did.
 enum UsageCommands {
-    static let commands = [show, top, runs, alerts, rejected, origins, key]
+    static let commands = [show, top, runs, alerts, rejected, origins, forget, key]
     private static let limit = CommandSyntax.Option.value("--limit", "N", "how many, 50 unless given")
     private static let keyBytes = 24
 
@@ -175,6 +175,21 @@ enum UsageCommands {
         let nowMs = context.nowMs()
         let listing = try await context.withDatabase { database in try await database.read { try originListing($0, nowMs: nowMs) } }
         context.output.listing(listing, asJSON: invocation.wantsJSON)
+        return .ok
+    }
+
+    private static let forget = Command(
+        CommandSyntax(
+            "usage forget", "forget where storage is measured no more, with its figures",
+            operands: [.needed("ORIGIN", "a name that `quittance usage origins` shows")],
+            notes: ["Storage that no setting names any more keeps its last figures until then, and goes stale: a setting may be missing by mistake."])
+    ) { invocation, context in
+        let (origin, nowMs) = (invocation.operands[0], context.nowMs())
+        let isForgotten = try await context.withDatabase { database in
+            try await database.write { try StorageGauges.forget(origin: origin, nowMs: nowMs, in: $0) }
+        }
+        guard isForgotten else { throw CommandFailure(.notFound, "storage is not measured at '\(origin)'") }
+        context.output.line("\(origin) and its figures are forgotten")
         return .ok
     }
 
