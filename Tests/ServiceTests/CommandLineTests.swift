@@ -57,6 +57,7 @@ struct CommandLineTests {
                           usage alerts     what teams were told, the latest first
                           usage rejected   samples that were not counted, the latest first
                           usage origins    where storage is measured, when it last was, and whether that is too long ago
+                          usage forget     forget where storage is measured no more, with its figures
                           usage key        make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
                           invoices verify  prove that no invoice number is missing or given twice
                           source list      the providers: mode, proof of their webhooks, paths

@@ -70,8 +70,8 @@ struct ProductMetricsTests {
             #"usage_month_traffic_bytes{month="this"}"#: "3900", #"usage_month_traffic_bytes{month="last"}"#: "\(Self.gb)",
             #"usage_month_storage_bytes{month="this"}"#: "5070", #"usage_month_storage_bytes{month="last"}"#: "0",
             #"usage_gauge_age_seconds{origin="folders"}"#: "60", #"usage_gauge_age_seconds{origin="docker"}"#: "+Inf",
-            // That of the blog, told 40 hours ago.
-            "usage_gauges_stale": "1", #"usage_runs{kind="storage",outcome="failed"}"#: "1", #"usage_runs{kind="storage",outcome="done"}"#: "0",
+            // Docker was never measured, so nobody's figure is whole.
+            "usage_gauges_stale": "2", #"usage_runs{kind="storage",outcome="failed"}"#: "1", #"usage_runs{kind="storage",outcome="done"}"#: "0",
             #"usage_runs{kind="limits",outcome="done"}"#: "0", #"usage_run_seconds{kind="storage"}"#: "1",
             #"usage_run_success_timestamp_seconds{kind="storage"}"#: "\(Double(nowMs - 3500) / 1000)",
             #"usage_samples_rejected{reason="too_old"}"#: "0",

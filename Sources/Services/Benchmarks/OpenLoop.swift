@@ -1,3 +1,5 @@
+import EventLoop
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -109,14 +111,12 @@ struct OpenLoop: Sendable {
 
         mutating func run() throws(BenchmarkError) -> Outcome {
             startNs = Self.nowNs + 20_000_000
-            guard lines.allSatisfy({ $0.descriptor < ReadySet.most }) else { throw BenchmarkError("too many open files") }
+            var sockets = SocketPoll(lines.map(\.descriptor))
             while outcome.latencies.count < count {
                 let now = Self.nowNs
                 try sendDue(now)
                 let waitNs: Int64 = next < count && idleHead < idle.count ? max(0, dueNs(next) - Self.nowNs) : 100_000_000
-                var time = timespec(tv_sec: Int(waitNs / 1_000_000_000), tv_nsec: Int(waitNs % 1_000_000_000))
-                var ready = ReadySet(lines.lazy.map(\.descriptor))
-                if pselect(ready.bound, &ready.set, nil, nil, &time, nil) > 0 { try take(ready) }
+                if sockets.wait(nanoseconds: waitNs) { try take(sockets) }
                 guard now < dueNs(count) + Self.answerLimitNs else {
                     throw BenchmarkError("only \(outcome.latencies.count) of \(count) requests were answered")
                 }
@@ -139,8 +139,8 @@ struct OpenLoop: Sendable {
             }
         }
 
-        private mutating func take(_ ready: ReadySet) throws(BenchmarkError) {
-            for place in lines.indices where ready.contains(lines[place].descriptor) {
+        private mutating func take(_ sockets: SocketPoll) throws(BenchmarkError) {
+            for place in lines.indices where sockets.isReadable(place) {
                 guard try lines[place].receive() else { continue }
                 let now = Self.nowNs
                 outcome.latencies.append(Double(now - lines[place].dueNs) / 1e6)
@@ -163,23 +163,5 @@ struct OpenLoop: Sendable {
             clock_gettime(CLOCK_MONOTONIC, &time)
             return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
         }
-    }
-}
-
-/// What `pselect`, which can wait for microseconds, takes and gives.
-private struct ReadySet {
-    static let most: Int32 = 1024
-    var set = fd_set()
-    private(set) var bound: Int32 = 0
-
-    init(_ descriptors: some Sequence<Int32>) {
-        for descriptor in descriptors {
-            withUnsafeMutableBytes(of: &set) { $0[Int(descriptor) / 8] |= 1 << (descriptor % 8) }
-            bound = max(bound, descriptor + 1)
-        }
-    }
-
-    func contains(_ descriptor: Int32) -> Bool {
-        withUnsafeBytes(of: set) { $0[Int(descriptor) / 8] & 1 << (descriptor % 8) != 0 }
     }
 }

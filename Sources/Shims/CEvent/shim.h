@@ -20,11 +20,19 @@
 #include <errno.h>
 #include <string.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 // Declared here because Swift's view of glibc leaves out its extensions.
 extern int pthread_setname_np(pthread_t thread, const char *name);
 static inline void quittance_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+extern int ppoll(struct pollfd *descriptors, nfds_t count, const struct timespec *time, const sigset_t *mask);
+// Waits until one of them can be read, for so many nanoseconds at most.
+static inline int quittance_poll(struct pollfd *descriptors, unsigned count, long long nanoseconds) {
+    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    return ppoll(descriptors, count, &time, 0);
+}
 extern int accept4(int listener, struct sockaddr *peer, socklen_t *length, int flags);
 // The next waiting connection, non-blocking and not inherited by child processes; -1 and errno when there is none.
 static inline int quittance_accept(int listener, struct sockaddr_storage *peer) {
