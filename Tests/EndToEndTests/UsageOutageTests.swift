@@ -119,6 +119,23 @@ struct UsageOutageTests {
         }
     }
 
+    @Test("five copies of a batch in the hands of a worker that is killed are no poison: it is counted, once")
+    func copiesInLostHands() async throws {
+        try await Stage.run([]) { stage in
+            let stuck = try await stage.instance.start("worker-usage", through: ["/bin/sh", "-c", "trap '' XFSZ; exec \"$0\""])
+            try await Self.limitFiles(of: stuck, to: "0")
+            let batches = UsageTraffic.even(15, of: 20)
+            var sums = UsageSums()
+            for batch in batches { sums.add(batch.samples) }
+            let bodies = batches.map { $0.listed() }
+            try await stage.push((0..<5).flatMap { _ in bodies })
+            try await eventually("all of them are in its hands") { try await stage.samplesInHand() == 5 * batches.count }
+            try await stage.instance.kill9("worker-usage")
+            try await stage.instance.start("worker-usage", slot: 1)
+            try await stage.requireTraffic(sums, units: batches.count)
+        }
+    }
+
     /// How large files may become that the process writes.
     private static func limitFiles(of process: ProcessFixture, to limit: String) async throws {
         let command = try await ProcessFixture.start("prlimit", ["--pid", "\(process.pid)", "--fsize=\(limit):unlimited"])

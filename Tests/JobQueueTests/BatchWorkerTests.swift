@@ -119,4 +119,48 @@ struct BatchWorkerTests {
         #expect(batches.withLock { $0 } == [["innocent"]])
         #expect(try await bench.driver.dead(offset: 0, limit: 1).first?.record.body == body("poison"))
     }
+
+    @Test("while a suspect is handled, what was claimed with it is back on the list: it is not blamed for what happens", arguments: Backend.allCases)
+    func suspectAlone(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
+        try await bench.driver.put("poison", "innocent", "guiltless")
+        for _ in 0..<QueueLimits.suspectRedeliveries {
+            let victim = try await bench.driver.worker("victim")
+            #expect(try await bench.driver.claim(victim, 3).count == 3)
+            try await bench.loseNow(victim)
+        }
+        let gate = Gate()
+        let batches = Mutex<[[String]]>([])
+        let worker = batchWorker(bench.driver) { batch in
+            batches.withLock { $0.append(batch.map(text)) }
+            try await gate.pass()
+            return batch.map { _ in .ack }
+        }
+        try await worker.start()
+        try await eventually("the suspect is handled") { batches.withLock { $0 } == [["poison"]] }
+        #expect(try await bench.driver.counts() == QueueCounts(ready: 2, inFlight: 1, workers: 1))
+        gate.unlock()
+        try await eventually("all settled") { try await bench.driver.counts() == QueueCounts(workers: 1) }
+        await worker.stopped()
+        #expect(batches.withLock { $0 } == [["poison"], ["innocent"], ["guiltless"]])
+    }
+
+    @Test("copies of one body in the hands of one lost worker are one redelivery", arguments: Backend.allCases)
+    func copies(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
+        let copies = QueueLimits.redeliveriesMax + 1
+        for _ in 0..<copies { try await bench.driver.put("copy") }
+        let victim = try await bench.driver.worker("victim")
+        #expect(try await bench.driver.claim(victim, copies).count == copies)
+        try await bench.loseNow(victim)
+        let seen = Mutex<[Int]>([])
+        let worker = batchWorker(bench.driver) { batch in
+            seen.withLock { $0 += batch.map(\.redeliveries) }
+            return batch.map { _ in .ack }
+        }
+        try await worker.start()
+        try await eventually("all settled") { try await bench.driver.counts() == QueueCounts(workers: 1) }
+        await worker.stopped()
+        #expect(seen.withLock { $0 } == Array(repeating: 1, count: copies))
+    }
 }

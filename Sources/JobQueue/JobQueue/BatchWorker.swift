@@ -111,18 +111,25 @@ public final class BatchWorker: Service {
     private func work() async {
         var open = await line.open()
         var outcomes: [StepOperation] = []
+        // Stands alone once everything that was claimed with it is given back.
+        var suspect: ClaimedJob?
         while open {
             let stopping = state.withLock { $0.stopping }
-            if stopping && outcomes.isEmpty { break }
-            switch await line.step(outcomes, claimMax: stopping ? 0 : configuration.batchMax) {
+            if stopping && outcomes.isEmpty && suspect == nil { break }
+            switch await line.step(outcomes, claimMax: stopping || suspect != nil ? 0 : configuration.batchMax) {
             case .abandoned: open = false
             case .fenced:
-                outcomes = []
+                (outcomes, suspect) = ([], nil)
                 open = await line.open()
             case .result(let result):
                 outcomes = []
-                if !result.claimed.isEmpty {
-                    outcomes = await perform(result.claimed)
+                if let alone = suspect {
+                    suspect = nil
+                    outcomes = await perform([alone])
+                } else if !result.claimed.isEmpty {
+                    (outcomes, suspect) = sort(result.claimed)
+                    let batch = suspect == nil ? result.claimed.filter { $0.redeliveries < QueueLimits.redeliveriesMax } : []
+                    if !batch.isEmpty { outcomes += await perform(batch) }
                 } else if !stopping && result.readyDepth == 0 {
                     line.listen()
                     await line.bell.wait()
@@ -133,31 +140,33 @@ public final class BatchWorker: Service {
         ended.reach()
     }
 
-    private func perform(_ claimed: [ClaimedJob]) async -> [StepOperation] {
-        var batch = claimed
-        var operations: [StepOperation] = []
+    /// Buries what was redelivered too often. One of the others may be what killed its workers: it is to be handled alone, so that it
+    /// can be convicted, and the others are out of this worker's hands by then, so that they are not blamed.
+    private func sort(_ claimed: [ClaimedJob]) -> (outcomes: [StepOperation], suspect: ClaimedJob?) {
         let worker = line.identity
-        for job in claimed where job.redeliveries >= QueueLimits.redeliveriesMax {
-            let reason = "redelivered \(job.redeliveries) times without an outcome"
-            operations.append(bury(job, reason, worker: worker))
-        }
-        batch.removeAll { $0.redeliveries >= QueueLimits.redeliveriesMax }
-        if let suspect = batch.first(where: { $0.redeliveries >= QueueLimits.suspectRedeliveries }) {
-            // One of these may be what killed its workers: alone it can be convicted, and the others are not blamed.
-            operations += batch.filter { $0.token != suspect.token }.map { .giveBack($0.token) }
-            batch = [suspect]
-        }
-        guard !batch.isEmpty else { return operations }
-        guard let outcomes = await outcomes(of: batch) else { return operations + batch.map { .giveBack($0.token) } }
-        precondition(outcomes.count == batch.count, "a batch's handler says one outcome for each body")
-        for (job, outcome) in zip(batch, outcomes) {
-            switch outcome {
-            case .ack: operations.append(.ack(job.token))
-            case .retry(let delay): operations.append(.retry(job.token, delay: delay, body: job.body))
-            case .bury(let reason): operations.append(bury(job, reason, worker: worker))
+        var outcomes: [StepOperation] = []
+        let suspect = claimed.first { (QueueLimits.suspectRedeliveries..<QueueLimits.redeliveriesMax).contains($0.redeliveries) }
+        for job in claimed {
+            if job.redeliveries >= QueueLimits.redeliveriesMax {
+                outcomes.append(bury(job, "redelivered \(job.redeliveries) times without an outcome", worker: worker))
+            } else if let suspect, job.token != suspect.token {
+                outcomes.append(.giveBack(job.token))
             }
         }
-        return operations
+        return (outcomes, suspect)
+    }
+
+    private func perform(_ batch: [ClaimedJob]) async -> [StepOperation] {
+        let worker = line.identity
+        guard let outcomes = await outcomes(of: batch) else { return batch.map { .giveBack($0.token) } }
+        precondition(outcomes.count == batch.count, "a batch's handler says one outcome for each body")
+        return zip(batch, outcomes).map { job, outcome in
+            switch outcome {
+            case .ack: .ack(job.token)
+            case .retry(let delay): .retry(job.token, delay: delay, body: job.body)
+            case .bury(let reason): bury(job, reason, worker: worker)
+            }
+        }
     }
 
     /// Calls the closure until it says something.

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 leases  2 inflight of the worker  3 woken of the worker  4 ready  5 redeliveries  6 retired
 -- ARGV  1 worker
---       2 'expired': only when its lease has run out; each body counts one redelivery
+--       2 'expired': only when its lease has run out; each body counts one redelivery, however many copies of it
 --         'retired': at its own wish; nothing is counted
 --         'sweep': what a blocking read may have set aside after the worker was taken off
 --       3 ms until the first sweep  4 ms until the last  5 seconds that redeliveries are remembered
@@ -38,10 +38,16 @@ for i = 1, #held, 2 do
   bodies[#bodies + 1] = {tonumber(held[i]), held[i + 1]}
 end
 table.sort(bodies, function(a, b) return a[1] > b[1] end)
+-- A producer may have pushed one body several times: its worker was lost once all the same.
+local blamed = {}
 for _, claim in ipairs(bodies) do
   redis.call('RPUSH', ready, claim[2])
   if how == 'expired' then
-    redis.call('HINCRBY', redeliveries, redis.sha1hex(claim[2]), 1)
+    local digest = redis.sha1hex(claim[2])
+    if not blamed[digest] then
+      blamed[digest] = true
+      redis.call('HINCRBY', redeliveries, digest, 1)
+    end
   end
   moved = moved + 1
 end
