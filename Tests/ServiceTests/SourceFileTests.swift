@@ -35,6 +35,9 @@ struct SourceFileTests {
         let folder = try TemporaryFolder("sources")
         let first = try Settings.load(environment: environment(folder), .seeding)
         #expect(first.sourcesFile == folder.file("sources.json"))
+        // The copy is made by who has made sources of the file.
+        #expect(!fileExists(folder.file("sources.json.last-good")))
+        _ = try SourcesWatch(first, keepsCopy: true) { _ in }.look()
         for name in ["sources.json", "sources.json.last-good", "sources.json.lock"] {
             var status = stat()
             #expect(stat(folder.file(name), &status) == 0 && status.st_mode & 0o777 == 0o600, "\(name)")
@@ -164,7 +167,7 @@ struct SourceFileTests {
         let environment = environment(folder)
         let settings = try Settings.load(environment: environment, .seeding)
         let reports = Mutex<[SourcesWatch.Report]>([])
-        let watch = try SourcesWatch(settings, interval: .zero) { report in reports.withLock { $0.append(report) } }
+        let watch = try SourcesWatch(settings, keepsCopy: true, interval: .zero) { report in reports.withLock { $0.append(report) } }
         #expect(watch.look().sources.map(\.adapter.name) == ["standard-webhooks"])
         #expect(reports.withLock { $0.isEmpty })
 
@@ -211,6 +214,27 @@ struct SourceFileTests {
         let error = try #require(throws: SettingsError.self) { _ = try Settings.load(environment: environment(folder), .seeding) }
         #expect(error.problems.map(\.variable) == ["SOURCES_FILE"])
         #expect(try Settings.load(environment: environment(folder), .tolerating).sourcesProblem != nil)
+    }
+
+    @Test("a source that lacks a value of its adapter keeps nobody from starting while there is a good copy")
+    func lacking() throws {
+        let folder = try TemporaryFolder("sources")
+        let environment = environment(folder)
+        let settings = try Settings.load(environment: environment, .seeding)
+        _ = try SourcesWatch(settings, keepsCopy: true) { _ in }.look()
+        try SourcesFile(path: settings.sourcesFile).change { $0.sources["cinetpay"] = SourceBook.Source(isOn: true, mode: .sandbox) }
+        let restarted = try Settings.load(environment: environment, .seeding)
+        let reports = Mutex<[SourcesWatch.Report]>([])
+        let watch = try SourcesWatch(restarted, keepsCopy: true) { report in reports.withLock { $0.append(report) } }
+        #expect(watch.look().sources.map(\.adapter.name) == ["standard-webhooks"])
+        guard case .refused(let reason) = reports.withLock({ $0.first }) else {
+            Issue.record("it was not told")
+            return
+        }
+        #expect(reason.contains("cinetpay"))
+        // Without a copy there is nothing to start with.
+        #expect(unlink(folder.file("sources.json.last-good")) == 0)
+        #expect(throws: ProviderError.self) { _ = try SourcesWatch(restarted) { _ in } }
     }
 
     // MARK: Watching

@@ -54,13 +54,20 @@ public final class HandOver: Sendable {
 
     /// Asks a running process for its sockets.
     /// - Returns: the sockets, none when there is nobody to ask or when it listens elsewhere.
+    /// - Throws: ``HandOverError`` when who is asked refuses.
     public func take() async throws -> [Int32] {
         try await Self.onOwnThread { try self.takeNow() }
     }
 
     private func takeNow() throws(HandOverError) -> [Int32] {
-        let lock = try place.lock()
-        state.withLock { $0.lock = lock }
+        do throws(HandOverError) {
+            let lock = try place.lock()
+            state.withLock { $0.lock = lock }
+        } catch {
+            // Serving matters more than being relieved without a gap some day.
+            log.warning("listening sockets cannot be handed over", ["reason": .string(error.description)])
+            return []
+        }
         guard let connection = place.connect() else { return [] }
         guard let peer = PeerProcess(of: connection), peer.isOurs else {
             log.warning("a process of another user offers its listening sockets; they are not taken", ["path": .string(place.path)])
@@ -91,17 +98,28 @@ public final class HandOver: Sendable {
     public func serve(
         lend: @escaping @Sendable ((_ listeners: [Int32]) -> Void) -> Void, onHandedOver: @escaping @Sendable () -> Void,
         onPredecessorGone: @escaping @Sendable () -> Void
-    ) async throws {
-        try await Self.onOwnThread {
-            let desk = Desk(listener: try self.place.listen(), address: self.address, log: self.log, lend: lend, onHandedOver: onHandedOver)
+    ) async {
+        await Self.onOwnThread {
+            let desk = self.openDesk(lend: lend, onHandedOver: onHandedOver)
             let (lock, predecessor) = self.state.withLock { state in
                 defer { (state.lock, state.predecessor) = (nil, nil) }
                 state.desk = desk
                 return (state.lock, state.predecessor)
             }
-            desk.start()
+            desk?.start()
             if let predecessor { self.relieve(predecessor, then: onPredecessorGone) }
             if let lock { _ = Glibc.close(lock) }
+        }
+    }
+
+    private func openDesk(
+        lend: @escaping @Sendable ((_ listeners: [Int32]) -> Void) -> Void, onHandedOver: @escaping @Sendable () -> Void
+    ) -> Desk? {
+        do throws(HandOverError) {
+            return Desk(listener: try place.listen(), address: address, log: log, lend: lend, onHandedOver: onHandedOver)
+        } catch {
+            log.warning("listening sockets cannot be handed over", ["reason": .string(error.description)])
+            return nil
         }
     }
 
@@ -125,10 +143,20 @@ public final class HandOver: Sendable {
             return state.desk
         }
         guard let desk else { return }
-        try? await Self.onOwnThread { desk.stop() }
+        await Self.onOwnThread { desk.stop() }
     }
 
     /// Everything here blocks: not on Swift's shared pool.
+    private static func onOwnThread(_ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            pthread_detach(
+                ThreadLaunch.start(name: "hand-over") {
+                    body()
+                    continuation.resume()
+                })
+        }
+    }
+
     private static func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             pthread_detach(ThreadLaunch.start(name: "hand-over") { continuation.resume(with: Result { try body() }) })

@@ -54,10 +54,7 @@ extension Settings {
         try refuseDifferences(book, environment, file, use)
         let settings = try Settings(environment: environment, sources: book)
         guard use == .seeding else { return settings }
-        guard book.misses(in: environment) else {
-            file.keepCopy(of: book)
-            return settings
-        }
+        guard book.misses(in: environment) else { return settings }
         do {
             let filled = try file.change { book in
                 _ = book.take(from: environment, replacing: false)

@@ -64,11 +64,10 @@ public struct SourcesFile: Sendable {
             _ = try SourceBook(decoding: book.encoded())
             try Self.replace(path, book.encoded())
         }
-        keepCopy(of: book)
         return value
     }
 
-    /// Notes that a book is good. Nothing depends on it now, so nobody is told when the disk refuses.
+    /// Notes that a book is good: a program has made its sources of it. Nothing depends on it now, so nobody is told when the disk refuses.
     public func keepCopy(of book: SourceBook) {
         guard (try? Self.book(at: copyPath)) != book else { return }
         try? Self.replace(copyPath, book.encoded())

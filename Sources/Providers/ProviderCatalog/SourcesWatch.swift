@@ -41,7 +41,7 @@ public final class SourcesWatch: Sendable {
     ///   - keepsCopy: whether it notes what was found good, for starts while the file is damaged.
     ///   - interval: how old what ``look()`` returns may be.
     ///   - report: called for each change and each refusal, on the thread that looks.
-    /// - Throws: ``ProviderError`` when a source that is on lacks a value.
+    /// - Throws: ``ProviderError`` when a source that is on lacks a value, and the last good copy does not help.
     public init(
         _ settings: Settings, keepsCopy: Bool = false, interval: Duration = .milliseconds(900), report: @escaping @Sendable (Report) -> Void
     ) throws(ProviderError) {
@@ -49,9 +49,22 @@ public final class SourcesWatch: Sendable {
         self.keepsCopy = keepsCopy
         self.interval = interval
         self.report = report
+        let (catalog, refusal) = try Self.first(settings, file)
         // Without a signature the first look reads: the file may have changed since the settings were read.
-        state = Mutex(
-            State(catalog: try Self.catalog(settings, generation: 0), signature: nil, lookedAt: .now - interval, refusal: settings.sourcesProblem))
+        state = Mutex(State(catalog: catalog, signature: nil, lookedAt: .now - interval, refusal: refusal))
+        if let refusal, settings.sourcesProblem == nil { report(.refused(refusal)) }
+    }
+
+    /// What the settings come to, or else what the last good copy does.
+    private static func first(_ settings: Settings, _ file: SourcesFile) throws(ProviderError) -> (Catalog, refusal: String?) {
+        do {
+            return (try catalog(settings, generation: 0), settings.sourcesProblem)
+        } catch {
+            guard let copy = file.readCopy(), copy != settings.sources, let before = try? settings.applying(copy),
+                let good = try? catalog(before, generation: 0)
+            else { throw error }
+            return (good, "\(file.path): \(error)")
+        }
     }
 
     /// The sources as of now. Reads the file when it has changed, a small one; mostly it costs one look at the clock.

@@ -15,10 +15,17 @@ public struct IngestProgram: Sendable {
     public var services: [any Service] { [server, following] }
 
     public init(_ settings: Settings, loops: Int, log: Log) throws {
+        let usable = MetricRegistry.shared.gauge(
+            "ingest_sources_file_usable", help: "1 while the sources file is in force, 0 while its last good copy is.")
+        usable.set(settings.sourcesProblem == nil ? 1 : 0)
         let watch = try SourcesWatch(settings, keepsCopy: true) { report in
             switch report {
-            case .changed(let what): log.info("sources changed", ["changes": .string(what.joined(separator: "; "))])
-            case .refused(let why): log.error("the sources file is not used: the last good one stays in force", ["reason": .string(why)])
+            case .changed(let what):
+                usable.set(1)
+                log.info("sources changed", ["changes": .string(what.joined(separator: "; "))])
+            case .refused(let why):
+                usable.set(0)
+                log.error("the sources file is not used: the last good one stays in force", ["reason": .string(why)])
             }
         }
         let catalog = watch.look()

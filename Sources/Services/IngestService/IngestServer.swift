@@ -151,7 +151,7 @@ public final class IngestServer: Service {
         if !adopted.isEmpty { for lane in lanes { await lane.awaitRedis(within: Self.redisPatience) } }
         try await server.start(adopting: adopted)
         let (server, keeps, loop) = (server, keeps, loops[0])
-        try await handOver?.serve(
+        await handOver?.serve(
             lend: { body in server.withListeners(body) },
             onHandedOver: { [self] in
                 let callback = succession.withLock { succession in
