@@ -17,7 +17,7 @@ struct RestartTests {
             try await stage.awaitRedisAtIngest()
             let posts = SteadyPosts(port: stage.ingestPort, rate: 2000, lines: 8, secret: Instance.webhookSecret)
             for restart in 1...10 {
-                try await Self.letThrough(200, posts)
+                try await Self.letThrough(400, posts)
                 let old = try stage.instance.process("ingest")
                 let new = try await stage.instance.start("ingest")
                 #expect(try await old.waitForExit(within: .seconds(30)) == .exited(0), "restart \(restart)")
@@ -28,7 +28,7 @@ struct RestartTests {
                     posts.sign(with: Self.newSecret)
                 }
             }
-            try await Self.letThrough(200, posts)
+            try await Self.letThrough(400, posts)
             let tally = try await posts.end()
             #expect(tally.failures.isEmpty, "\(tally.failures) beside \(tally.accepted.count) accepted")
             print("ten restarts: \(tally.accepted.count) posts, \(Int(tally.perSecond)) a second, slowest \(tally.slowest)")
