@@ -64,6 +64,8 @@ struct WebPaymentTests {
             let history = try await stage.get("/api/payments/team-baobab/history")
             #expect(history.json["payments"]?.array?.count == 1)
             #expect(try await stage.get("/api/payments/team-other/history").json["payments"]?.array?.isEmpty == true)
+            let status = try await stage.get("/api/payments/\(payment)/status")
+            #expect(status.json["completed_at"]?.string.flatMap { Timestamp.parse($0) } != nil)
         }
     }
 }
