@@ -68,11 +68,11 @@ public final class ProcessFixture: Sendable {
         var found: String?
         let deadline = ContinuousClock.now.advanced(by: limit)
         while true {
-            // The end is looked up first: whatever was written before it has then been captured, or will be within the grace.
-            let ended = ending
+            // The end is looked up first: whatever was written before it is then among the lines.
+            let ended = capture.state.withLock { $0.streamsEnded ? $0.ending : nil }
             found = lines.first { $0.text.contains(text) }?.text
             if let found { return found }
-            if let ended, capture.state.withLock({ $0.streamsEnded }) {
+            if let ended {
                 throw FixtureError("\(fileID):\(line): \(name) ended (\(ended)) without a line containing \"\(text)\":\n\(transcript)")
             }
             if ContinuousClock.now >= deadline {
