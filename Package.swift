@@ -204,6 +204,9 @@ let testTargets: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
+    .executableTarget(
+        name: "cron-runner", dependencies: ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"],
+        path: "Tests/CronRunner", swiftSettings: strict),
     tests("ArchitectureTests", ["Formats"]),
     tests(
         "PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "Subprocess", "Typesetting"]),

@@ -9,14 +9,17 @@ import Testing
 @Suite("quittance cron and reconcile")
 struct CommandCronTests {
     static let freshTable = """
-        entry          schedule     paused  last tick  last outcome  last detail  next                 summary
-        reconcile      */5 * * * *  no      -          -             -            2026-11-21 08:05:00  ask providers about payments that wait for more than \
-        15 minutes
-        outbox-sweep   * * * * *    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind by programs that went away
-        purge          * * * * *    no      -          -             -            2026-11-21 08:01:00  remove job records, events and ticks after 90 days
-        usage-storage  0 4 * * *    no      -          -             -            2026-11-22 04:00:00  measure the storage of every project: Docker and folders
-        usage-limits   0 6 * * *    no      -          -             -            2026-11-22 06:00:00  compare what every team used with its plan, and \
-        tell its people
+        entry          schedule     zone  catch up  overlap  paused  last tick  last outcome  last detail  next                 summary
+        reconcile      */5 * * * *  UTC   latest    allow    no      -          -             -            2026-11-21 08:05:00  ask providers about \
+        payments that wait for more than 15 minutes
+        outbox-sweep   * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind \
+        by programs that went away
+        purge          * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job records, events \
+        and ticks after 90 days
+        usage-storage  0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the storage of every \
+        project: Docker and folders
+        usage-limits   0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what every team used \
+        with its plan, and tell its people
 
         """
 
@@ -34,7 +37,7 @@ struct CommandCronTests {
         let json = try await stage.json("cron", "list", "--json")
         #expect(
             json[2] == [
-                "entry": "purge", "schedule": "* * * * *", "paused": false, "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
+                "entry": "purge", "schedule": "* * * * *", "zone": "UTC", "catch_up": "latest", "overlap": "allow", "paused": false, "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
                 "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
                 "summary": "remove job records, events and ticks after 90 days",
             ])
@@ -48,9 +51,9 @@ struct CommandCronTests {
                 == CommandResult(
                     code: .ok,
                     out: """
-                        tick               at
-                        2026-11-21T08:01Z  2026-11-21 08:01:00
-                        2026-11-21T08:02Z  2026-11-21 08:02:00
+                        tick               at                   local                       zone
+                        2026-11-21T08:01Z  2026-11-21 08:01:00  2026-11-21 08:01:00 +00:00  UTC
+                        2026-11-21T08:02Z  2026-11-21 08:02:00  2026-11-21 08:02:00 +00:00  UTC
 
                         """, err: ""))
         #expect(await stage.run("cron", "next", "purge", "0").code == .usage)

@@ -33,7 +33,7 @@ struct CommandLineTests {
                           replay           put what was given up back on its queue, as new
                           refused          posts that ingest refused, the latest first: why, from where, what they looked like
                           cron list        the scheduled entries with their last and next tick, UTC
-                          cron next        when an entry is due next, UTC
+                          cron next        when an entry is due next, by UTC and by the clocks of its zone
                           cron run         run the latest tick of an entry that is due and did not run yet
                           cron pause       let an entry rest until it is resumed
                           cron resume      let a paused entry run again; ticks missed meanwhile do not come back
@@ -98,11 +98,11 @@ struct CommandLineTests {
                           --wait SECONDS  where the tick adds a job: wait so long for the job's end
                           --help          print this text
 
-                        Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail; for usage-storage and \
-                        usage-limits also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. The same \
+                        Prints one line of JSON: entry, tick, result (done, already done, failed, skipped, nothing due), detail; for usage-storage \
+                        and usage-limits also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. The same \
                         tick never runs twice, whoever runs it.
 
-                        Exit codes: 0 done, 1 the tick or its job failed, 3 already done or nothing due, 5 the job is still at work after the wait.
+                        Exit codes: 0 done, 1 the tick or its job failed, 3 already done, skipped or nothing due, 5 the job is still at work after the wait.
 
                         """, err: ""))
     }

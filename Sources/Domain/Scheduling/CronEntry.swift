@@ -7,25 +7,70 @@ import JobQueue
 public struct CronEntry: Sendable {
     /// Such as `reconcile`.
     public let name: String
-    /// Five fields, UTC.
+    /// Five fields.
     public let expression: String
+    /// By whose clocks: `UTC`, `Africa/Abidjan`.
+    public let zone: String
+    public let catchUp: CronCatchUp
+    public let overlap: CronOverlap
     public let summary: String
-    let body: @Sendable (CronRun, Connection) throws -> String
+    let body: @Sendable (CronRun, Connection) throws -> CronWork
     let followUp: (@Sendable (CronRun) async throws -> String)?
 
+    /// An entry whose work is done with its tick: no two runs of it can overlap.
     /// - Parameters:
     ///   - body: the work; answers a sentence for the record. Throwing undoes everything and fails the tick.
     ///   - followUp: what reaches beyond SQL, after the commit. It may be lost in a crash, so it must be something that a later
     ///     tick finds again.
     public init(
-        name: String, expression: String, summary: String, followUp: (@Sendable (CronRun) async throws -> String)? = nil,
-        body: @escaping @Sendable (CronRun, Connection) throws -> String
+        name: String, expression: String, zone: String = "UTC", catchUp: CronCatchUp = .latest, summary: String,
+        followUp: (@Sendable (CronRun) async throws -> String)? = nil, body: @escaping @Sendable (CronRun, Connection) throws -> String
     ) {
         self.name = name
         self.expression = expression
+        self.zone = zone
+        self.catchUp = catchUp
+        overlap = .allow
         self.summary = summary
+        self.body = { CronWork(detail: try body($0, $1)) }
         self.followUp = followUp
-        self.body = body
+    }
+
+    /// An entry whose tick adds a job.
+    /// - Parameters:
+    ///   - overlap: what becomes of a tick when the job of the tick before has not come to its end.
+    ///   - adding: adds the job to the outbox. Throwing undoes everything and fails the tick.
+    public init(
+        name: String, expression: String, zone: String = "UTC", catchUp: CronCatchUp = .latest, overlap: CronOverlap, summary: String,
+        adding: @escaping @Sendable (CronRun, Connection) throws -> CronWork
+    ) {
+        self.name = name
+        self.expression = expression
+        self.zone = zone
+        self.catchUp = catchUp
+        self.overlap = overlap
+        self.summary = summary
+        body = adding
+        followUp = nil
+    }
+
+    /// When it is due.
+    /// - Throws: `CronError` naming the field and the rule.
+    public func schedule(zones: TimeZoneFolder = .system) throws(CronError) -> CronSchedule {
+        try .cron(expression, zone: zone, zones: zones)
+    }
+}
+
+/// What a tick has done.
+public struct CronWork: Sendable, Equatable {
+    /// A sentence for the record.
+    public let detail: String
+    /// The job that was added, if any.
+    public let job: String?
+
+    public init(detail: String, job: String? = nil) {
+        self.detail = detail
+        self.job = job
     }
 }
 
@@ -45,7 +90,9 @@ public enum CronResult: Sendable, Equatable {
     /// This tick ran before, here or elsewhere, or is running.
     case alreadyDone(tick: String)
     case failed(tick: String, error: String)
-    /// Nothing is due: the entry is paused or has no tick yet.
+    /// The job of the tick before has not come to its end, and the entry lets no two run at a time.
+    case skipped(tick: String, reason: String)
+    /// Nothing is due: the entry is paused, has no tick yet, or its tick waits for the end of the job before.
     case nothingDue
 }
 
@@ -53,6 +100,9 @@ public enum CronResult: Sendable, Equatable {
 public struct CronListing: Sendable {
     public let name: String
     public let expression: String
+    public let zone: String
+    public let catchUp: CronCatchUp
+    public let overlap: CronOverlap
     public let summary: String
     public let paused: Bool
     public let lastTick: String?

@@ -22,6 +22,9 @@ public final class InMemoryDriver: QueueDriver {
         state.withLock { $0.workers[worker.description]?.silentSinceMs = now }
     }
 
+    /// Whether there is such a body without an outcome.
+    func holds(_ isWanted: ([UInt8]) -> Bool) -> Bool { state.withLock { $0.entries.values.contains { isWanted($0.body) } } }
+
     public func enqueue(_ items: [EnqueueItem]) async throws(QueueDriverError) {
         try Self.check(items.map(\.body))
         change { queue, now in

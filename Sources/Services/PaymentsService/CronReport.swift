@@ -56,17 +56,18 @@ public struct CronAnswer: Sendable, Equatable {
     /// The tick that was run, or had been.
     public static func tick(of result: CronResult) -> String? {
         switch result {
-        case .done(let tick, _), .alreadyDone(let tick), .failed(let tick, _): tick
+        case .done(let tick, _), .alreadyDone(let tick), .failed(let tick, _), .skipped(let tick, _): tick
         case .nothingDue: nil
         }
     }
 
-    /// `done`, `already done`, `failed`, `nothing due`.
+    /// `done`, `already done`, `failed`, `skipped`, `nothing due`.
     public var word: String {
         switch result {
         case .done: "done"
         case .alreadyDone: "already done"
         case .failed: "failed"
+        case .skipped: "skipped"
         case .nothingDue: "nothing due"
         }
     }
@@ -77,9 +78,11 @@ public struct CronAnswer: Sendable, Equatable {
         return report?.outcome == .failed
     }
 
+    private var isSkipped: Bool { if case .skipped = result { true } else { false } }
+
     /// Whether there is a job of this tick that has not come to its end.
     public var isUnderWay: Bool {
-        guard UsageEntries.kind(of: entry) != nil, Self.tick(of: result) != nil, !hasFailed else { return false }
+        guard UsageEntries.kind(of: entry) != nil, Self.tick(of: result) != nil, !hasFailed, !isSkipped else { return false }
         return report?.outcome != .done
     }
 
@@ -87,7 +90,7 @@ public struct CronAnswer: Sendable, Equatable {
     public var json: JSON {
         let detail: String? =
             switch result {
-            case .done(_, let detail), .failed(_, let detail): detail
+            case .done(_, let detail), .failed(_, let detail), .skipped(_, let detail): detail
             case .alreadyDone, .nothingDue: nil
             }
         var members: [(String, JSON)] = [

@@ -19,14 +19,15 @@ public final class SchedulerService: Service {
     public let table: CronTable
     private let loop: EventLoop
     private let log: Log
-    private let nowMs: @Sendable () -> Int64
-    private let state = Mutex<(timer: RepeatingTimer?, running: Task<Void, Never>?)>((nil, nil))
+    /// What is due is for Redis' clock to say: a machine's own may be wrong, and SQLite has no other.
+    private let clock: ServerClock
+    private let state = Mutex<(timer: RepeatingTimer?, running: Task<Void, Never>?, isInstalled: Bool)>((nil, nil, false))
 
     /// How often due entries are looked for: cheap, and far below a minute.
     static let interval = Duration.seconds(1)
     /// A tick that failed is tried again a minute later.
     static let retryAfterMs: Int64 = 60_000
-    private static let late = MetricRegistry.shared.histogram("cron_duration_seconds", help: "Time that ticks took.", labels: [])
+    private static let duration = MetricRegistry.shared.histogram("cron_duration_seconds", help: "Time that ticks took.", labels: [])
 
     /// The services of the scheduler program. Figures of the product are read only where somebody can ask for them.
     public static func services(_ program: WorkerProgram) throws -> [any Service] {
@@ -34,21 +35,19 @@ public final class SchedulerService: Service {
         return program.settings.metricsAddress == nil ? [scheduler] : [scheduler, ProductMetrics(program: program)]
     }
 
-    private static func count(_ entry: CronEntry, _ outcome: String) { ticks(entry.name, outcome).add() }
-
-    private static func ticks(_ entry: String, _ outcome: String) -> Counter {
-        MetricRegistry.shared.counter(
-            "cron_ticks_total", help: "Ticks that this process ran, by entry and outcome.", labels: [("entry", entry), ("outcome", outcome)])
-    }
+    private static func count(_ entry: CronEntry, _ outcome: String) { CronMetrics.ticks(entry.name, outcome).add() }
 
     public init(program: WorkerProgram) throws {
         let entries = try Self.entries(settings: program.settings, relay: program.relay, database: program.database)
         table = CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)")
         loop = program.loop
         log = program.log
-        nowMs = program.nowMs
+        clock = ServerClock(server: program.queues as? any ServerTime ?? OwnTime(nowMs: program.nowMs))
         // There from the start: an increase is seen only of what was there before.
-        for entry in entries { for outcome in ["done", "failed"] { _ = Self.ticks(entry.name, outcome) } }
+        for entry in entries {
+            for outcome in ["done", "failed"] { _ = CronMetrics.ticks(entry.name, outcome) }
+            _ = CronMetrics.late(entry.name)
+        }
     }
 
     /// The entries of this installation, for the scheduler and for `quittance cron`.
@@ -64,7 +63,7 @@ public final class SchedulerService: Service {
     }
 
     public func start() async throws {
-        try await table.install(nowMs: nowMs())
+        try table.check()
         let timer = loop.repeating(every: Self.interval) { [self] in tick() }
         state.withLock { $0.timer = timer }
     }
@@ -89,23 +88,48 @@ public final class SchedulerService: Service {
     }
 
     private func runDue() async {
-        for entry in table.entries {
-            do {
+        let nowMs: Int64
+        do {
+            nowMs = try await clock.nowMs()
+            if !state.withLock({ $0.isInstalled }) {
+                try await table.install(nowMs: nowMs)
+                state.withLock { $0.isInstalled = true }
+            }
+        } catch {
+            log.error("cron entries wait", ["error": .string("\(error)")])
+            return
+        }
+        for entry in table.entries { await runDue(entry, nowMs: nowMs) }
+    }
+
+    /// Runs an entry's due ticks, one after the other, until there is none left.
+    private func runDue(_ entry: CronEntry, nowMs: Int64) async {
+        do {
+            while true {
                 let begun = ContinuousClock.now
-                let result = try await table.runDue(entry, nowMs: nowMs(), retryAfterMs: Self.retryAfterMs)
+                let result = try await table.runDue(entry, nowMs: nowMs, retryAfterMs: Self.retryAfterMs)
                 switch result {
                 case .done(let tick, let detail):
-                    Self.late.observe(begun.duration(to: .now))
+                    Self.duration.observe(begun.duration(to: .now))
                     Self.count(entry, "done")
                     log.info("cron entry ran", ["entry": .string(entry.name), "tick": .string(tick), "detail": .string(detail)])
+                case .skipped(let tick, let reason):
+                    Self.count(entry, "skipped")
+                    log.info("cron tick passed over", ["entry": .string(entry.name), "tick": .string(tick), "reason": .string(reason)])
                 case .failed(let tick, let error):
                     Self.count(entry, "failed")
                     log.error("cron entry failed", ["entry": .string(entry.name), "tick": .string(tick), "error": .string(error)])
-                case .alreadyDone, .nothingDue: break
+                case .alreadyDone, .nothingDue: return
                 }
-            } catch {
-                log.error("cron entry could not be looked at", ["entry": .string(entry.name), "error": .string("\(error)")])
             }
+        } catch {
+            log.error("cron entry could not be looked at", ["entry": .string(entry.name), "error": .string("\(error)")])
         }
     }
+}
+
+/// The process' own clock, where jobs are not kept on a server.
+private struct OwnTime: ServerTime {
+    let nowMs: @Sendable () -> Int64
+    func serverNowMs() async -> Int64 { nowMs() }
 }

@@ -1,3 +1,4 @@
+import JobQueue
 import Outbox
 import Scheduling
 import Usage
@@ -19,18 +20,20 @@ public enum UsageEntries {
 
     static func all(outbox: Outbox) -> [CronEntry] {
         [
-            CronEntry(name: storage, expression: UsageSchedule.storage, summary: "measure the storage of every project: Docker and folders") {
-                run, connection in
-                let job = try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection)
-                return added(job)
+            CronEntry(
+                name: storage, expression: UsageSchedule.storage, overlap: .allow,
+                summary: "measure the storage of every project: Docker and folders"
+            ) { run, connection in
+                added(try outbox.add(try MeasureStorage(tick: run.tick).request(), nowMs: run.nowMs, in: connection))
             },
-            CronEntry(name: limits, expression: UsageSchedule.limits, summary: "compare what every team used with its plan, and tell its people") {
-                run, connection in
-                let job = try outbox.add(try CheckLimits(tick: run.tick).request(), nowMs: run.nowMs, in: connection)
-                return added(job)
+            CronEntry(
+                name: limits, expression: UsageSchedule.limits, overlap: .allow,
+                summary: "compare what every team used with its plan, and tell its people"
+            ) { run, connection in
+                added(try outbox.add(try CheckLimits(tick: run.tick).request(), nowMs: run.nowMs, in: connection))
             },
         ]
     }
 
-    private static func added(_ job: String?) -> String { job.map { "job \($0) added" } ?? "its job was there before" }
+    private static func added(_ job: String?) -> CronWork { CronWork(detail: job.map { "job \($0) added" } ?? "its job was there before", job: job) }
 }

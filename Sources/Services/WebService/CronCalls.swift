@@ -58,6 +58,7 @@ struct CronCalls: Sendable {
         switch answer.result {
         case .alreadyDone: problem(409, "Nothing to run", "this tick has run before, or is running", answer)
         case .nothingDue: problem(409, "Nothing to run", "the entry is paused, or no tick of it has come since it exists", answer)
+        case .skipped(_, let reason): problem(409, "Nothing to run", reason, answer)
         case .failed(_, let error): problem(500, "The entry failed", error, answer)
         case .done:
             // A run that failed may be tried again; its caller learns of the failure at once.

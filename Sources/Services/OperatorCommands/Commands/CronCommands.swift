@@ -28,10 +28,12 @@ enum CronCommands {
 
     static func listing(_ database: Database, _ context: CommandContext) async throws -> Listing {
         var listing = Listing(
-            ["entry", "schedule", "paused", "last_tick", "last_outcome", "last_detail", .time("next"), "summary"], none: "No entries.")
+            ["entry", "schedule", "zone", "catch_up", "overlap", "paused", "last_tick", "last_outcome", "last_detail", .time("next"), "summary"],
+            none: "No entries.")
         for entry in try await table(database, context).listing(nowMs: context.nowMs()) {
             listing.add(
-                .string(entry.name), .string(entry.expression), .bool(entry.paused), .optional(entry.lastTick), .optional(entry.lastOutcome),
+                .string(entry.name), .string(entry.expression), .string(entry.zone), .string(entry.catchUp.description),
+                .string(entry.overlap.rawValue), .bool(entry.paused), .optional(entry.lastTick), .optional(entry.lastOutcome),
                 .optional(entry.lastDetail), .optional(entry.paused ? nil : entry.nextMs), .string(entry.summary))
         }
         return listing
@@ -47,22 +49,29 @@ enum CronCommands {
 
     private static let next = Command(
         CommandSyntax(
-            "cron next", "when an entry is due next, UTC", operands: [entry, .optional("N", "how many ticks, 5 unless given")], options: [.json])
+            "cron next", "when an entry is due next, by UTC and by the clocks of its zone",
+            operands: [entry, .optional("N", "how many ticks, 10 unless given")], options: [.json])
     ) { invocation, context in
-        guard let count = Int(invocation.operand(1) ?? "5"), (1...1000).contains(count) else {
+        guard let count = Int(invocation.operand(1) ?? "10"), (1...1000).contains(count) else {
             throw UsageError("N is a whole number from 1 to 1000, not '\(invocation.operand(1) ?? "")'")
         }
         let schedule = try await context.withDatabase { database in
-            try CronExpression(find(invocation.operands[0], in: table(database, context)).expression)
+            let table = try table(database, context)
+            return try table.schedule(of: find(invocation.operands[0], in: table))
         }
-        var listing = Listing(["tick", .time("at")], none: "It is never due.")
-        var moment = context.nowMs()
-        while listing.rows.count < count, let due = schedule.next(after: moment) {
-            listing.add(.string(CronTable.name(ofTick: due)), .int(due))
-            moment = due
+        var listing = Listing(["tick", .time("at"), "local", "zone"], none: "It is never due.")
+        for due in schedule.next(count, after: context.nowMs()) {
+            listing.add(.string(CronTable.name(ofTick: due)), .int(due), .string(local(due, schedule.zone)), .string(schedule.zone.name))
         }
         context.output.listing(listing, asJSON: invocation.wantsJSON)
         return .ok
+    }
+
+    /// `2026-11-21 09:00:00 +01:00`
+    private static func local(_ ms: Int64, _ zone: NamedTimeZone) -> String {
+        let text = zone.rfc3339(ms)
+        let offset = text.hasSuffix("Z") ? "+00:00" : String(text.suffix(6))
+        return "\(text.prefix(10)) \(text.dropFirst(11).prefix(8)) \(offset)"
     }
 
     // MARK: Running
@@ -77,10 +86,10 @@ enum CronCommands {
                 .value("--wait", "SECONDS", "where the tick adds a job: wait so long for the job's end"),
             ],
             notes: [
-                "Prints one line of JSON: entry, tick, result (done, already done, failed, nothing due), detail; for \(UsageEntries.storage) and "
+                "Prints one line of JSON: entry, tick, result (done, already done, failed, skipped, nothing due), detail; for \(UsageEntries.storage) and "
                     + "\(UsageEntries.limits) also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. "
                     + "The same tick never runs twice, whoever runs it.",
-                "Exit codes: 0 done, 1 the tick or its job failed, 3 already done or nothing due, 5 the job is still at work after the wait.",
+                "Exit codes: 0 done, 1 the tick or its job failed, 3 already done, skipped or nothing due, 5 the job is still at work after the wait.",
             ])
     ) { invocation, context in
         let nowMs = context.nowMs()
@@ -122,7 +131,7 @@ enum CronCommands {
             let name = try find(invocation.operands[0], in: table).name
             try await table.install(nowMs: context.nowMs())
             let before = try await table.listing(nowMs: context.nowMs()).first { $0.name == name }?.paused
-            _ = try await table.setPaused(paused, entry: name)
+            _ = try await table.setPaused(paused, entry: name, nowMs: context.nowMs())
             return before
         }
         let word = paused ? "paused" : "running"

@@ -1,6 +1,7 @@
 import Formats
 
-/// A crontab schedule of five fields (minute, hour, day of month, month, day of week), in UTC.
+/// A crontab schedule of five fields (minute, hour, day of month, month, day of week). When it is due is a matter of the time zone too:
+/// see ``next(after:in:)``.
 ///
 /// Fields take `*`, numbers, names (`JAN`, `MON`), ranges `1-5`, steps `*/15` or `10-40/5`, and lists of these; `@hourly`, `@daily`
 /// (`@midnight`), `@weekly`, `@monthly` and `@yearly` (`@annually`) stand for the usual five. Day 7 is Sunday, as 0 is. When both day
@@ -8,18 +9,13 @@ import Formats
 public struct CronExpression: Sendable, Equatable, CustomStringConvertible {
     public let description: String
 
-    private let minutes: UInt64
-    private let hours: UInt64
+    let minutes: UInt64
+    let hours: UInt64
     private let daysOfMonth: UInt64
     private let months: UInt64
     private let daysOfWeek: UInt64
     /// Both day fields are restricted: either may match.
     private let eitherDay: Bool
-
-    /// The longest gap between two ticks that can be: a 29 February on a given weekday around a year such as 2100.
-    private static let searchYearsMax = 41
-    private static let dayMs: Int64 = 86_400_000
-    private static let minuteMs: Int64 = 60_000
 
     /// - Throws: ``CronError`` naming the field and the rule.
     public init(_ text: String) throws(CronError) {
@@ -38,66 +34,17 @@ public struct CronExpression: Sendable, Equatable, CustomStringConvertible {
         eitherDay = !fields[2].hasPrefix("*") && !fields[4].hasPrefix("*")
     }
 
-    // MARK: Ticks
-
-    /// The first tick later than `ms`; nil when there is none (`0 0 30 2 *`).
-    public func next(after ms: Int64) -> Int64? {
-        let start = (Self.floor(ms, Self.minuteMs) + 1) * Self.minuteMs
-        var day = Self.floor(start, Self.dayMs)
-        var earliest = Int(start - day * Self.dayMs) / Int(Self.minuteMs)
-        let last = day + Int64(Self.searchYearsMax * 366)
-        while day <= last {
-            if matches(day: day), let minute = firstMinute(from: earliest) { return day * Self.dayMs + Int64(minute) * Self.minuteMs }
-            earliest = 0
-            day += 1
-        }
-        return nil
-    }
-
-    /// The last tick that is not later than `ms`; nil when there is none.
-    public func previousOrAt(_ ms: Int64) -> Int64? {
-        let start = Self.floor(ms, Self.minuteMs) * Self.minuteMs
-        var day = Self.floor(start, Self.dayMs)
-        var latest = Int(start - day * Self.dayMs) / Int(Self.minuteMs)
-        let first = day - Int64(Self.searchYearsMax * 366)
-        while day >= first {
-            if matches(day: day), let minute = lastMinute(upTo: latest) { return day * Self.dayMs + Int64(minute) * Self.minuteMs }
-            latest = 24 * 60 - 1
-            day -= 1
-        }
-        return nil
-    }
-
-    private func matches(day: Int64) -> Bool {
-        let date = Timestamp.civil(day * Self.dayMs)
+    /// Whether the schedule has ticks on a day.
+    /// - Parameter midnightMs: the day as the calendar writes it, as if it were UTC.
+    func matches(day midnightMs: Int64) -> Bool {
+        let date = Timestamp.civil(midnightMs)
         guard Self.contains(months, date.month) else { return false }
         let byMonth = Self.contains(daysOfMonth, date.day)
         let byWeek = Self.contains(daysOfWeek, date.weekday)
         return eitherDay ? byMonth || byWeek : byMonth && byWeek
     }
 
-    private func firstMinute(from earliest: Int) -> Int? {
-        for hour in (earliest / 60)..<24 where Self.contains(hours, hour) {
-            for minute in (hour == earliest / 60 ? earliest % 60 : 0)..<60 where Self.contains(minutes, minute) { return hour * 60 + minute }
-        }
-        return nil
-    }
-
-    private func lastMinute(upTo latest: Int) -> Int? {
-        for hour in (0...(latest / 60)).reversed() where Self.contains(hours, hour) {
-            for minute in (0...(hour == latest / 60 ? latest % 60 : 59)).reversed() where Self.contains(minutes, minute) {
-                return hour * 60 + minute
-            }
-        }
-        return nil
-    }
-
-    private static func contains(_ set: UInt64, _ value: Int) -> Bool { set & (1 << UInt64(value)) != 0 }
-
-    private static func floor(_ value: Int64, _ unit: Int64) -> Int64 {
-        let (quotient, remainder) = value.quotientAndRemainder(dividingBy: unit)
-        return remainder < 0 ? quotient - 1 : quotient
-    }
+    static func contains(_ set: UInt64, _ value: Int) -> Bool { set & (1 << UInt64(value)) != 0 }
 
     // MARK: Reading
 
