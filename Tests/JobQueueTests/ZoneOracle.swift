@@ -40,14 +40,18 @@ enum ZoneOracle {
 
     /// Every turn of every clock from 1970 to 2037 and every third to 2100, each with some of the schedules; and readings of all zones that
     /// there are.
-    static func windows() async throws -> (windows: [Window], readings: [Reading]) {
-        let arguments = ["-c", script, zones.joined(separator: " "), expressions.joined(separator: ";")]
+    static func ask(in folder: TemporaryFolder) async throws {
+        let arguments = ["-c", script, folder.file("answers"), zones.joined(separator: " "), expressions.joined(separator: ";")]
         let process = try await ProcessFixture.start("python3", arguments)
-        try await process.waitForLine(containing: "the end", within: .seconds(120))
+        guard try await process.waitForExit(within: .seconds(120)) == .exited(0) else { throw FixtureError("python3: \(process.transcript)") }
+    }
+
+    /// Reads what was answered. A long read: not on a thread that others wait for.
+    static func answers(in folder: TemporaryFolder) -> (windows: [Window], readings: [Reading]) {
         var windows: [Window] = []
         var readings: [Reading] = []
-        for line in process.output {
-            let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        for line in (folder.read("answers") ?? []).split(separator: 0x0A) {
+            let fields = line.split(separator: UInt8(ascii: "|"), omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
             if fields.count == 5, let index = Int(fields[1]), let start = Int64(fields[2]), let minutes = Int64(fields[3]) {
                 let ticks = fields[4].split(separator: ",").compactMap { Int64($0).map { start * 1000 + $0 * 60_000 } }
                 let endMs = (start + minutes * 60) * 1000
@@ -127,9 +131,10 @@ enum ZoneOracle {
                 latest = max(latest, now)
             return found
 
-        crons = [Cron(text) for text in sys.argv[2].split(";")]
+        answers = open(sys.argv[1], "w")
+        crons = [Cron(text) for text in sys.argv[3].split(";")]
         count = 0
-        for name in sys.argv[1].split():
+        for name in sys.argv[2].split():
             zone = zoneinfo.ZoneInfo(name)
             for number, turn in enumerate(turns(zone)):
                 # Rules without end say the same year after year: some years of the far ones.
@@ -144,7 +149,7 @@ enum ZoneOracle {
                 since = max((start - 60 * i + offset(zone, start - 60 * i)) // 60 for i in range(1, 60 * 26, 60))
                 for pick in range(2):
                     index = (count * 2 + pick) % len(crons)
-                    print(name, index, start, minutes, ",".join(map(str, ticks(crons[index], shown, since))), sep="|")
+                    print(name, index, start, minutes, ",".join(map(str, ticks(crons[index], shown, since))), sep="|", file=answers)
                 count += 1
 
         random.seed(4)
@@ -152,7 +157,6 @@ enum ZoneOracle {
             zone = zoneinfo.ZoneInfo(name)
             for _ in range(40):
                 at = random.randrange(-3 * 10**9, LAST)
-                print(name, at, offset(zone, at), sep="|")
-        print("the end")
+                print(name, at, offset(zone, at), sep="|", file=answers)
         """#
 }

@@ -73,15 +73,16 @@ public struct CronTable: Sendable {
         // One may wait: the latest.
         if entry.overlap == .queueOne { due = due.suffix(1) }
         guard let latest = due.last else { return .nothingDue }
-        var first = latest
-        if due.count > 1 {
+        if due.count == 1 { return try await run(entry, tick: Self.name(ofTick: latest), dueMs: latest, nowMs: nowMs, retryAfterMs: retryAfterMs) }
+        for _ in due {
             let settled = try await settled(entry, since: due[0], failedAfter: nowMs - retryAfterMs)
-            guard let open = due.first(where: { !settled.contains(Self.name(ofTick: $0)) }) else {
-                return .alreadyDone(tick: Self.name(ofTick: latest))
-            }
-            first = open
+            guard let open = due.first(where: { !settled.contains(Self.name(ofTick: $0)) }) else { break }
+            let result = try await run(entry, tick: Self.name(ofTick: open), dueMs: open, nowMs: nowMs, retryAfterMs: retryAfterMs)
+            // Another scheduler was quicker: there may be more to do than this one.
+            if case .alreadyDone = result { continue }
+            return result
         }
-        return try await run(entry, tick: Self.name(ofTick: first), dueMs: first, nowMs: nowMs, retryAfterMs: retryAfterMs)
+        return .alreadyDone(tick: Self.name(ofTick: latest))
     }
 
     /// The ticks that need no run (any more, or just now).
