@@ -60,6 +60,7 @@ let platform: [Target] = [
 let jobQueue: [Target] = [
     room("JobQueue", "JobQueue", ["Formats", "Telemetry", "EventLoop"]),
     room("JobQueue", "JobQueueRedis", ["JobQueue", "RedisClient", "EventLoop", "Formats", "Telemetry"], resources: [.embedInCode("Scripts")]),
+    room("JobQueue", "JobQueueTestKit", ["JobQueue"]),
 ]
 
 let domain: [Target] = [
@@ -200,6 +201,13 @@ let programs: [Target] = [
     program("bench", ["Benchmarks"]),
 ]
 
+/// Small programs that show how the library is used; compiled with everything else, so that they stay true.
+let examples: [Target] = [
+    .executableTarget(
+        name: "example-email", dependencies: ["JobQueue", "JobQueueRedis", "EventLoop", "Formats", "Telemetry"], path: "Examples/email",
+        swiftSettings: strict)
+]
+
 let testTargets: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -213,7 +221,7 @@ let testTargets: [Target] = [
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
-    tests("JobQueueTests", ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"]),
+    tests("JobQueueTests", ["JobQueue", "JobQueueTestKit", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"]),
     tests("PaymentsTests", ["Payments", "Ledger", "Outbox", "Money", "ProviderPort", "Database", "JobQueue", "Formats"]),
     tests(
         "ProviderTests",
@@ -244,6 +252,7 @@ let package = Package(
     products: [
         .library(name: "JobQueue", targets: ["JobQueue"]),
         .library(name: "JobQueueRedis", targets: ["JobQueueRedis"]),
+        .library(name: "JobQueueTestKit", targets: ["JobQueueTestKit"]),
     ],
-    targets: shims + platform + jobQueue + domain + providers + services + programs + testTargets
+    targets: shims + platform + jobQueue + domain + providers + services + programs + examples + testTargets
 )

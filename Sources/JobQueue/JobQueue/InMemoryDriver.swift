@@ -8,11 +8,16 @@ public final class InMemoryDriver: QueueDriver {
     public let queue: String
     private let clock: JobClock
     private let state: Mutex<InMemoryQueue>
+    /// Shown each body that is put on the queue by a producer.
+    private let onPut: (@Sendable ([UInt8]) -> Void)?
 
-    public init(queue: String, clock: JobClock = .system) {
+    public convenience init(queue: String, clock: JobClock = .system) { self.init(queue: queue, clock: clock, onPut: nil) }
+
+    package init(queue: String, clock: JobClock, onPut: (@Sendable ([UInt8]) -> Void)?) {
         precondition(JobEnvelope.isQueueName(queue), "a queue's name is made of letters, digits, '.', '_' and '-'")
         self.queue = queue
         self.clock = clock
+        self.onPut = onPut
         state = Mutex(InMemoryQueue())
     }
 
@@ -25,8 +30,12 @@ public final class InMemoryDriver: QueueDriver {
     /// Whether there is such a body without an outcome.
     func holds(_ isWanted: ([UInt8]) -> Bool) -> Bool { state.withLock { $0.entries.values.contains { isWanted($0.body) } } }
 
+    /// When the next delayed body is due.
+    package var nextDueMs: Int64? { state.withLock { queue in queue.delayed.first.flatMap { queue.entries[$0]?.dueMs } } }
+
     public func enqueue(_ items: [EnqueueItem]) async throws(QueueDriverError) {
         try Self.check(items.map(\.body))
+        if let onPut { for item in items { onPut(item.body) } }
         change { queue, now in
             for item in items { queue.put(item.body, dueMs: item.dueMs, nowMs: now) }
         }
@@ -35,6 +44,7 @@ public final class InMemoryDriver: QueueDriver {
     @discardableResult
     public func publish(slot: String, items: [PublishItem]) async throws(QueueDriverError) -> Int {
         try Self.check(items.map(\.body))
+        if let onPut { for item in items { onPut(item.body) } }
         return change { queue, now in
             var fresh = 0
             for item in items where item.sequence > queue.published[slot, default: .min] {

@@ -14,8 +14,23 @@ public protocol JobParameters: Codable, Sendable {
     static var kind: String { get }
     /// The queue that jobs of this kind go to.
     static var queue: String { get }
+    /// The version of these fields, 1 unless said otherwise. Raised, together with an upcaster, whenever a job of before could no longer be
+    /// read. A worker that knows only older versions leaves the job to one that knows it.
+    static var schemaVersion: Int { get }
+    /// From each older version to the next; none by default.
+    static var upcasters: [JobUpcaster] { get }
+    /// Names of fields that no listing and no log may show; none by default. ``Sensitive`` says it of a single value.
+    static var sensitiveFields: Set<String> { get }
     /// Whether such a job needs a payment. Chosen by conforming to ``JobParameters`` or ``PaidOnlyParameters``, never by hand.
     associatedtype PaymentRule: JobPaymentRule = PaymentOptional
+}
+
+extension JobParameters {
+    public static var schemaVersion: Int { 1 }
+    public static var upcasters: [JobUpcaster] { [] }
+    public static var sensitiveFields: Set<String> { [] }
+    /// ``kind``, by the name that other Swift libraries give it.
+    public static var jobName: String { kind }
 }
 
 /// Parameters of a kind that is only ever done for a payment, under a guard.
@@ -43,12 +58,17 @@ public enum ParametersError: Error, Equatable, CustomStringConvertible {
     case unwritable(kind: String, detail: String)
     /// A paid-only kind without a payment.
     case paymentMissing(kind: String)
+    /// The parameters are larger than a job may carry.
+    case tooLarge(kind: String, bytes: Int)
 
     public var description: String {
         switch self {
         case .unreadable(let kind, let detail): "the args of \(kind) are not readable: \(detail)"
         case .unwritable(let kind, let detail): "the parameters of \(kind) cannot be written: \(detail)"
         case .paymentMissing(let kind): "\(kind) is paid-only and names no payment"
+        case .tooLarge(let kind, let bytes):
+            "the parameters of \(kind) have \(bytes) bytes, a job carries at most \(QueueLimits.argsBytesMax): "
+                + "store the data in a table or a private file, and pass its id"
         }
     }
 }
@@ -58,16 +78,24 @@ extension JobParameters {
     func arguments() throws(ParametersError) -> JSON {
         let json: JSON
         do { json = try JSON.encoding(self) } catch { throw .unwritable(kind: Self.kind, detail: "\(error)") }
-        switch json {
-        case .object: return json
+        var object: JSONObject
+        switch json.marking(Self.sensitiveFields) {
+        case .object(let fields): object = fields
         // A type without fields asks its encoder for nothing.
-        case .null: return .object(JSONObject())
+        case .null: object = JSONObject()
         default: throw .unwritable(kind: Self.kind, detail: "parameters must be an object")
         }
+        guard object[versionMember] == nil else { throw .unwritable(kind: Self.kind, detail: "a field named \(versionMember) is taken") }
+        if Self.schemaVersion > 1 { object[versionMember] = .int(Int64(Self.schemaVersion)) }
+        let arguments = JSON.object(object)
+        let bytes = arguments.bytes.count
+        guard bytes <= QueueLimits.argsBytesMax else { throw .tooLarge(kind: Self.kind, bytes: bytes) }
+        return arguments
     }
 
     init(arguments: JSON) throws(ParametersError) {
-        do { self = try arguments.decode(Self.self) } catch { throw .unreadable(kind: Self.kind, detail: Self.rule(error)) }
+        let current = try Self.upcast(arguments).unmarking(Self.sensitiveFields)
+        do { self = try current.decode(Self.self) } catch { throw .unreadable(kind: Self.kind, detail: Self.rule(error)) }
     }
 
     /// The field and the rule, in one line.

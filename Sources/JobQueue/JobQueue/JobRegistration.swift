@@ -11,13 +11,17 @@ struct JobHandler: Sendable {
     let onSkip: JobNotice?
     /// Set by the worker that takes the handler on.
     var metrics: KindMetrics?
-    let run: @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome
+    /// The newest version of the parameters that it reads.
+    let schemaVersion: Int
+    private(set) var run: @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome
 
     init<P: JobParameters>(
         _ type: P.Type, retry: RetryPolicy, permission: (any JobGuard)?, timeout: Duration?, onSkip: JobNotice?,
         handle: @escaping @Sendable (P, JobContext) async throws -> JobOutcome
     ) {
+        precondition(P.upcastersAreComplete, "\(P.self) has version \(P.schemaVersion) but its upcasters do not lead there")
         kind = P.kind
+        schemaVersion = P.schemaVersion
         self.retry = retry
         self.timeout = timeout
         self.onSkip = onSkip
@@ -27,6 +31,15 @@ struct JobHandler: Sendable {
             if let permission, case .skip(let reason) = try await permission.admit(job) { return .skipped(reason: reason) }
             return try await handle(parameters, context)
         }
+    }
+
+    /// Whether the job's parameters are of a version that is known here. A newer one waits for a worker that knows it.
+    func understands(_ job: JobEnvelope) -> Bool { job.argsVersion <= schemaVersion }
+
+    func replacing(_ run: @escaping @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome) -> JobHandler {
+        var handler = self
+        handler.run = run
+        return handler
     }
 }
 
@@ -53,5 +66,81 @@ extension JobWorker {
         _ handle: @escaping @Sendable (P, JobContext) async throws -> JobOutcome
     ) {
         add(JobHandler(type, retry: retry, permission: permission, timeout: timeout, onSkip: onSkip, handle: handle))
+    }
+
+    /// Says by a closure how jobs of an ordinary kind are done: returning is `done`. Before the worker starts.
+    public func registerJob<P: JobParameters>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: (any JobGuard)? = nil, timeout: Duration? = nil,
+        _ execute: @escaping @Sendable (P, JobContext) async throws -> Void
+    ) where P.PaymentRule == PaymentOptional {
+        register(parameters, retry: retryStrategy, guard: permission, timeout: timeout) { parameters, context in
+            try await execute(parameters, context)
+            return .done
+        }
+    }
+
+    /// Says by a closure how jobs of a paid-only kind are done. Before the worker starts.
+    public func registerJob<P: PaidOnlyParameters>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
+        _ execute: @escaping @Sendable (P, JobContext) async throws -> Void
+    ) {
+        register(parameters, retry: retryStrategy, guard: permission, timeout: timeout) { parameters, context in
+            try await execute(parameters, context)
+            return .done
+        }
+    }
+
+    /// Says by a type how jobs of an ordinary kind are done. Before the worker starts.
+    public func registerJob<J: AsyncJob>(_ job: J, guard permission: (any JobGuard)? = nil) where J.Payload.PaymentRule == PaymentOptional {
+        register(J.Payload.self, retry: job.retryStrategy, guard: permission, timeout: job.timeout) { try await job.handle($0, $1) }
+    }
+
+    /// Says by a type how jobs of a paid-only kind are done. Before the worker starts.
+    public func registerJob<J: AsyncJob>(_ job: J, guard permission: any JobGuard) where J.Payload: PaidOnlyParameters {
+        register(J.Payload.self, retry: job.retryStrategy, guard: permission, timeout: job.timeout) { try await job.handle($0, $1) }
+    }
+}
+
+extension JobService {
+    /// Says how jobs of an ordinary kind are done, with every outcome. Before the service starts.
+    public func register<P: JobParameters>(
+        _ type: P.Type, retry: RetryPolicy = .standard, guard permission: (any JobGuard)? = nil, timeout: Duration? = nil,
+        _ handle: @escaping @Sendable (P, JobContext) async throws -> JobOutcome
+    ) where P.PaymentRule == PaymentOptional {
+        worker(of: P.queue).register(type, retry: retry, guard: permission, timeout: timeout, handle)
+    }
+
+    /// Says how jobs of a paid-only kind are done, with every outcome. Before the service starts.
+    public func register<P: PaidOnlyParameters>(
+        _ type: P.Type, retry: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
+        _ handle: @escaping @Sendable (P, JobContext) async throws -> JobOutcome
+    ) {
+        worker(of: P.queue).register(type, retry: retry, guard: permission, timeout: timeout, handle)
+    }
+
+    /// Says by a closure how jobs of an ordinary kind are done: returning is `done`. Before the service starts.
+    public func registerJob<P: JobParameters>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: (any JobGuard)? = nil, timeout: Duration? = nil,
+        _ execute: @escaping @Sendable (P, JobContext) async throws -> Void
+    ) where P.PaymentRule == PaymentOptional {
+        worker(of: P.queue).registerJob(parameters: parameters, retryStrategy: retryStrategy, guard: permission, timeout: timeout, execute)
+    }
+
+    /// Says by a closure how jobs of a paid-only kind are done. Before the service starts.
+    public func registerJob<P: PaidOnlyParameters>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
+        _ execute: @escaping @Sendable (P, JobContext) async throws -> Void
+    ) {
+        worker(of: P.queue).registerJob(parameters: parameters, retryStrategy: retryStrategy, guard: permission, timeout: timeout, execute)
+    }
+
+    /// Says by a type how jobs of an ordinary kind are done. Before the service starts.
+    public func registerJob<J: AsyncJob>(_ job: J, guard permission: (any JobGuard)? = nil) where J.Payload.PaymentRule == PaymentOptional {
+        worker(of: J.Payload.queue).registerJob(job, guard: permission)
+    }
+
+    /// Says by a type how jobs of a paid-only kind are done. Before the service starts.
+    public func registerJob<J: AsyncJob>(_ job: J, guard permission: any JobGuard) where J.Payload: PaidOnlyParameters {
+        worker(of: J.Payload.queue).registerJob(job, guard: permission)
     }
 }

@@ -55,3 +55,13 @@ public struct JobRequest: Sendable, Equatable {
             traceparent: traceparent)
     }
 }
+
+extension JobEnvelope {
+    /// A job of any kind, for tests that deliver the same one more than once.
+    package init<P: JobParameters>(testing parameters: P, payment: String?, nowMs: Int64) throws(ParametersError) {
+        if P.PaymentRule.isRequired && payment == nil { throw .paymentMissing(kind: P.kind) }
+        self.init(
+            id: JobRequest.makeID(nowMs: nowMs), kind: P.kind, queue: P.queue, args: try parameters.arguments(), payment: payment,
+            enqueuedAtMs: nowMs)
+    }
+}

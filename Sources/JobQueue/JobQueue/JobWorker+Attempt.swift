@@ -16,9 +16,11 @@ extension JobWorker {
             return await bury(
                 claimed, job, "redelivered \(claimed.redeliveries) times without an outcome", worker: worker, attempt: job.attempt + 1)
         }
-        guard let handler = handler(of: job.kind) else {
-            unknownKind.parked.add()
-            configuration.log.warning("no handler for this kind, job put off", ["job": .string(job.id), "kind": .string(job.kind)])
+        guard let handler = handler(of: job.kind), handler.understands(job) else {
+            metrics(of: job).parked.add()
+            configuration.log.warning(
+                "no handler for this kind and version, job put off",
+                ["job": .string(job.id), "kind": .string(job.kind), "version": .int(Int64(job.argsVersion))])
             return .retry(claimed.token, delay: configuration.unknownKindDelay, body: claimed.body)
         }
 

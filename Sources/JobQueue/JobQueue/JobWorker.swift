@@ -24,6 +24,8 @@ public final class JobWorker: Service {
         /// From 0 up to, not including, 1.
         public var random: @Sendable () -> Double
         public var log: Log
+        /// Around each attempt, the outermost first.
+        public var middleware: [any JobMiddleware] = []
 
         public init(
             name: String, concurrency: Int = 16, onSkip: JobNotice? = nil, onBury: JobNotice? = nil, unknownKindDelay: Duration = .seconds(60),
@@ -75,7 +77,7 @@ public final class JobWorker: Service {
     public var isStopping: Bool { machine.withLock { $0.phase != .running } }
 
     func add(_ handler: JobHandler) {
-        var handler = handler
+        var handler = handler.wrapped(in: configuration.middleware)
         handler.metrics = line.metrics.kind(handler.kind)
         let known = handler
         precondition(!started.load(ordering: .acquiring), "kinds are registered before the worker starts")
@@ -110,6 +112,17 @@ public final class JobWorker: Service {
         line.bell.ring()
         if await ended.wait(until: deadline) { return }
         line.abandon()
+    }
+
+    /// Plays `kill -9`: nothing more is said to the queue, which finds out when the lease runs out.
+    package func vanish() -> WorkerIdentity {
+        line.vanish()
+        machine.withLock { machine in
+            machine.drain()
+            machine.handBack()
+        }
+        line.bell.ring()
+        return line.identity
     }
 
     // MARK: The loop

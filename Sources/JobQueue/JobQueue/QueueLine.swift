@@ -19,6 +19,8 @@ final class QueueLine: Sendable {
         /// The worker stops: nothing new is asked for, but outcomes are still told.
         var closing = false
         var abandoned = false
+        /// Played dead: not even the farewell is said.
+        var vanished = false
     }
 
     let driver: any QueueDriver
@@ -96,7 +98,10 @@ final class QueueLine: Sendable {
 
     func listen() { driver.awaitWork(identity) }
 
-    func retire() async { await driver.retire(identity) }
+    func retire() async {
+        if state.withLock({ $0.vanished }) { return }
+        await driver.retire(identity)
+    }
 
     /// Nothing new is asked for any more: a queue that is away is not waited for without an outcome to tell.
     func close() {
@@ -107,6 +112,15 @@ final class QueueLine: Sendable {
     /// No further step is tried. The lease runs out by itself.
     func abandon() {
         state.withLock { $0.abandoned = true }
+        bell.ring()
+    }
+
+    /// Nothing is said any more, as by a process that was killed.
+    func vanish() {
+        state.withLock { state in
+            state.vanished = true
+            state.abandoned = true
+        }
         bell.ring()
     }
 

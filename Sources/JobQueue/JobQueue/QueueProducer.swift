@@ -87,6 +87,9 @@ extension QueueDriverError: JobErrorClassifying {
 public enum QueueLimits {
     /// Largest body, events included (10 MB in base64, and room for the rest).
     public static let bodyBytesMax = 16 << 20
+    /// Largest parameters of a job at its request: what is larger belongs in a table or a file, and its id in the job. Bodies that are no
+    /// jobs, such as events and batches of samples, are bounded by ``bodyBytesMax`` alone.
+    public static let argsBytesMax = 64 << 10
     /// Most bodies in one call of `enqueue` or `publish`; more are sent in several.
     public static let enqueueBatchMax = 1000
     /// Most bodies claimed by one step.

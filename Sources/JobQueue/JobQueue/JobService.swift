@@ -1,0 +1,177 @@
+import EventLoop
+import Synchronization
+import Telemetry
+
+/// The front of the engine: register kinds, push jobs, run. One worker for each queue that has a registered kind.
+///
+/// ```swift
+/// let service = JobService(queues: queues) { Timed() }
+/// service.registerJob(parameters: SendEmail.self, retryStrategy: .exponential(attemptsMax: 5)) { email, context in … }
+/// try await service.push(SendEmail(to: "a@example.com"))
+/// try await service.run()
+/// ```
+public final class JobService: Service {
+    public struct Configuration: Sendable {
+        /// For people: shown in listings and history.
+        public var name: String
+        /// Jobs of one queue at a time.
+        public var concurrency: Int
+        /// Queues with another limit than ``concurrency``.
+        public var concurrencyOfQueue: [String: Int]
+        /// Checked at the start; nil checks nothing.
+        public var durability: Durability?
+        /// Time that running jobs have to finish once ``JobService/run()`` is cancelled.
+        public var grace: Duration
+        public var clock: JobClock
+        public var random: @Sendable () -> Double
+        public var log: Log
+
+        public init(
+            name: String = "jobs", concurrency: Int = 16, concurrencyOfQueue: [String: Int] = [:], durability: Durability? = nil,
+            grace: Duration = .seconds(25), clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) },
+            log: Log = Log()
+        ) {
+            self.name = name
+            self.concurrency = concurrency
+            self.concurrencyOfQueue = concurrencyOfQueue
+            self.durability = durability
+            self.grace = grace
+            self.clock = clock
+            self.random = random
+            self.log = log
+        }
+    }
+
+    public var name: String { configuration.name }
+    public let queues: any QueueDirectory
+    private let configuration: Configuration
+    private let middleware: [any JobMiddleware]
+    private let workers = Mutex<[String: JobWorker]>([:])
+    /// The highest level that the queues have been found to keep.
+    private let kept = Mutex<Durability?>(nil)
+    private let ending = Doorbell()
+
+    public init(
+        queues: any QueueDirectory, configuration: Configuration = Configuration(),
+        @JobMiddlewareBuilder middleware: () -> [any JobMiddleware] = { [] }
+    ) {
+        self.queues = queues
+        self.configuration = configuration
+        self.middleware = middleware()
+    }
+
+    /// The queues that are worked: those with a registered kind.
+    public var workedQueues: [String] { workers.withLock { $0.keys.sorted() } }
+
+    /// The worker of a queue, made when first asked for.
+    public func worker(of queue: String) -> JobWorker {
+        workers.withLock { workers in
+            if let known = workers[queue] { return known }
+            var settings = JobWorker.Configuration(
+                name: configuration.name, concurrency: configuration.concurrencyOfQueue[queue] ?? configuration.concurrency,
+                clock: configuration.clock, random: configuration.random, log: configuration.log)
+            settings.middleware = middleware
+            let made = JobWorker(driver: queues.driver(of: queue), configuration: settings)
+            workers[queue] = made
+            return made
+        }
+    }
+
+    // MARK: Pushing
+
+    /// Puts a job of an ordinary kind on its queue.
+    /// - Returns: the job's id.
+    /// - Throws: ``ParametersError`` (final), ``QueueDriverError`` (says whether a retry helps), ``DurabilityError``, or what a middleware
+    ///   throws.
+    @discardableResult
+    public func push<P: JobParameters>(_ parameters: P, options: JobOptions = JobOptions()) async throws -> String
+    where P.PaymentRule == PaymentOptional {
+        try await push(
+            JobRequest(
+                parameters, payment: options.payment, unique: options.unique, runAtMs: options.delayUntilMs, traceparent: options.traceparent),
+            durability: options.durability)
+    }
+
+    /// Puts a job of a paid-only kind on its queue. The options name its payment.
+    @discardableResult
+    public func push<P: PaidOnlyParameters>(_ parameters: P, options: JobOptions) async throws -> String {
+        try await push(
+            JobRequest(
+                parameters, payment: options.payment ?? "", unique: options.unique, runAtMs: options.delayUntilMs,
+                traceparent: options.traceparent),
+            durability: options.durability)
+    }
+
+    /// Puts many jobs of one kind on their queue, a thousand a round trip.
+    /// - Returns: their ids, in order.
+    @discardableResult
+    public func push<P: JobParameters>(contentsOf parameters: [P], options: JobOptions = JobOptions()) async throws -> [String]
+    where P.PaymentRule == PaymentOptional {
+        let jobs = try parameters.map {
+            try envelope(JobRequest($0, payment: options.payment, unique: options.unique, traceparent: options.traceparent))
+        }
+        if let level = options.durability { try await require(level) }
+        for job in jobs { for layer in middleware { try await layer.onPushJob(job) } }
+        try await queues.driver(of: P.queue).enqueue(jobs.map { EnqueueItem($0, dueMs: options.delayUntilMs) })
+        return jobs.map(\.id)
+    }
+
+    private func push(_ request: JobRequest, durability: Durability?) async throws -> String {
+        if let durability { try await require(durability) }
+        let job = envelope(request)
+        for layer in middleware { try await layer.onPushJob(job) }
+        try await queues.driver(of: request.queue).enqueue([EnqueueItem(job, dueMs: request.runAtMs)])
+        return job.id
+    }
+
+    private func envelope(_ request: JobRequest) -> JobEnvelope {
+        let nowMs = configuration.clock.now()
+        return request.envelope(id: JobRequest.makeID(nowMs: nowMs), nowMs: nowMs)
+    }
+
+    /// Asks the queues' server once for each level.
+    private func require(_ level: Durability) async throws {
+        if let known = kept.withLock({ $0 }), known >= level { return }
+        guard let checked = queues as? any DurabilityChecking else {
+            throw DurabilityError(level: level, problems: ["these queues cannot say how they keep jobs"])
+        }
+        try await checked.require(level)
+        kept.withLock { $0 = max($0 ?? level, level) }
+    }
+
+    // MARK: Running
+
+    /// Works until its task is cancelled, then gives running jobs ``Configuration/grace`` to finish. What does not finish goes back to the
+    /// head of its queue, without an attempt being spent.
+    public func run() async throws {
+        try await start()
+        await withTaskCancellationHandler {
+            await ending.wait()
+        } onCancel: {
+            ending.ring()
+        }
+        await stopWorkers(by: .now + configuration.grace)
+    }
+
+    public func start() async throws {
+        if let level = configuration.durability { try await require(level) }
+        for worker in workers.withLock({ Array($0.values) }) { try await worker.start() }
+    }
+
+    public func stop(by deadline: ContinuousClock.Instant) async {
+        ending.ring()
+        await stopWorkers(by: deadline)
+    }
+
+    private func stopWorkers(by deadline: ContinuousClock.Instant) async {
+        await withTaskGroup { group in
+            for worker in workers.withLock({ Array($0.values) }) { group.addTask { await worker.stop(by: deadline) } }
+        }
+    }
+
+    /// Plays `kill -9`: nothing more is said to any queue.
+    /// - Returns: who is gone, with the queue that each worked.
+    package func vanish() -> [(queue: String, worker: WorkerIdentity)] {
+        workers.withLock { Array($0.values) }.map { worker in (worker.queue, worker.vanish()) }
+    }
+}
