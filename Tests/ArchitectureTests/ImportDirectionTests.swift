@@ -31,7 +31,9 @@ struct ImportDirectionTests {
         var folders: Set<String> = []
         for floor in try SourceTree.names(in: "Sources") {
             #expect(Room.floors[floor] != nil, "Sources/\(floor) is no floor of the house")
-            for name in try SourceTree.names(in: "Sources/\(floor)") where SourceTree.isFolder("Sources/\(floor)/\(name)") { folders.insert("Sources/\(floor)/\(name)") }
+            for name in try SourceTree.names(in: "Sources/\(floor)") where SourceTree.isFolder("Sources/\(floor)/\(name)") {
+                folders.insert("Sources/\(floor)/\(name)")
+            }
         }
         #expect(folders.symmetricDifference(rooms.map(\.folder)).isEmpty)
         #expect(rooms.count > 30)
