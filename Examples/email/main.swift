@@ -23,6 +23,7 @@ struct Timed: JobMiddleware {
     }
 }
 
+Log.configure(format: .text, program: "email")
 let place = RedisAddress.Place.tcp(SocketAddress("127.0.0.1", 6379))
 let queues = RedisQueues(loop: try EventLoop.started(name: "email"), address: RedisAddress(place: place), name: "email")
 // `.memory` checks that Redis will never evict a job; `.fsync` that each job is on disk before `push` returns.
@@ -38,4 +39,5 @@ try await service.push(SendEmail(to: "ada@example.com", subject: "Hello", text: 
 let group = ServiceGroup(services: [service], grace: .seconds(25), log: Log("email"))
 let exitCode = await group.run()
 queues.close()
+Log.flush()
 if exitCode != 0 { fatalError("the service ended with a failure") }
