@@ -143,7 +143,7 @@ let services: [Target] = [
         "Services", "PaymentsService",
         [
             "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger",
-            "Outbox", "HTTPClient", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
+            "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
     room(
         "Services", "UsageService",

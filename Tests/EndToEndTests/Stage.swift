@@ -26,27 +26,32 @@ struct Stage: Sendable {
         do {
             let migration = try await instance.quittance("migrate")
             guard migration.code == 0 else { throw FixtureError("quittance migrate: \(migration.errors)") }
-            let loop = try EventLoop.started(name: "stage")
-            let redis = RedisConnection(loop: loop, address: instance.redis.address, name: "stage", timeout: .seconds(5), waitsForConnection: true)
-            redis.start()
-            let database = try Database.open(.sqlite(path: instance.folder.path + "/quittance.db"))
-            let stage = Stage(instance: instance, database: database, redis: redis)
-            let outcome: Result<Void, any Error>
-            do {
+            try await lend(instance) { stage in
                 try await stage.enterIssuer()
                 try await instance.start(all: programs)
                 try await body(stage)
-                outcome = .success(())
-            } catch {
-                outcome = .failure(error)
             }
-            redis.close()
-            await database.close()
-            loop.stop()
-            try outcome.get()
         } catch {
             throw StageFailure(description: "\(error)\n\(instance.transcript())")
         }
+    }
+
+    /// Lends hands in an instance whose database is there.
+    static func lend(_ instance: Instance, _ body: @Sendable (Stage) async throws -> Void) async throws {
+        let loop = try EventLoop.started(name: "stage")
+        let redis = RedisConnection(loop: loop, address: instance.redis.address, name: "stage", timeout: .seconds(5), waitsForConnection: true)
+        redis.start()
+        let database = try Database.open(.sqlite(path: instance.folder.path + "/quittance.db"))
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body(Stage(instance: instance, database: database, redis: redis)))
+        } catch {
+            outcome = .failure(error)
+        }
+        redis.close()
+        await database.close()
+        loop.stop()
+        try outcome.get()
     }
 
     /// So many instances at a time: each has up to ten processes, and a machine may have two cores.

@@ -13,7 +13,7 @@ import Testing
     import Glibc
 #endif
 
-@Suite("quittance migrate, apikey, issuer, ledger, invoices and backup")
+@Suite("quittance migrate, apikey, issuer, ledger and invoices")
 struct CommandBooksTests {
     @Test("migrate makes folders for this user only and applies what is missing, once")
     func migrate() async throws {
@@ -229,18 +229,5 @@ struct CommandBooksTests {
         #expect(faults.count == 3)
         #expect(faults.first == "main invoice 2026: 1 invoices are numbered 2 to 2")
         #expect(faults.last?.hasPrefix("QT-2026-000002: ") == true)
-    }
-
-    @Test("backup copies the database into a new file only")
-    func backup() async throws {
-        let stage = try await CommandStage.make()
-        let kit = try await stage.orderKit()
-        let target = stage.folder.file("copy.db")
-        let result = await stage.run("backup", target)
-        #expect(result.code == .ok && result.out.hasPrefix("\(target): "))
-        let copy = try Database.open(.sqlite(path: target), readers: 1)
-        #expect(try await copy.read { try PaymentStore.find(kit.payment, in: $0)?.id } == kit.payment)
-        await copy.close()
-        #expect(await stage.run("backup", target) == CommandResult(code: .failed, out: "", err: "quittance backup: \(target) is there already\n"))
     }
 }

@@ -70,7 +70,8 @@ struct CommandLineTests {
                           doctor           look at everything this installation stands on, and say what to do
                           migrate          bring the database to this program's version and make the folders it needs
                           rebuild-queues   fill an emptied Redis again: unfinished jobs from SQL, events and samples from ingest's journals
-                          backup           copy the database as of one moment into a new file, while everything runs
+                          backup           back up the database, private files, sources and journals, while everything runs
+                          restore          put a backup in place, once each of its files is proved to be what was backed up
 
                         `quittance COMMAND --help` explains one. Listings take --json.
 

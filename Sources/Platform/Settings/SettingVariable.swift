@@ -63,6 +63,11 @@ extension Settings {
                 + "BODY_LIMIT_* and USAGE_SOURCE_KEYS at the first start; from then on the file rules, changed by `quittance source`, and a start "
                 + "is refused where the environment says otherwise."),
         SettingVariable(
+            "BACKUP_DIRECTORY", in: "Stores", sample: "/srv/backup/quittance",
+            "Where the scheduler has a backup made every night at 02:00 UTC; none unless set. On another disk than VAR_DIRECTORY."),
+        SettingVariable(
+            "BACKUP_KEEP", in: "Stores", standard: "14", "How many backups stay there; older ones are removed after each new one."),
+        SettingVariable(
             "QUEUE_PREFIX", in: "Stores", standard: "quittance:",
             "Stands before every Redis key, so that two installations can share one Redis. At most 64 letters, digits and _-.: signs."),
     ]

@@ -27,6 +27,10 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let spoolDirectory: String
     /// Where the ``SourceBook`` is kept.
     public let sourcesFile: String
+    /// Where the backup of every night goes; nil makes none.
+    public let backupDirectory: String?
+    /// How many of them are kept.
+    public let backupKeep: Int
 
     public let ingestAddress: SocketAddress
     public let webAddress: SocketAddress
@@ -87,6 +91,8 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         database = reader.databaseAddress(in: varDirectory)
         privateMediaRoot = reader.raw("PRIVATE_MEDIA_ROOT").map(Self.withoutSlash) ?? "\(varDirectory)/private"
         spoolDirectory = reader.raw("SPOOL_DIRECTORY").map(Self.withoutSlash) ?? "\(varDirectory)/spool"
+        backupDirectory = reader.path("BACKUP_DIRECTORY")
+        backupKeep = reader.whole("BACKUP_KEEP", 1...1000)
         queuePrefix = reader.queuePrefix()
 
         ingestAddress = reader.address("INGEST_ADDRESS") ?? SocketAddress("127.0.0.1", 8080)

@@ -82,7 +82,8 @@ extension SettingsReader {
         }
     }
 
-    private mutating func path(_ name: String) -> String? {
+    /// An absolute path; nil when none is set.
+    mutating func path(_ name: String) -> String? {
         guard let text = raw(name) else { return nil }
         if text.hasPrefix("/"), !text.utf8.contains(0) { return Settings.withoutSlash(text) }
         problem(name, "it is not a path", "an absolute path", "\(name)=/srv/…")

@@ -12,7 +12,7 @@ public enum OperatorProgram {
         ] + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands
             + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
-                RebuildQueuesCommand.command, BackupCommand.command,
+                RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: ["dead": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list", "ledger": "balances", "team": "list"])
 

@@ -32,7 +32,10 @@ public final class SchedulerService: Service {
     /// The services of the scheduler program. Figures of the product are read only where somebody can ask for them.
     public static func services(_ program: WorkerProgram) throws -> [any Service] {
         let scheduler = try SchedulerService(program: program)
-        return program.settings.metricsAddress == nil ? [scheduler] : [scheduler, ProductMetrics(program: program)]
+        var services: [any Service] = [scheduler]
+        if let backups = try DailyBackup.worker(program) { services.append(backups) }
+        if program.settings.metricsAddress != nil { services.append(ProductMetrics(program: program)) }
+        return services
     }
 
     private static func count(_ entry: CronEntry, _ outcome: String) { CronMetrics.ticks(entry.name, outcome).add() }
@@ -59,7 +62,7 @@ public final class SchedulerService: Service {
             purges: [
                 ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
                 ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),
-            ]) + UsageEntries.all(outbox: relay.outbox)
+            ]) + UsageEntries.all(outbox: relay.outbox) + DailyBackup.entries(settings: settings, outbox: relay.outbox)
     }
 
     public func start() async throws {

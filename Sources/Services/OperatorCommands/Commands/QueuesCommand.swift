@@ -7,6 +7,7 @@ import Notifications
 import Payments
 import PaymentsService
 import Plans
+import Scheduling
 import Usage
 import UsageSamples
 
@@ -14,7 +15,7 @@ import UsageSamples
 enum ProductQueues {
     static let names = [
         EventApplication.queue, VerifyPayment.queue, GenerateDraft.queue, ActivatePlan.queue, CreateInvoice.queue, SendNotification.queue,
-        MeasureStorage.queue, SampleBatch.queue,
+        MeasureStorage.queue, SampleBatch.queue, MakeBackup.queue,
     ]
 
     /// - Throws: ``UsageError`` for a queue that is none.
