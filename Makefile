@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench build lint clean
+.PHONY: help run demo test bench build lint coverage sanitize clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## set up, start everything, play one paid order through, stay up (Ctrl-C stops)
 	@deploy/run
@@ -29,6 +29,14 @@ build: ## release binaries into .build/release
 lint: ## formatting and syntax of everything, nothing changed
 	@deploy/bootstrap lint
 	@deploy/lint
+
+coverage: ## every test with lines counted, per room; fails where fewer are covered than promised
+	@deploy/bootstrap test
+	@deploy/coverage $(TARGET)
+
+sanitize: ## every test under the thread and the address sanitizer; KIND=thread (or address) runs one
+	@deploy/bootstrap test
+	@deploy/sanitize $(KIND) $(TARGET)
 
 clean: ## remove builds and the Python environment; var/, where the data is, stays
 	rm -rf .build .venv

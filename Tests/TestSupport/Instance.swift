@@ -76,8 +76,9 @@ public final class Instance: Sendable {
         self.mail = mail
         folder = try TemporaryFolder("quittance-e2e")
         (ingestPort, webPort, sandboxPort) = (try freePort(), try freePort(), try freePort())
-        // Of the surrounding environment only what programs need to run at all.
-        var environment = Spawning.inheritedEnvironment().filter { ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"].contains($0.key) }
+        // Of the surrounding environment only what programs need to run at all, and what counts or watches them.
+        let needed: Set = ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS"]
+        var environment = Spawning.inheritedEnvironment().filter { needed.contains($0.key) }
         let own = [
             "REDIS_URL": redis.url, "DATABASE_URL": "sqlite:\(folder.path)/quittance.db", "VAR_DIRECTORY": folder.file("var"),
             "PRIVATE_MEDIA_ROOT": folder.file("private"), "SPOOL_DIRECTORY": folder.file("spool"), "INGEST_ADDRESS": "127.0.0.1:\(ingestPort)",
