@@ -106,7 +106,8 @@ struct StandardEntriesTests {
                 "INSERT INTO outbox_jobs (id, queue, kind, args, slot, created_at) VALUES ('job_open', 'q', 'k', '{}', 's', $1)", [.integer(old)])
             for (tick, dueAtMs) in [("2025-11-01T10:00Z", old), ("2025-11-03T10:00Z", young)] {
                 try connection.execute(
-                    "INSERT INTO scheduling_ticks VALUES ('reconcile', $1, $2, $2, $2, 'done', '', 'scheduler.0', NULL)", [.text(tick), .integer(dueAtMs)])
+                    "INSERT INTO scheduling_ticks VALUES ('reconcile', $1, $2, $2, $2, 'done', '', 'scheduler.0', NULL)",
+                    [.text(tick), .integer(dueAtMs)])
             }
             for (id, outcome, receivedAtMs) in [
                 ("old", "applied", old), ("ignored", "ignored", old), ("young", "applied", young), ("unmatched", "unmatched", old),

@@ -37,7 +37,8 @@ struct CommandCronTests {
         let json = try await stage.json("cron", "list", "--json")
         #expect(
             json[2] == [
-                "entry": "purge", "schedule": "* * * * *", "zone": "UTC", "catch_up": "latest", "overlap": "allow", "paused": false, "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
+                "entry": "purge", "schedule": "* * * * *", "zone": "UTC", "catch_up": "latest", "overlap": "allow", "paused": false,
+                "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
                 "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
                 "summary": "remove job records, events and ticks after 90 days",
             ])
