@@ -29,6 +29,7 @@ struct NotificationSendingTests {
         let domain: DomainFixture
         let files: PrivateFiles
         let sending: NotificationSending
+        var effects: EffectTable { EffectTable(database: domain.database) }
 
         init(_ server: SMTPServer) throws { try self.init(url: server.url) }
 
@@ -42,7 +43,9 @@ struct NotificationSendingTests {
 
         func send(_ message: SendNotification, job id: String = "job_1", payment: String? = nil) async throws -> JobOutcome {
             let job = try message.request(payment: payment).envelope(id: id, nowMs: DomainFixture.nowMs)
-            return try await sending.run(message, job: job, log: Log()) { DomainFixture.nowMs }
+            let context = JobContext(
+                job: job, attempt: 1, worker: WorkerIdentity(name: "test"), log: Log(), effects: Effects(store: effects, owners: Living()))
+            return try await sending.run(message, context: context) { DomainFixture.nowMs }
         }
 
         /// The one message of the room.

@@ -121,7 +121,7 @@ struct StandardEntriesTests {
             }
             try connection.execute("INSERT INTO payments_unmatched VALUES ('played/unmatched', 'played', 'ref')")
         }
-        #expect(try await room.run("purge") == "1 jobs, 4 events, 1 ticks removed")
+        #expect(try await room.run("purge") == "1 jobs, 4 events, 1 ticks, 0 effects removed")
         let (jobs, events) = try await room.domain.database.read { connection in
             (
                 try connection.query("SELECT id FROM outbox_jobs ORDER BY id").map { try $0.text("id") },

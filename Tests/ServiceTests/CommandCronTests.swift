@@ -14,8 +14,8 @@ struct CommandCronTests {
         payments that wait for more than 15 minutes
         outbox-sweep   * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind \
         by programs that went away
-        purge          * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job records, events \
-        and ticks after 90 days
+        purge          * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job records, events, \
+        ticks and effects after 90 days
         usage-storage  0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the storage of every \
         project: Docker and folders
         usage-limits   0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what every team used \
@@ -39,8 +39,8 @@ struct CommandCronTests {
             json[2] == [
                 "entry": "purge", "schedule": "* * * * *", "zone": "UTC", "catch_up": "latest", "overlap": "allow", "paused": false,
                 "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
-                "last_detail": "0 jobs, 0 events, 0 ticks, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
-                "summary": "remove job records, events and ticks after 90 days",
+                "last_detail": "0 jobs, 0 events, 0 ticks, 0 effects, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
+                "summary": "remove job records, events, ticks and effects after 90 days",
             ])
     }
 

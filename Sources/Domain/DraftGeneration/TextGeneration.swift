@@ -12,19 +12,32 @@ public struct TextGeneration: Sendable {
     private let client: HTTPClient
     /// The whole answer must be there within this time; a local server may first load its model.
     private let timeout: Duration
+    private let breaker: CircuitBreaker?
 
-    public init(baseURL: String, apiKey: String?, model: String, client: HTTPClient, timeout: Duration = .seconds(120)) {
+    /// The name of the breaker.
+    public static let dependency = "text-generation"
+
+    /// - Parameter breaker: while the endpoint is ill it is not called, and drafts wait without an attempt being spent.
+    public init(
+        baseURL: String, apiKey: String?, model: String, client: HTTPClient, timeout: Duration = .seconds(120), breaker: CircuitBreaker? = nil
+    ) {
         self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
         self.apiKey = apiKey
         self.model = model
         self.client = client
         self.timeout = timeout
+        self.breaker = breaker
     }
 
     /// Longest answer that is taken, in tokens; a huge value alone makes servers answer 429.
     static let tokensMax: Int64 = 4000
 
     func generate(system: String, user: String) async throws -> DraftAnswer {
+        guard let breaker else { return try await call(system: system, user: user) }
+        return try await breaker.run { try await call(system: system, user: user) }
+    }
+
+    private func call(system: String, user: String) async throws -> DraftAnswer {
         var headers: HTTPHeaders = ["content-type": "application/json", "accept": "application/json"]
         if let apiKey { headers["authorization"] = "Bearer \(apiKey)" }
         // OpenAI deprecates `max_tokens`, compatible servers read only that one.
@@ -105,7 +118,7 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
             kind = .refused
         }
         message = "status \(status)" + (code.isEmpty ? "" : " \(code)") + (text.isEmpty ? "" : ": " + String(text.prefix(200)))
-        retryAfterSeconds = headers["retry-after"].flatMap { Int64($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
+        retryAfterSeconds = headers["retry-after"].flatMap { RetryAfter.seconds($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
     }
 
     public var jobDisposition: JobDisposition {

@@ -10,24 +10,32 @@ import Telemetry
 /// Carries out ``SendNotification`` by e-mail.
 ///
 /// The crash window's policy is *again, the duplicate visible*: a mail whose result was lost is sent once more under the
-/// same Message-ID, which mail programs show once.
+/// same Message-ID, which mail programs show once. While the mail server is ill, messages wait without an attempt being spent.
 public struct NotificationSending: Sendable {
     private let database: Database
     private let smtp: SMTPClient
     private let files: PrivateFiles
     private let from: MailAddress
+    private let breaker: CircuitBreaker?
 
     /// Largest attachment that is mailed, in bytes.
     static let attachmentLimit = 10 << 20
 
-    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: MailAddress) {
+    public init(database: Database, smtp: SMTPClient, files: PrivateFiles, from: MailAddress, breaker: CircuitBreaker? = nil) {
         self.database = database
         self.smtp = smtp
         self.files = files
         self.from = from
+        self.breaker = breaker
     }
 
-    public func run(_ message: SendNotification, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+    /// The name of the effect; its key is the Message-ID.
+    public static let effect = "mail"
+    /// The name of the breaker.
+    public static let dependency = "smtp"
+
+    public func run(_ message: SendNotification, context: JobContext, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let (job, log) = (context.job, context.log)
         let rendered: RenderedMessage
         do { rendered = try RenderedMessage(message.template, language: message.language, values: message.values) } catch {
             throw JobFailure.bury("\(error)")
@@ -42,8 +50,10 @@ public struct NotificationSending: Sendable {
             return .done
         }
         do {
-            try await smtp.send(
-                from: from.address, to: [message.recipient], message: try await compose(message, rendered, messageID: messageID, nowMs: started))
+            let mail = try await compose(message, rendered, messageID: messageID, nowMs: started)
+            try await context.effect(Self.effect, key: messageID, policy: .againVisibly) { [self] _ in
+                try await passingBreaker { try await smtp.send(from: from.address, to: [message.recipient], message: mail) }
+            }
         } catch let error as SMTPError {
             try await database.write { try NotificationRecord.markError(message.key, "\(error)", refused: error.isPermanent, in: $0) }
             throw error.isPermanent ? JobFailure.bury("\(error)") : JobFailure.retry("\(error)")
@@ -55,6 +65,16 @@ public struct NotificationSending: Sendable {
         }
         log.info("mail sent", ["template": .string(message.template.rawValue), "message_id": .string(messageID)])
         return .done
+    }
+
+    private func passingBreaker(_ send: @Sendable () async throws -> Void) async throws {
+        if let breaker { try await breaker.run(send) } else { try await send() }
+    }
+
+    /// Whether an error says that the mail server itself is ill, not that it does not want this message.
+    public static func isIllness(_ error: any Error) -> Bool {
+        guard let error = error as? SMTPError else { return false }
+        return [.connection, .tls, .timeout, .authentication].contains(error.kind) || error.code == 421
     }
 
     private enum Beginning: Sendable {
@@ -99,4 +119,8 @@ public struct NotificationSending: Sendable {
         )
         do { return try mail.encoded() } catch { throw JobFailure.bury("the mail cannot be written: \(error)") }
     }
+}
+
+extension SMTPError: EffectErrorClassifying {
+    public var effectCannotHaveHappened: Bool { !mayHaveBeenAccepted }
 }

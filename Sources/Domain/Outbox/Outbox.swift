@@ -19,7 +19,10 @@ public struct Outbox: Sendable {
 
     public static let migrations = MigrationSet(
         room: "outbox",
-        migrations: [Migration(number: 1, name: "jobs", sqlite: String(decoding: PackageResources._001_jobs_sqlite_sql, as: UTF8.self))])
+        migrations: [
+            Migration(number: 1, name: "jobs", sqlite: PackageResources._001_jobs_sqlite_sql),
+            Migration(number: 2, name: "effects", sqlite: PackageResources._002_effects_sqlite_sql),
+        ])
 
     /// Adds a job.
     /// - Returns: the job's id, or nil when a job with the same unique key is already there, finished or not.

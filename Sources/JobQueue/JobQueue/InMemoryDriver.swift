@@ -77,6 +77,10 @@ public final class InMemoryDriver: QueueDriver {
         change { queue, now in queue.reclaimExpired(nowMs: now) }
     }
 
+    public func leaseLives(_ worker: String) async throws(QueueDriverError) -> Bool {
+        change { queue, _ in queue.workers[worker] != nil }
+    }
+
     public func counts() async throws(QueueDriverError) -> QueueCounts { change { queue, _ in queue.counts } }
 
     public func peek(limit: Int) async throws(QueueDriverError) -> [[UInt8]] {

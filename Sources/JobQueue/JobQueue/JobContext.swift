@@ -10,13 +10,17 @@ public struct JobContext: Sendable {
     /// How often a worker was lost with this job in hand, without an outcome. Above 0 the effect may have happened already.
     public let redeliveries: Int
     public let worker: WorkerIdentity
+    /// Names the claim that this attempt lives by.
+    public let token: ClaimToken
+    /// Where effects outside are recorded, see ``effect(_:key:policy:_:)``; nil when the worker has none.
+    public let effects: Effects?
     /// When the attempt is cancelled, by the worker's clock; nil when its kind has no time-out.
     public let deadlineMs: Int64?
     private let baseLog: Log
 
     public init(
         job: JobEnvelope, attempt: Int, isLastAttempt: Bool = false, redeliveries: Int = 0, worker: WorkerIdentity, log: Log,
-        deadlineMs: Int64? = nil
+        deadlineMs: Int64? = nil, token: ClaimToken = 0, effects: Effects? = nil
     ) {
         self.job = job
         self.attempt = attempt
@@ -25,6 +29,8 @@ public struct JobContext: Sendable {
         self.worker = worker
         baseLog = log
         self.deadlineMs = deadlineMs
+        self.token = token
+        self.effects = effects
     }
 
     /// Carries job, kind, attempt and, if any, payment and trace. Made when asked for: most jobs have nothing to say.

@@ -45,7 +45,8 @@ extension JobWorker {
         let attempt = job.attempt + 1
         let context = JobContext(
             job: job, attempt: attempt, isLastAttempt: attempt >= handler.retry.attemptsMax, redeliveries: claimed.redeliveries,
-            worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds })
+            worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds },
+            token: token, effects: configuration.effects)
         do {
             let outcome = try await handler.run(job, context)
             if case .skipped(let reason) = outcome, let notice = handler.onSkip ?? configuration.onSkip { try await notice(job, reason) }
@@ -95,7 +96,9 @@ extension JobWorker {
         let attempt = job.attempt + 1
         let nowMs = configuration.clock.now()
         let age = job.enqueuedAtMs > 0 ? Duration.milliseconds(max(0, nowMs - job.enqueuedAtMs)) : .zero
-        guard let delay = handler.retry.delay(afterAttempt: attempt, random: configuration.random(), age: age, asked: asked) else {
+        guard let delay = handler.retry.delay(
+            afterAttempt: attempt, random: configuration.random(), age: age, asked: asked, seed: RetryPolicy.seed(of: job.id), reason: reason)
+        else {
             return await bury(claimed, job, "no attempt left: \(reason)", worker: worker, attempt: attempt)
         }
         handler.metrics?.retried.add()

@@ -20,6 +20,8 @@ public final class JobWorker: Service {
         /// How long a job of a kind that nobody has registered waits until it is looked at again: during a rolling deployment another
         /// worker may know it.
         public var unknownKindDelay: Duration
+        /// Where the effects of this worker's jobs are recorded.
+        public var effects: Effects?
         public var clock: JobClock
         /// From 0 up to, not including, 1.
         public var random: @Sendable () -> Double
@@ -29,7 +31,7 @@ public final class JobWorker: Service {
 
         public init(
             name: String, concurrency: Int = 16, onSkip: JobNotice? = nil, onBury: JobNotice? = nil, unknownKindDelay: Duration = .seconds(60),
-            clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) }, log: Log = Log()
+            effects: Effects? = nil, clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) }, log: Log = Log()
         ) {
             precondition(concurrency >= 1, "a worker runs at least one job at a time")
             self.name = name
@@ -37,6 +39,7 @@ public final class JobWorker: Service {
             self.onSkip = onSkip
             self.onBury = onBury
             self.unknownKindDelay = unknownKindDelay
+            self.effects = effects
             self.clock = clock
             self.random = random
             self.log = log

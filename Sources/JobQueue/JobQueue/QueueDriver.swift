@@ -132,6 +132,9 @@ public protocol QueueDriver: QueueProducer {
     @discardableResult
     func reclaimExpired() async throws(QueueDriverError) -> [ReclaimedWorker]
 
+    /// Whether a worker, written as its identity writes itself, is registered here and its lease has not run out.
+    func leaseLives(_ worker: String) async throws(QueueDriverError) -> Bool
+
     func counts() async throws(QueueDriverError) -> QueueCounts
 
     /// The bodies that would be claimed next, the first first.

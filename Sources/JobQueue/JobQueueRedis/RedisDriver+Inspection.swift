@@ -2,6 +2,13 @@ import JobQueue
 import RedisClient
 
 extension RedisDriver {
+    public func leaseLives(_ worker: String) async throws(QueueDriverError) -> Bool {
+        let answers = try await pipeline([RedisCommand("ZSCORE", keys.leases, worker), RedisCommand("TIME")])
+        guard let until = answers[0].string.flatMap({ Int64($0) }) else { return false }
+        guard let seconds = answers[1][0]?.int, let micros = answers[1][1]?.int else { throw .unexpected("TIME") }
+        return until > seconds * 1000 + micros / 1000
+    }
+
     public func counts() async throws(QueueDriverError) -> QueueCounts {
         let first = try await pipeline([
             RedisCommand("LLEN", keys.ready), RedisCommand("ZCARD", keys.delayed), RedisCommand("ZCARD", keys.dead),

@@ -13,7 +13,8 @@ let program = await WorkerProgram.begin("worker-drafts", migrations: [Outbox.mig
 let settings = program.settings
 let pool = BlockingPool(name: "drafts", threads: max(2, settings.workerConcurrency))
 let generation = TextGeneration(
-    baseURL: settings.openAI.baseURL, apiKey: settings.openAI.apiKey?.value, model: settings.openAI.model, client: HTTPClient(loop: program.loop))
+    baseURL: settings.openAI.baseURL, apiKey: settings.openAI.apiKey?.value, model: settings.openAI.model, client: HTTPClient(loop: program.loop),
+    breaker: program.breaker(TextGeneration.dependency, isIllness: CircuitBreaker.retryHelps))
 let template = DocumentTemplate(
     python: settings.docxPython, script: "deploy/docx/fill_template.py",
     template: settings.privateMediaRoot + "/templates/kit_complet_template.docx", pool: pool)

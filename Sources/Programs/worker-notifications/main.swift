@@ -19,12 +19,13 @@ guard let sender = MailAddress(parsing: program.settings.mailFrom) else {
 do {
     let sending = NotificationSending(
         database: program.database, smtp: try SMTPClient(url: program.settings.smtpURL),
-        files: PrivateFiles(root: program.settings.privateMediaRoot, pool: pool), from: sender)
+        files: PrivateFiles(root: program.settings.privateMediaRoot, pool: pool), from: sender,
+        breaker: program.breaker(NotificationSending.dependency, isIllness: NotificationSending.isIllness))
     let worker = program.worker(queue: SendNotification.queue)
     worker.register(
         SendNotification.self, retry: SendNotification.retry, guard: NotificationGuard(database: program.database), timeout: .seconds(90)
     ) { parameters, context in
-        try await sending.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
+        try await sending.run(parameters, context: context, nowMs: program.nowMs)
     }
     await program.run([worker])
 } catch {

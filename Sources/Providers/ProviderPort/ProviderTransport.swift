@@ -41,7 +41,10 @@ public struct ProviderAnswer: Sendable {
         do { return try JSON(parsing: body) } catch { throw ProviderError(.unavailable, "the answer (status \(status)) is not JSON: \(error)") }
     }
 
-    public func retryAfterSeconds() -> Int? { headers["retry-after"].flatMap { Int($0) }.flatMap { (0...86_400).contains($0) ? $0 : nil } }
+    /// What `Retry-After` asks for, in seconds or as a date; nil beyond a day.
+    public func retryAfterSeconds() -> Int? {
+        headers["retry-after"].flatMap { RetryAfter.seconds($0) }.flatMap { (0...86_400).contains($0) ? Int($0) : nil }
+    }
 }
 
 /// Why a provider could not be read or asked.

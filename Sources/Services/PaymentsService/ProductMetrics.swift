@@ -88,6 +88,9 @@ public final class ProductMetrics: Service {
             "plans", { (try PlanFigures.read(in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) }, show: { self.show($0.0, teams: $0.1) })
         await part("payments", { try PaymentFigures.read(in: $0) }, show: { self.show($0) })
         await part("jobs", { try UnfinishedJobs.all(in: $0) }, show: { self.show($0) })
+        await part(
+            "effects", { try EffectTable.countOpen(begunBefore: nowMs - EffectTable.overdueMs, in: $0) },
+            show: { gauge("effects_pending", "Calls to the outside without a result for over two minutes.", [], Double($0)) })
     }
 
     private func part<Figures: Sendable>(

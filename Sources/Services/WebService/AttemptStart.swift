@@ -3,6 +3,8 @@ import Database
 import Drafts
 import Formats
 import HTTPServer
+import JobQueue
+import Outbox
 import Payments
 import ProviderPort
 import Telemetry
@@ -22,6 +24,29 @@ struct AttemptStart: Sendable {
     let ingestURL: String
     let log: Log
     let nowMs: @Sendable () -> Int64
+    /// Where calls to providers are recorded before and after they are made.
+    let effects: Effects
+    /// This process as an owner of effects.
+    private let identity = WorkerIdentity(name: "web")
+
+    /// The name of the effect; its key is the attempt.
+    static let effect = "provider.initiate"
+
+    init(
+        database: Database, events: PaymentEvents, transport: any ProviderTransport, baseURL: String, ingestURL: String, log: Log,
+        nowMs: @escaping @Sendable () -> Int64
+    ) {
+        self.database = database
+        self.events = events
+        self.transport = transport
+        self.baseURL = baseURL
+        self.ingestURL = ingestURL
+        self.log = log
+        self.nowMs = nowMs
+        effects = Effects(
+            store: EffectTable(database: database), owners: TimedOwners(patience: .milliseconds(Self.callMaxMs), nowMs: nowMs),
+            clock: JobClock(now: nowMs, sleep: JobClock.system.sleep), log: log)
+    }
 
     struct Plan: Sendable {
         let provider: String
@@ -50,9 +75,11 @@ struct AttemptStart: Sendable {
         if attempt.paymentURL != nil { return try await standing(of: attempt.id) }
         let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
         let initiation: Initiation
-        do throws(ProviderError) {
-            initiation = try await adapter.initiate(order(payment, attempt, plan), over: transport)
-        } catch {
+        do {
+            initiation = try await initiate(payment, attempt, plan, at: adapter)
+        } catch let error as EffectError {
+            throw try await unresolved(error, payment, attempt, plan)
+        } catch let error as ProviderError {
             log.warning("an attempt could not be started", ["kind": .string(error.kind.rawValue), "error": .string(error.message)])
             throw try await refused(error, payment, attempt, plan)
         }
@@ -67,6 +94,46 @@ struct AttemptStart: Sendable {
             // The provider may have told more than we knew how to match before its answer was here.
             try events.rematch(attempt, nowMs: started, in: connection)
             return try Self.standing(of: attempt.id, in: connection)
+        }
+    }
+
+    /// Calls the provider, once for an attempt: a run that died after the call finds out what became of it.
+    private func initiate(
+        _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider
+    ) async throws -> Initiation {
+        let owner = EffectOwner(queue: "web", worker: identity.description, token: .random(in: .min ... .max), job: attempt.id)
+        let order = order(payment, attempt, plan)
+        let kept = try await effects.run(Self.effect, key: attempt.id, policy: policy(adapter), owner: owner) { [transport] _ in
+            KeptInitiation(try await adapter.initiate(order, over: transport))
+        }
+        guard let initiation = kept.initiation else {
+            throw ProviderError(.unavailable, "the attempt was started before, and where to pay was lost", code: "answer_lost")
+        }
+        return initiation
+    }
+
+    private func policy(_ adapter: any PaymentProvider) -> EffectPolicy<KeptInitiation> {
+        guard adapter.capabilities.statusReferenceKinds.contains("ours") else { return .onceThenTask }
+        return .ask { [transport] key in
+            do throws(ProviderError) {
+                _ = try await adapter.status(of: .ours(key), over: transport)
+                return .happened(KeptInitiation())
+            } catch {
+                guard error.kind == .notFound else { throw error }
+                return .didNotHappen
+            }
+        }
+    }
+
+    /// What is told when another run of the same call is at it, or nobody knows what became of it.
+    private func unresolved(
+        _ error: EffectError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan
+    ) async throws -> WebProblem {
+        switch error {
+        case .busy, .fenced: return .conflict("the payment is being started already; try again in a few seconds")
+        case .doubtful, .unanswered, .unreadable, .noStore:
+            log.error("nobody knows whether an attempt was started", ["attempt": .string(attempt.id), "error": .string("\(error)")])
+            return try await refused(ProviderError(.unavailable, "\(error)", code: "in_doubt"), payment, attempt, plan)
         }
     }
 
@@ -143,6 +210,39 @@ struct AttemptStart: Sendable {
             payment: try PaymentStore.require(attempt.payment, in: connection), attempt: attempt,
             references: try PaymentStore.references(of: id, in: connection))
     }
+}
+
+/// What is kept of an attempt's start; empty when it was only found out later that it was started.
+private struct KeptInitiation: Codable, Sendable {
+    private struct Reference: Codable, Sendable {
+        let kind: String
+        let value: String
+    }
+
+    private var paymentURL: String?
+    private var qrCode: String?
+    private var references: [Reference] = []
+    private var expiresAtMs: Int64?
+
+    init() {}
+
+    init(_ initiation: Initiation) {
+        paymentURL = initiation.paymentURL
+        qrCode = initiation.qrCode
+        references = initiation.references.map { Reference(kind: $0.kind, value: $0.value) }
+        expiresAtMs = initiation.expiresAtMs
+    }
+
+    var initiation: Initiation? {
+        paymentURL.map { url in
+            Initiation(
+                paymentURL: url, qrCode: qrCode, references: references.map { ProviderReference($0.kind, $0.value) }, expiresAtMs: expiresAtMs)
+        }
+    }
+}
+
+extension ProviderError: EffectErrorClassifying {
+    public var effectCannotHaveHappened: Bool { StartRefusal(self, provider: "").wasCarriedOut == false }
 }
 
 /// What a provider's refusal to start an attempt means for the caller.

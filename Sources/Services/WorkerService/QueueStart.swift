@@ -12,4 +12,10 @@ public enum QueueStart {
         if let refusal = RedisConnection.refusal(of: settings.redis) { throw refusal }
         return RedisQueues(loop: loop, address: settings.redis, prefix: settings.queuePrefix, name: name, log: log)
     }
+
+    /// The breakers beside the queues; of queues in memory, breakers in memory.
+    public static func breakers(_ queues: any QueueDirectory) -> any BreakerStore {
+        guard let queues = queues as? RedisQueues else { return InMemoryBreakers() }
+        return RedisBreakers(connection: queues.connection, prefix: queues.prefix)
+    }
 }

@@ -56,7 +56,12 @@ public struct WorkerProgram: Sendable {
                     try await recorder.record(job, as: .buried, reason: reason, nowMs: nowMs())
                     try await onBury?(job, reason)
                 },
-                log: log))
+                effects: Effects(store: EffectTable(database: database), owners: LeasedOwners(queues: queues), log: log), log: log))
+    }
+
+    /// The breaker of a dependency, shared with all programs that call it.
+    public func breaker(_ dependency: String, isIllness: @escaping @Sendable (any Error) -> Bool) -> CircuitBreaker {
+        CircuitBreaker(dependency: dependency, store: QueueStart.breakers(queues), log: log, isIllness: isIllness)
     }
 
     /// Runs the services, after the relay and before the metrics, until the program is asked to stop.
