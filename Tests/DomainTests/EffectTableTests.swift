@@ -1,4 +1,5 @@
 import Database
+import Formats
 import JobQueue
 import Outbox
 import Synchronization
@@ -37,7 +38,8 @@ struct EffectTableTests {
         #expect(record.state == .done && record.result == ["receipt": "order-7"])
         #expect(try await other.countOpen(begunBefore: .max) == 0)
         let again = try await Effects(store: other, owners: Living()).run(
-            "payout", key: "order-7", policy: .sameKeyAgain, owner: Self.owner("b")) { _ in ["receipt": "another"] }
+            "payout", key: "order-7", policy: .sameKeyAgain, owner: Self.owner("b")
+        ) { _ in ["receipt": "another"] }
         #expect(again == receipt)
         #expect(try await other.list(EffectFilter(name: "mail")).isEmpty)
     }
@@ -52,20 +54,26 @@ struct EffectTableTests {
                 identity: Self.identity, state: .pending, rule: .againVisibly, owner: Self.owner("dead"), fence: 4, result: nil, detail: nil,
                 beganAtMs: 1, changedAtMs: 1)
         }
-        let calls = Mutex(0)
+        let calls = Calls()
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<16 {
                 let effects = Effects(store: EffectTable(database: databases[number % 2]), owners: NotDead())
                 group.addTask {
                     _ = try? await effects.run("payout", key: "order-7", policy: .againVisibly, owner: Self.owner("w\(number)")) { _ in
-                        calls.withLock { $0 += 1 }
+                        calls.add()
                         return NoResult()
                     }
                 }
             }
         }
-        #expect(calls.withLock { $0 } == 1)
+        #expect(calls.count == 1)
         #expect(try await store.list(EffectFilter()).map(\.fence) == [5])
+    }
+
+    private final class Calls: Sendable {
+        private let number = Mutex(0)
+        var count: Int { number.withLock { $0 } }
+        func add() { number.withLock { $0 += 1 } }
     }
 
     private struct NotDead: EffectOwners {

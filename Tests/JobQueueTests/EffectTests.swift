@@ -251,7 +251,7 @@ struct EffectTests {
         let settled = try await store.update(Self.identity) { EffectRecord.settle(&$0, result: happened ? "found" : nil, by: "ops", nowMs: 5) }
         let again = try await store.update(Self.identity) { EffectRecord.settle(&$0, result: "other", by: "ops", nowMs: 6) }
         #expect(settled && !again)
-        let receipt = try await effects.run("payout", key: Self.key, policy: outside.policy(.onceThenTask), owner: Self.owner("a")) { outside.call($0) }
+        let receipt = try await effects.run("payout", key: Self.key, policy: .onceThenTask, owner: Self.owner("a")) { outside.call($0) }
         #expect(receipt == (happened ? "found" : "receipt 1 for order-7"))
         #expect(outside.calls == (happened ? 0 : 1))
     }

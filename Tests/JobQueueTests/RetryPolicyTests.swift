@@ -43,7 +43,7 @@ struct RetryPolicyTests {
         #expect(RetryPolicy.none.delay(afterAttempt: 1, random: 0) == nil)
     }
 
-    @Test("decorrelated delays lie between the base and three times the one before, are the same each time they are asked for, and differ between jobs")
+    @Test("decorrelated delays lie between the base and three times the one before, stay the same for a job, and differ between jobs")
     func decorrelated() {
         let policy = RetryPolicy.exponential(base: .seconds(2), factor: 3, cap: .seconds(60), jitter: .decorrelated, attemptsMax: .max)
         func delays(_ job: String) -> [Duration] {

@@ -55,11 +55,16 @@ public enum StandardEntries {
             ("jobs", { now, limit, connection in try JobRecord.purge(finishedBefore: now - keepMs, limit: limit, in: connection) }),
             ("events", { now, limit, connection in try EventRecord.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
             ("ticks", { now, limit, connection in try CronTable.purge(dueBefore: now - keepMs, limit: limit, in: connection) }),
-            ("effects", { now, limit, connection in
-                try EffectTable.purge(settledBefore: now - EffectTable.keepMs, limit: limit, in: connection)
-            }),
+            (
+                "effects",
+                { now, limit, connection in
+                    try EffectTable.purge(settledBefore: now - EffectTable.keepMs, limit: limit, in: connection)
+                }
+            ),
         ]
-        return CronEntry(name: "purge", expression: "* * * * *", summary: "remove job records, events, ticks and effects after 90 days") { run, connection in
+        return CronEntry(
+            name: "purge", expression: "* * * * *", summary: "remove job records, events, ticks and effects after 90 days"
+        ) { run, connection in
             let counts = try (own + others).map { "\(try $0.purge(run.nowMs, purgeMax, connection)) \($0.what)" }
             return counts.joined(separator: ", ") + " removed"
         }

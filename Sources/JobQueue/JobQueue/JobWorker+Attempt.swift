@@ -96,8 +96,9 @@ extension JobWorker {
         let attempt = job.attempt + 1
         let nowMs = configuration.clock.now()
         let age = job.enqueuedAtMs > 0 ? Duration.milliseconds(max(0, nowMs - job.enqueuedAtMs)) : .zero
-        guard let delay = handler.retry.delay(
-            afterAttempt: attempt, random: configuration.random(), age: age, asked: asked, seed: RetryPolicy.seed(of: job.id), reason: reason)
+        guard
+            let delay = handler.retry.delay(
+                afterAttempt: attempt, random: configuration.random(), age: age, asked: asked, seed: RetryPolicy.seed(of: job.id), reason: reason)
         else {
             return await bury(claimed, job, "no attempt left: \(reason)", worker: worker, attempt: attempt)
         }

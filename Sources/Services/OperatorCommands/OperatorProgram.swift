@@ -10,11 +10,15 @@ public enum OperatorProgram {
             StatusCommand.command, QueuesCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command,
             TasksCommand.command, ReconcileCommand.command,
         ] + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands
-            + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
+            + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [InvoicesCommand.command]
+            + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
-        standards: ["dead": "list", "effects": "list", "breakers": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list", "ledger": "balances", "team": "list"])
+        standards: [
+            "dead": "list", "effects": "list", "breakers": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list",
+            "ledger": "balances", "team": "list",
+        ])
 
     /// Runs the program. Help needs no settings; bad settings end the program with their code.
     /// - Parameter arguments: the command line without the program's own name.

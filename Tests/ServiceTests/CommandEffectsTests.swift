@@ -1,0 +1,53 @@
+import Formats
+import JobQueue
+import JobQueueRedis
+import OperatorCommands
+import Outbox
+import Testing
+
+@Suite("quittance effects and breakers")
+struct CommandEffectsTests {
+    private static let identity = EffectIdentity("payout", key: "order-7")
+
+    private func keep(_ state: EffectRecord.State, _ identity: EffectIdentity, _ stage: CommandStage) async throws {
+        let owner = state == .pending ? EffectOwner(queue: "q", worker: "w:1", token: 3, job: "job_1") : nil
+        try await stage.write { connection in
+            try EffectTable.update(identity, in: connection) { record in
+                record = EffectRecord(
+                    identity: identity, state: state, rule: .onceThenTask, owner: owner, fence: 1, result: state == .done ? ["id": 7] : nil,
+                    detail: nil, beganAtMs: CommandStage.startMs, changedAtMs: CommandStage.startMs)
+            }
+        }
+    }
+
+    @Test("effects are listed, those without a result alone with --pending, and settled once by a person")
+    func effects() async throws {
+        let stage = try await CommandStage.make()
+        #expect(await stage.run("effects").out == "There are none.\n")
+        try await keep(.doubtful, Self.identity, stage)
+        try await keep(.pending, EffectIdentity("payout", key: "order-8"), stage)
+        try await keep(.done, EffectIdentity("mail", key: "<1@example.org>"), stage)
+        #expect(try await stage.json("effects", "list", "--json").array?.count == 3)
+        let open = try await stage.json("effects", "list", "--pending", "--json")
+        #expect(open.array?.compactMap { $0["key"]?.string } == ["order-8", "order-7"])
+        #expect(open[0]?["job"] == "job_1" && open[0]?["worker"] == "w:1" && open[0]?["began_at"] == "2026-11-21T08:00:00.000Z")
+        #expect(try await stage.json("effects", "list", "--name", "mail", "--json")[0]?["result"] == ["id": 7])
+
+        #expect(await stage.run("effects", "settle", "payout", "order-7").code == .usage)
+        #expect(await stage.run("effects", "settle", "payout", "order-7", "--done", "{").code == .usage)
+        #expect(await stage.run("effects", "settle", "payout", "order-9", "--not-done").code == .notFound)
+        #expect(await stage.run("effects", "settle", "payout", "order-7", "--done", #"{"id":9}"#).code == .ok)
+        #expect(await stage.run("effects", "settle", "payout", "order-7", "--not-done").code == .nothingDue)
+        #expect(await stage.run("effects", "settle", "payout", "order-8", "--not-done").code == .ok)
+        #expect(try await stage.json("effects", "list", "--pending", "--json") == [])
+        let states = try await stage.json("effects", "list", "--name", "payout", "--json").array?.compactMap { $0["state"]?.string }
+        #expect(states == ["withdrawn", "done"])
+    }
+
+    @Test("breakers are listed, and closed by a person")
+    func breakers() async throws {
+        let stage = try await CommandStage.make(redis: true)
+        #expect(await stage.run("breakers").out == "None was called.\n")
+        #expect(await stage.run("breakers", "reset", "smtp").code == .notFound)
+    }
+}
