@@ -43,6 +43,10 @@ struct CommandLineTests {
                           issuer show      who issues invoices, per mode
                           issuer set       set who issues the invoices of a mode
                           issuer example   set an example issuer for the sandbox, unless there is one
+                          effects list     calls to the outside, the latest first, with what is known of them
+                          effects settle   say what became of a call that nobody knows the result of
+                          breakers list    the dependencies that were called within the last day, and which of them are ill
+                          breakers reset   let calls to a dependency pass again
                           ledger balances  what stands on each account, debits minus credits
                           ledger entries   the entries of one payment
                           ledger verify    compare every payment with its entries
