@@ -68,7 +68,7 @@ struct EffectTests {
     @Test("a worker that dies between any two steps leaves what its effect's policy can mend", arguments: crashes)
     func crash(_ rule: EffectRule, _ step: Effects.Step, _ backend: Backend) async throws {
         let bench = try await backend.bench()
-        let queues = OneQueue(queue: bench.driver)
+        let queues = FixedQueue(queue: bench.driver)
         let outside = Outside()
         let store = InMemoryEffects()
         let results = Diary()
@@ -341,7 +341,7 @@ private final class First<Value: Sendable>: Sendable {
 }
 
 /// A directory of one queue, whatever it is asked for.
-private struct OneQueue: QueueDirectory {
+private struct FixedQueue: QueueDirectory {
     let queue: any QueueDriver
     func driver(of name: String) -> any QueueDriver { queue }
 }
