@@ -49,6 +49,7 @@ let platform: [Target] = [
     room("Platform", "EventLoop", ["CEvent", "Telemetry"]),
     room("Platform", "HTTPServer", ["CEvent", "CHTTPParser", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "HTTPClient", ["CCurl", "CEvent", "EventLoop", "Formats", "Telemetry"]),
+    room("Platform", "ErrorReports", ["HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "RedisClient", ["CHiredis", "CEvent", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "Database", ["CSQLite", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "PrivateFiles", ["Cryptography", "EventLoop", "Formats"]),
@@ -126,24 +127,25 @@ let everyRoom = [
 ]
 
 let services: [Target] = [
-    room("Services", "ProgramStart", ["Settings", "Telemetry", "EventLoop"]),
+    room("Services", "ProgramStart", ["ErrorReports", "Settings", "Telemetry", "EventLoop"]),
     room(
         "Services", "IngestService",
         [
-            "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings",
+            "ErrorReports", "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings",
             "Telemetry", "Formats",
         ] + adapters),
     room(
         "Services", "WorkerService",
         [
-            "Payments", "Outbox", "JobQueue", "JobQueueRedis", "RedisClient", "Database", "HTTPServer", "EventLoop", "Settings", "Telemetry",
-            "Formats", "ProgramStart",
+            "ErrorReports", "ProviderPort", "Payments", "Outbox", "JobQueue", "JobQueueRedis", "RedisClient", "Database", "HTTPServer", "EventLoop",
+            "Settings", "Telemetry", "Formats", "ProgramStart",
         ]),
     room(
         "Services", "PaymentsService",
         [
-            "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments", "Access", "Ledger",
-            "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats", "ProviderPort", "Money",
+            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments",
+            "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
+            "ProviderPort", "Money",
         ] + adapters),
     room(
         "Services", "UsageService",
@@ -154,7 +156,8 @@ let services: [Target] = [
     room(
         "Services", "WebService",
         everyRoom + adapters + [
-            "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient", "JobQueueRedis",
+            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient",
+            "JobQueueRedis",
         ]),
     room(
         "Services", "SandboxService",
@@ -242,7 +245,7 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
-            "HTTPServer", "HTTPClient", "RedisClient",
+            "ErrorReports", "HTTPServer", "HTTPClient", "RedisClient",
         ]),
     tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]

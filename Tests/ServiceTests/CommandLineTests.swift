@@ -27,6 +27,9 @@ struct CommandLineTests {
                           events           the newest events that matched nothing or could not be believed
                           tasks            what a person has to look at
                           reconcile        ask the providers about payments that wait
+                          jobs list        the jobs that stand on the queues, in the order in which they will be claimed
+                          jobs show        one job: where it stands, its record, its failed attempts
+                          workers list     the workers of every queue, with what they have in hand
                           dead list        what was given up, the latest first, with its reason
                           dead replay      put what was given up back on its queue, as new
                           dead delete      forget what was given up; its record in SQL stays
@@ -120,9 +123,9 @@ struct CommandLineTests {
                     code: .ok,
                     out: """
                         Usage:
-                          quittance dead list [--queue QUEUE] [--limit N] [--json]
-                          quittance dead replay [ID] [--all] [--queue QUEUE]
-                          quittance dead delete [ID] [--all] [--queue QUEUE]
+                          quittance dead list [--queue QUEUE] [--limit N] [--error ERROR] [--by-error] [--json]
+                          quittance dead replay [ID] [--all] [--error ERROR] [--limit N] [--queue QUEUE]
+                          quittance dead delete [ID] [--all] [--error ERROR] [--limit N] [--queue QUEUE]
 
                           dead list    what was given up, the latest first, with its reason
                           dead replay  put what was given up back on its queue, as new

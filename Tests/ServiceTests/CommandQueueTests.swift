@@ -113,8 +113,8 @@ struct CommandQueueTests {
     @Test(
         "dead asks for what it needs",
         arguments: [
-            (["dead", "replay"], "dead replay: either ID or --all is needed"),
-            (["dead", "delete", "x", "--all"], "dead delete: either ID or --all is needed"),
+            (["dead", "replay"], "dead replay: one of ID, --all and --error is needed"),
+            (["dead", "delete", "x", "--all"], "dead delete: one of ID, --all and --error is needed"),
             (["dead", "replay", "--all"], "dead replay: --all needs --queue"),
             (
                 ["dead", "--queue", "letters"],

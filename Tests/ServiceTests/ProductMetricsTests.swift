@@ -69,9 +69,9 @@ struct ProductMetricsTests {
             #"usage_average_storage_bytes{per="project"}"#: "1690", #"usage_average_storage_bytes{per="team"}"#: "2535",
             #"usage_month_traffic_bytes{month="this"}"#: "3900", #"usage_month_traffic_bytes{month="last"}"#: "\(Self.gb)",
             #"usage_month_storage_bytes{month="this"}"#: "5070", #"usage_month_storage_bytes{month="last"}"#: "0",
-            #"usage_gauge_age_seconds{origin="folders"}"#: "60", #"usage_gauge_age_seconds{origin="docker"}"#: "+Inf",
+            #"usage_storage_age_seconds{origin="folders"}"#: "60", #"usage_storage_age_seconds{origin="docker"}"#: "+Inf",
             // Docker was never measured, so nobody's figure is whole.
-            "usage_gauges_stale": "2", #"usage_runs{kind="storage",outcome="failed"}"#: "1", #"usage_runs{kind="storage",outcome="done"}"#: "0",
+            "usage_storage_stale": "2", #"usage_runs{kind="storage",outcome="failed"}"#: "1", #"usage_runs{kind="storage",outcome="done"}"#: "0",
             #"usage_runs{kind="limits",outcome="done"}"#: "0", #"usage_run_seconds{kind="storage"}"#: "1",
             #"usage_run_success_timestamp_seconds{kind="storage"}"#: "\(Double(nowMs - 3500) / 1000)",
             #"usage_samples_rejected{reason="too_old"}"#: "0",
@@ -197,7 +197,7 @@ struct ProductMetricsTests {
             return text.contains("outbox_jobs") && text.contains(#"cron_ticks_total{entry="outbox-sweep",outcome="done"}"#)
         }
         for name in [
-            #"plans_teams{plan="free"} 1"#, "usage_gauges_stale 0", #"cron_ticks_total{entry="usage-storage",outcome="failed"} 0"#,
+            #"plans_teams{plan="free"} 1"#, "usage_storage_stale 0", #"cron_ticks_total{entry="usage-storage",outcome="failed"} 0"#,
             #"product_metrics_seconds{part="payments"}"#, "process_resident_memory_bytes",
         ] { #expect(text.contains(name), "\(name)") }
         process.terminate()

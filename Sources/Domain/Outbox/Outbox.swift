@@ -1,6 +1,7 @@
 import Database
 import Formats
 import JobQueue
+import Telemetry
 
 /// The jobs that a transaction causes, written in the same transaction, so that there is never one without the other.
 ///
@@ -36,7 +37,8 @@ public struct Outbox: Sendable {
             """,
             [
                 .text(id), .text(request.queue), .text(request.kind), .text(request.args.text), .optional(request.payment),
-                .optional(request.unique), .optional(request.runAtMs), .optional(request.traceparent), .text(slot), .integer(nowMs),
+                .optional(request.unique), .optional(request.runAtMs), .optional(request.traceparent ?? Trace.current?.child().traceparent),
+                .text(slot), .integer(nowMs),
             ])
         guard changed == 1 else { return nil }
         connection.afterCommit(committed)

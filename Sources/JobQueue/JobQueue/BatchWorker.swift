@@ -52,7 +52,7 @@ public final class BatchWorker: Service {
     }
 
     public let name: String
-    private let configuration: Configuration
+    let configuration: Configuration
     private let handle: Handler
     private let line: QueueLine
     private let kindMetrics: KindMetrics
@@ -71,6 +71,7 @@ public final class BatchWorker: Service {
             driver: driver, name: configuration.name, clock: configuration.clock, random: configuration.random, log: configuration.log
         ) { signal in signals.relay(signal) }
         kindMetrics = line.metrics.kind("batch")
+        line.metrics.watchSlots(1) { [weak self] in self?.state.withLock { $0.batch == nil ? 0 : 1 } ?? 0 }
         signals.connect { [weak self] signal in
             if signal == .fenced { self?.state.withLock { $0.batch }?.cancel() }
             self?.line.bell.ring()
@@ -158,6 +159,7 @@ public final class BatchWorker: Service {
 
     private func perform(_ batch: [ClaimedJob]) async -> [StepOperation] {
         let worker = line.identity
+        kindMetrics.started.add(Int64(batch.count))
         guard let outcomes = await outcomes(of: batch) else { return batch.map { .giveBack($0.token) } }
         precondition(outcomes.count == batch.count, "a batch's handler says one outcome for each body")
         return zip(batch, outcomes).map { job, outcome in

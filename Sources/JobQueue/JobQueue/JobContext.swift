@@ -50,7 +50,7 @@ extension JobEnvelope {
     func log(_ base: Log, attempt: Int) -> Log {
         var fields: [String: Log.Value] = ["job": .string(id), "kind": .string(kind), "attempt": .int(Int64(attempt))]
         if let payment { fields["payment"] = .string(payment) }
-        if let traceparent { fields["trace"] = .string(traceparent) }
+        if let traceparent { fields["trace"] = .string(Trace(traceparent: traceparent)?.id ?? traceparent) }
         return base.with(fields)
     }
 }

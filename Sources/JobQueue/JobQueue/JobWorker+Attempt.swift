@@ -25,6 +25,7 @@ extension JobWorker {
         }
 
         let beganMs = configuration.clock.now()
+        handler.metrics?.began(job, nowMs: beganMs)
         let outcome = await run(job, claimed, handler, worker: worker, nowMs: beganMs)
         handler.metrics?.duration.observe(Double(configuration.clock.now() - beganMs) / 1000)
         return await settle(outcome, claimed, job, handler, worker: worker)
@@ -48,7 +49,14 @@ extension JobWorker {
             worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds },
             token: token, effects: configuration.effects)
         do {
-            let outcome = try await handler.run(job, context)
+            // What the job causes is a step of its trace.
+            let trace = job.traceparent.flatMap { Trace(traceparent: $0) }
+            let outcome =
+                if let trace {
+                    try await Trace.$current.withValue(trace) { try await handler.run(job, context) }
+                } else {
+                    try await handler.run(job, context)
+                }
             if case .skipped(let reason) = outcome, let notice = handler.onSkip ?? configuration.onSkip { try await notice(job, reason) }
             return outcome
         } catch {

@@ -65,6 +65,7 @@ public final class JobWorker: Service {
             driver: driver, name: configuration.name, clock: configuration.clock, random: configuration.random, log: configuration.log
         ) { signal in signals.relay(signal) }
         unknownKind = line.metrics.kind("unknown")
+        line.metrics.watchSlots(configuration.concurrency) { [weak self] in self?.running ?? 0 }
         signals.connect { [weak self] _ in
             self?.machine.withLock { $0.workIsWaiting() }
             self?.line.bell.ring()

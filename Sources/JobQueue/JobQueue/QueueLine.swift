@@ -78,7 +78,9 @@ final class QueueLine: Sendable {
         while !isAbandoned {
             if isClosing && operations.isEmpty && failures > 0 { return .result(StepResult()) }
             do {
+                let began = ContinuousClock.now
                 let result = try await driver.step(StepRequest(worker: identity, operations: operations, claimMax: claimMax))
+                metrics.step.observe(began.duration(to: .now))
                 if result.fenced {
                     metrics.fenced.add()
                     log.warning("lease lost, work in hand dropped", fields())

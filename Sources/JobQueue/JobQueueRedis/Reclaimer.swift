@@ -41,6 +41,7 @@ final class Reclaimer: @unchecked Sendable {
     }
 
     func renewed(took: Duration, hadRunOut: Bool, now: ContinuousClock.Instant) {
+        metrics.pulse.beat()
         rule.withLock { $0.renewed(took: took, hadRunOut: hadRunOut, now: now) }
     }
 

@@ -9,7 +9,7 @@ import Telemetry
 ///
 /// Steps and signs of life share one pipelined connection; each registered worker has two more for its blocking reads. After a lost
 /// connection everything comes back by itself, and what was told without an answer is compared with what Redis has.
-public final class RedisDriver: QueueDriver {
+public final class RedisDriver: PulsedDriver {
     public let keys: QueueKeys
     let connection: RedisConnection
     private let metrics: QueueMetrics
@@ -30,6 +30,7 @@ public final class RedisDriver: QueueDriver {
     }
 
     public var queue: String { keys.queue }
+    public var pulse: QueuePulse { metrics.pulse }
 
     // MARK: Producing
 
@@ -48,6 +49,7 @@ public final class RedisDriver: QueueDriver {
                 }
                 _ = try await run(call)
             }
+            metrics.enqueued.add(Int64(chunk.count))
         }
     }
 
@@ -64,6 +66,7 @@ public final class RedisDriver: QueueDriver {
             }
             guard let count = try await run(call).int else { throw .unexpected("publish") }
             fresh += Int(count)
+            metrics.enqueued.add(count)
         }
         return fresh
     }
@@ -125,6 +128,7 @@ public final class RedisDriver: QueueDriver {
             let result = try StepCall.result(try await run(call), firstToken: firstToken)
             let told = operations
             worker.ledger.withLock { $0.succeeded(told, result, generation: generation) }
+            metrics.pulse.beat()
             if !result.fenced, let nextDueMs = result.nextDueMs {
                 connection.loop.execute { worker.stepped(nextDueMs: nextDueMs, nowMs: result.nowMs, sentAt: sentAt) }
             }

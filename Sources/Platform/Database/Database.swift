@@ -60,7 +60,15 @@ public final class Database: Sendable {
     /// closure starts is dropped with `CancellationError`; later it gets its outcome.
     @discardableResult
     public func write<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
-        try await PendingCall(body).answered(driver.submitWrite)
+        try await PendingCall(Self.traced(body)).answered(driver.submitWrite)
+    }
+
+    /// The caller's trace goes along to the writer's thread, for the jobs that the transaction causes.
+    private static func traced<Value: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws -> Value
+    ) -> @Sendable (Connection) throws -> Value {
+        guard let trace = Trace.current else { return body }
+        return { connection in try Trace.$current.withValue(trace) { try body(connection) } }
     }
 
     /// Runs `body` on a reader's thread: it sees one moment of the database, whatever is written meanwhile, and cannot write.

@@ -80,7 +80,8 @@ extension Settings {
         SettingVariable("SANDBOX_ADDRESS", in: "Programs", standard: "127.0.0.1:8082", "Where the played providers listen, host:port."),
         SettingVariable(
             "METRICS_ADDRESS", in: "Programs", sample: "127.0.0.1:9100",
-            "Where a worker shows /metrics and /healthz, host:port; off unless set. Each process adds its SLOT to the port; port 0 takes a free one."),
+            "Where a worker shows /metrics, /livez, /readyz and /autoscale, host:port; off unless set. Each process adds its SLOT to the port; "
+                + "port 0 takes a free one."),
         SettingVariable(
             "BASE_URL", in: "Programs", standard: "http://127.0.0.1:8081",
             "The address customers and providers reach us under, used in every link. Unless set it follows WEB_ADDRESS; https is a must "

@@ -1,3 +1,4 @@
+import ErrorReports
 import EventLoop
 import Formats
 import HTTPServer
@@ -123,6 +124,9 @@ final class IngestLane: @unchecked Sendable {
                 responder.respond(Self.accepted)
             case .unavailable:
                 source.counters.unavailable.add()
+                ErrorReports.report(
+                    ErrorReport(
+                        "a webhook was answered 503: its event cannot be kept now", fields: ["provider": source.name, "mode": source.mode]))
                 var response = HTTPResponse.problem(503, "the event cannot be kept now")
                 response.headers["retry-after"] = "5"
                 responder.respond(response)

@@ -9,14 +9,15 @@ public enum OperatorProgram {
         commands: [
             StatusCommand.command, QueuesCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command,
             TasksCommand.command, ReconcileCommand.command,
-        ] + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands + AccessCommands.commands + IssuerCommands.commands
-            + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands + UsageCommands.commands + [InvoicesCommand.command]
-            + SourcesCommands.commands + [
+        ] + JobsCommands.commands + WorkersCommands.commands + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands
+            + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
+            + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: [
-            "dead": "list", "effects": "list", "breakers": "list", "cron": "list", "apikey": "list", "issuer": "show", "source": "list",
+            "dead": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list", "apikey": "list",
+            "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list",
         ])
 

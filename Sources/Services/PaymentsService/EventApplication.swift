@@ -1,4 +1,5 @@
 import Database
+import ErrorReports
 import Formats
 import JobQueue
 import Payments
@@ -36,7 +37,12 @@ public struct EventApplication: Sendable {
                 case .failure(let error): return .noEvent(error.description)
                 case .success(let event):
                     do {
-                        return .applied(try connection.savepoint { try events.apply(event, nowMs: now, in: connection) })
+                        // The jobs that an event causes are steps of its trace.
+                        let trace = event.event.traceparent.flatMap { Trace(traceparent: $0) } ?? Trace()
+                        return .applied(
+                            try Trace.$current.withValue(trace) {
+                                try connection.savepoint { try events.apply(event, nowMs: now, in: connection) }
+                            })
                     } catch let error as DatabaseError where error.isTransient {
                         throw error
                     } catch {
@@ -58,17 +64,40 @@ public struct EventApplication: Sendable {
         switch applied {
         case .applied(let outcome):
             Self.counter(outcome.rawValue).add()
+            if outcome == .quarantined { tell("event quarantined", nil, item) }
             return .ack
         case .noEvent(let reason):
             Self.counter("no_event").add()
             log.error("a body on the events list is no event", ["reason": .string(reason)])
+            tell("a body on the events list is no event", reason, item)
             return .bury(reason: reason)
         case .failed(let reason):
             Self.counter("failed").add()
             let id = (try? item.get())?.event.id ?? ""
             log.error("an event could not be applied", ["event": .string(id), "error": .string(reason)])
+            tell("an event could not be applied", reason, item)
             return .bury(reason: reason)
         }
+    }
+
+    private func tell(_ message: String, _ reason: String?, _ item: Result<ReadEvent, EventFormatError>) {
+        guard ErrorReports.isOn else { return }
+        var report = ErrorReport(message, detail: reason)
+        if case .success(let read) = item {
+            let event = read.event
+            report.fields = ["event": event.id, "provider": event.provider, "mode": event.mode]
+            report.fields["payment"] = event.payment
+            report.fields["trace"] = event.traceparent
+            switch read.reading {
+            case .notice(let notice):
+                report.fields["order_id"] = notice.references.first { ["ours", "order"].contains($0.kind) }?.value
+                report.fields["provider_ref"] = notice.references.first { !["ours", "order"].contains($0.kind) }?.value
+            case .unreadable(let why): report.detail = why
+            case .noAdapter: report.detail = "the provider is off here"
+            }
+            report.fingerprint = [event.provider, event.mode]
+        }
+        ErrorReports.report(report)
     }
 
     private static func counter(_ outcome: String) -> Counter {

@@ -121,9 +121,9 @@ public final class ProductMetrics: Service {
         show(
             figures.storage, last: figures.lastMonthStorage, figures, "usage_team_storage_bytes", "usage_average_storage_bytes",
             "usage_month_storage_bytes", what: "storage as last measured")
-        gauge("usage_gauges_stale", "Projects whose storage gauge is older than 36 h, or never was whole.", [], Double(figures.staleGauges))
+        gauge("usage_storage_stale", "Projects whose storage gauge is older than 36 h, or never was whole.", [], Double(figures.staleGauges))
         registry.gauges(
-            "usage_gauge_age_seconds", help: "Age of what an origin of storage last measured; infinite when it never did.",
+            "usage_storage_age_seconds", help: "Age of what an origin of storage last measured; infinite when it never did.",
             figures.origins.filter(\.isWhole).map { origin in
                 ([("origin", origin.name)], origin.measuredAtMs.map { Double(max(0, nowMs - $0)) / 1000 } ?? .infinity)
             })

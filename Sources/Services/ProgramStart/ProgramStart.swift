@@ -1,3 +1,4 @@
+import ErrorReports
 import EventLoop
 import Settings
 import Telemetry
@@ -23,11 +24,31 @@ public enum ProgramStart {
             let name = settings.slot > 0 ? "\(program).\(settings.slot)" : program
             Log.configure(format: settings.logFormat == .text ? .text : .json, program: name, level: level(settings.logLevel))
             ProcessMetrics.register()
+            if program != "quittance" { reportErrors(settings, program: name) }
             if let problem = settings.sourcesProblem { Log().error("sources file", ["problem": .string(problem)]) }
             return (settings, Log())
         } catch {
             fail("\(program): \(error)", code: badSettings)
         }
+    }
+
+    /// Sets up error reports, tells of an earlier run that crashed, and leaves this run's own note. An operator's command needs none: its
+    /// errors are read by who called it.
+    private static func reportErrors(_ settings: Settings, program: String) {
+        if let dsn = settings.sentryDSN {
+            if let address = SentryAddress(dsn: dsn.value) {
+                ErrorReports.configure(ErrorReporter(ErrorReporter.Configuration(address: address, program: program, release: Release.text)))
+            } else {
+                Log().warning("SENTRY_DSN names no project, errors are only logged")
+            }
+        }
+        let folder = settings.varDirectory + "/run"
+        for note in CrashNote.take(folder: folder, program: program) {
+            let report = note.report
+            Log().error("an earlier run ended without a goodbye", ["detail": .string(report.detail ?? "")])
+            ErrorReports.report(report)
+        }
+        CrashNote.leave(folder: folder, program: program, release: Release.text)
     }
 
     /// Runs services until SIGTERM or SIGINT, then ends the program with the group's exit code.
@@ -38,6 +59,7 @@ public enum ProgramStart {
         let group = ServiceGroup(services: services, grace: settings.shutdownGrace, log: log)
         prepare(group)
         let code = await group.run()
+        await ErrorReports.flush(within: .seconds(2))
         Log.flush()
         exit(code)
     }

@@ -1,5 +1,6 @@
 import Access
 import Database
+import ErrorReports
 import Formats
 import HTTPServer
 import Payments
@@ -50,7 +51,13 @@ struct Site: Sendable {
     /// The answer that takes neither SQL nor another thread, if this request has one. Called on the loop's thread.
     func respondAtOnce(to request: HTTPRequest) -> HTTPResponse? { allowed.atOnce(request) }
 
+    /// Everything that a call causes, its jobs too, belongs to the caller's trace or to one that begins here.
     func respond(to request: HTTPRequest) async -> HTTPResponse {
+        let trace = request.headers["traceparent"].flatMap { Trace(traceparent: $0) }?.child() ?? Trace()
+        return await Trace.$current.withValue(trace) { await answer(to: request) }
+    }
+
+    private func answer(to request: HTTPRequest) async -> HTTPResponse {
         let route: Route
         let values: [String: String]
         switch router.match(method: request.method, path: request.path) {
@@ -63,7 +70,9 @@ struct Site: Sendable {
         let begin = ContinuousClock.now
         defer { route.seconds.observe(begin.duration(to: .now)) }
         do {
-            return Self.guarded(try await carryOut(request, route, values))
+            let response = try await carryOut(request, route, values)
+            if response.status >= 500 { tell("a call was answered \(response.status)", nil, route) }
+            return Self.guarded(response)
         } catch {
             return Self.guarded(answer(to: problem(of: error, route), route))
         }
@@ -84,10 +93,24 @@ struct Site: Sendable {
 
     /// What a failed call is answered; what is no caller's fault is recorded.
     private func problem(of error: any Error, _ route: Route) -> WebProblem {
-        if let problem = WebProblem(error) { return problem }
-        log.error("a call failed", ["route": .string("\(route.method) \(route.pattern)"), "error": .string("\(error)")])
+        if let problem = WebProblem(error) {
+            if problem.status >= 500 { tell("a call was answered \(problem.status)", problem.title, route) }
+            return problem
+        }
+        var fields: [String: Log.Value] = ["route": .string("\(route.method) \(route.pattern)"), "error": .string("\(error)")]
+        fields["trace"] = Trace.current.map { .string($0.id) }
+        log.error("a call failed", fields)
+        tell("a call failed", "\(error)", route)
         if let error = error as? DatabaseError, error.isTransient { return .unavailable }
         return WebProblem(status: 500, title: "Internal error", detail: "the failure was recorded")
+    }
+
+    private func tell(_ message: String, _ detail: String?, _ route: Route) {
+        // A probe that is told "not ready" asks again every few seconds.
+        if case .operation = route.kind { return }
+        let name = "\(route.method) \(route.pattern)"
+        ErrorReports.report(
+            ErrorReport(message, detail: detail, fields: ["route": name, "trace": Trace.current?.traceparent], fingerprint: [name]))
     }
 
     private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {

@@ -2,9 +2,11 @@ import Database
 import EventLoop
 import Formats
 import JobQueue
+import JobQueueRedis
 import Outbox
 import Payments
 import ProgramStart
+import RedisClient
 import Settings
 import Telemetry
 
@@ -43,6 +45,7 @@ public struct WorkerProgram: Sendable {
     /// The worker of one queue. What the engine decides without a handler (skipped, buried) is recorded in SQL.
     public func worker(queue: String, onSkip: JobNotice? = nil, onBury: JobNotice? = nil) -> JobWorker {
         let recorder = JobOutcomeRecorder(database: database)
+        let burials = BurialReport(database: database)
         let nowMs = nowMs
         return JobWorker(
             driver: queues.driver(of: queue),
@@ -53,6 +56,7 @@ public struct WorkerProgram: Sendable {
                     try await onSkip?(job, reason)
                 },
                 onBury: { job, reason in
+                    await burials.tell(job, reason)
                     try await recorder.record(job, as: .buried, reason: reason, nowMs: nowMs())
                     try await onBury?(job, reason)
                 },
@@ -68,8 +72,21 @@ public struct WorkerProgram: Sendable {
     public func run(_ services: [any Service]) async -> Never {
         var all: [any Service] = [relay]
         all += services
-        if let address = settings.metricsAddress { all.append(MetricsServer.make(address: address, loop: loop, log: log)) }
+        if let address = settings.metricsAddress {
+            all.append(MetricsServer.make(address: address, loop: loop, watch: watch(services), log: log))
+        }
         await ProgramStart.run(all, settings: settings, log: log)
+    }
+
+    /// What the probes look at: the queues that these services work.
+    private func watch(_ services: [any Service]) -> QueueWatch {
+        var watched: [QueueWatch.Watched] = []
+        for service in services {
+            guard let working = service as? any QueueWorking else { continue }
+            watched.append(QueueWatch.Watched(driver: queues.driver(of: working.queue), target: working.slots))
+        }
+        guard let connection = (queues as? RedisQueues)?.connection else { return QueueWatch(watched) }
+        return QueueWatch(watched, isConnected: { connection.isConnected })
     }
 }
 

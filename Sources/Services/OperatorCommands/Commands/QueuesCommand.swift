@@ -23,6 +23,14 @@ enum ProductQueues {
         guard names.contains(name) else { throw UsageError("there is no queue '\(name)'; the queues are \(names.joined(separator: ", "))") }
     }
 
+    /// One queue by its name, or all.
+    /// - Throws: ``UsageError`` for a queue that is none.
+    static func named(_ name: String?) throws(UsageError) -> [String] {
+        guard let name else { return names }
+        try check(name)
+        return [name]
+    }
+
     static func listing(_ queues: RedisQueues) async throws -> Listing {
         var listing = Listing(
             ["queue", .number("ready"), .number("delayed"), .number("in_flight"), .number("dead"), .number("workers")], none: "There are no queues.")

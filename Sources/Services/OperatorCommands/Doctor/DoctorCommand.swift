@@ -17,6 +17,8 @@ enum DoctorCommand {
         findings += FolderChecks.findings(context)
         findings += await DatabaseChecks.findings(context)
         findings += await RedisChecks.findings(context)
+        findings += await QueueChecks.findings(context)
+        findings += await CronChecks.findings(context)
         findings += DraftChecks.findings(context)
         findings += await MailChecks.findings(context)
         findings += await UsageChecks.findings(context)

@@ -1,0 +1,12 @@
+import RedisClient
+
+/// The scripts that workers and producers call, for checks of an installation.
+public enum QueueScriptListing {
+    /// Name and SHA-1 of each.
+    public static var all: [(name: String, sha1: String)] {
+        [
+            QueueScripts.step, QueueScripts.register, QueueScripts.renew, QueueScripts.release, QueueScripts.enqueue, QueueScripts.publish,
+            QueueScripts.replay, QueueScripts.forget,
+        ].map { ($0.name, $0.sha1) }
+    }
+}
