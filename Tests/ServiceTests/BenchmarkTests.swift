@@ -151,9 +151,41 @@ struct BenchmarkTests {
         _ = try StorageBenchmark.attributing(answers)
     }
 
+    @Test("a rival's rate leaves its start out, and ends when nothing waits")
+    func rivalRate() {
+        let samples = [(0.0, 1000), (0.9, 1000), (1.0, 900), (1.5, 500), (2.0, 100), (2.1, 0), (2.2, 0)].map {
+            DrainSample(seconds: $0.0, waiting: $0.1)
+        }
+        #expect(DrainSample.rate(samples, without: 500).map { Int($0.rounded()) } == 833)
+        // Time was up before all was done.
+        #expect(DrainSample.rate(Array(samples.prefix(5)), without: 500) == 800)
+        #expect(DrainSample.rate(Array(samples.prefix(2)), without: 100) == nil)
+        #expect(DrainSample.rate([], without: 0) == nil)
+    }
+
+    @Test("redis-benchmark's report is read, whatever the test's name goes on with")
+    func redisBenchmarkReport() {
+        let report = """
+            "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
+            "LPUSH","908265.19","2.506","0.408","2.487","3.407","4.207","6.463"
+            """
+        #expect(RedisBenchmarkReport.requestsPerSecond(report, of: "LPUSH") == 908_265.19)
+        #expect(RedisBenchmarkReport.requestsPerSecond(report, of: "GET") == nil)
+        #expect(RedisBenchmarkReport.requestsPerSecond("", of: "LPUSH") == nil)
+    }
+
+    @Test("the benchmark's jobs have the size they are said to have")
+    func jobSizes() throws {
+        #expect(try NoOperation.job(7, bytes: 300).count == 300)
+        #expect((190...210).contains(try NoOperation.job(7).encoded().count))
+        #expect(throws: BenchmarkError.self) { try NoOperation.job(7, bytes: 20) }
+    }
+
     @Test(
         "bad arguments are answered with the usage, exit code 64",
-        arguments: [["--only"], ["--only", "nothing"], ["ingest"], ["--only", "queue", "x"]]
+        arguments: [
+            ["--only"], ["--only", "nothing"], ["ingest"], ["--only", "queue", "x"], ["queue-worker"], ["queue-worker", "70000", "1", "1"],
+        ]
     )
     func badArguments(arguments: [String]) async {
         #expect(await BenchmarkRun.run(arguments: arguments) == 64)

@@ -229,15 +229,20 @@ private struct JSONParser {
     /// The rest of a string whose opening quote has been passed.
     private mutating func string() throws(JSONError) -> String {
         let start = at
+        var seen: UInt8 = 0
         while at < end {
             let byte = input[at]
             if byte == UInt8(ascii: "\"") {
-                let text = try validated(UnsafeBufferPointer(rebasing: input[start..<at]), start: start)
+                let bytes = UnsafeBufferPointer(rebasing: input[start..<at])
+                // ASCII is valid as it is. The validating initialiser is generic in the library too, and for short strings looks up types
+                // for longer than it reads.
+                let text = seen < 0x80 ? String(decoding: bytes, as: UTF8.self) : try validated(bytes, start: start)
                 at += 1
                 return text
             }
             if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
             if byte < 0x20 { throw fail(.controlCharacter) }
+            seen |= byte
             at += 1
         }
         throw fail(.unexpectedEnd)
