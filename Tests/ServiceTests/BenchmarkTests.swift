@@ -1,6 +1,7 @@
 import EventLoop
 import Formats
 import HTTPServer
+import JobQueue
 import Synchronization
 import Testing
 import UsageSamples
