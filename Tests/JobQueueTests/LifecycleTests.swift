@@ -7,8 +7,12 @@ struct LifecycleTests {
     private static let moves: [JobLifecycle.State: [JobLifecycle.Event: JobLifecycle.State]] = [
         .ready: [.wake: .woken, .claim: .claimed],
         .woken: [.claim: .claimed, .giveBack: .ready, .leaseLost: .ready],
-        .claimed: [.ack: .done, .postpone: .delayed, .bury: .dead, .giveBack: .ready, .leaseLost: .ready],
+        .claimed: [
+            .ack: .done, .postpone: .delayed, .bury: .dead, .giveBack: .ready, .leaseLost: .ready, .queueUp: .waiting, .park: .parked,
+        ],
         .delayed: [.due: .ready],
+        .waiting: [.admit: .ready, .postpone: .delayed],
+        .parked: [.resume: .ready],
         .dead: [.replay: .ready, .delete: .done],
         .done: [:],
     ]

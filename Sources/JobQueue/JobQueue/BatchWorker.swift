@@ -131,7 +131,7 @@ public final class BatchWorker: Service {
                     (outcomes, suspect) = sort(result.claimed)
                     let batch = suspect == nil ? result.claimed.filter { $0.redeliveries < QueueLimits.redeliveriesMax } : []
                     if !batch.isEmpty { outcomes += await perform(batch) }
-                } else if !stopping && result.readyDepth == 0 {
+                } else if !stopping && (result.readyDepth == 0 || result.isHeld) {
                     line.listen()
                     await line.bell.wait()
                 }

@@ -64,6 +64,18 @@ public final class InMemoryDriver: QueueDriver {
         change { queue, now in queue.step(request, nowMs: now) }
     }
 
+    public func admit(_ item: FlowItem) async throws(QueueDriverError) -> Admission {
+        try Self.check([item.body])
+        return change { queue, now in queue.admit(item, claimed: nil, nowMs: now) }
+    }
+
+    public func admit(_ item: FlowItem, claimed token: ClaimToken, by worker: WorkerIdentity) async throws(QueueDriverError) -> Admission {
+        change { queue, now in
+            guard queue.workers[worker.description]?.held.contains(token) == true else { return .stale }
+            return queue.admit(item, claimed: token, nowMs: now)
+        }
+    }
+
     public func awaitWork(_ worker: WorkerIdentity) {
         change { queue, _ in queue.workers[worker.description]?.awaiting = true }
     }
@@ -82,6 +94,19 @@ public final class InMemoryDriver: QueueDriver {
     }
 
     public func counts() async throws(QueueDriverError) -> QueueCounts { change { queue, _ in queue.counts } }
+
+    public func control() async throws(QueueDriverError) -> QueueControl { change { queue, _ in queue.control } }
+
+    public func pause(kind: String?) async throws(QueueDriverError) {
+        change { queue, _ in
+            if let kind { queue.control.pausedKinds.insert(kind) } else { queue.control.isPaused = true }
+        }
+    }
+
+    @discardableResult
+    public func resume(kind: String?) async throws(QueueDriverError) -> Int { change { queue, _ in queue.resume(kind: kind) } }
+
+    public func setConcurrency(_ limit: Int?) async throws(QueueDriverError) { change { queue, _ in queue.control.concurrency = limit } }
 
     public func peek(limit: Int) async throws(QueueDriverError) -> [[UInt8]] {
         change { queue, _ in queue.ready.prefix(limit).map { queue.entries[$0]?.body ?? [] } }

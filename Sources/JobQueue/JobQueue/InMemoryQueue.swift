@@ -23,6 +23,16 @@ struct InMemoryQueue {
     var dead: [DeadRecord] = []
     var history: [String: [HistoryEntry]] = [:]
     var published: [String: Int64] = [:]
+    /// Unique key → id of the job that has it.
+    var uniques: [String: String] = [:]
+    /// Slot key → ids of the jobs on their way.
+    var slots: [String: Set<String>] = [:]
+    /// Slot key → entries that wait, with the job's id.
+    var waiting: [String: [(id: UInt64, job: String)]] = [:]
+    /// Rate key → when its next start may be.
+    var rates: [String: Double] = [:]
+    var control = QueueControl()
+    var parked: [String: [UInt64]] = [:]
     /// When the driver's timer will go off.
     var alarmMs: Int64?
     private var lastNumber: UInt64 = 0
@@ -30,7 +40,7 @@ struct InMemoryQueue {
     var counts: QueueCounts {
         QueueCounts(
             ready: ready.count, delayed: delayed.count, inFlight: workers.values.reduce(0) { $0 + $1.held.count }, dead: dead.count,
-            workers: workers.count)
+            workers: workers.count, parked: parked.values.reduce(0) { $0 + $1.count }, waiting: waiting.values.reduce(0) { $0 + $1.count })
     }
 
     private mutating func number() -> UInt64 {
@@ -84,19 +94,32 @@ struct InMemoryQueue {
         worker.silentSinceMs = nil
         worker.awaiting = false
         var returned: [ClaimToken] = []
+        var parking: [(token: ClaimToken, kind: String)] = []
         for operation in request.operations {
             guard worker.held.remove(operation.token) != nil else {
                 result.staleTokens += 1
                 continue
             }
-            if case .giveBack(let token) = operation { returned.append(token) } else { carryOut(operation, nowMs: nowMs) }
+            switch operation {
+            case .giveBack(let token): returned.append(token)
+            case .park(let token, let kind) where control.pausedKinds.contains(kind): parking.append((token, kind))
+            case .park(let token, _): returned.append(token)
+            default: carryOut(operation, nowMs: nowMs)
+            }
+        }
+        for (token, kind) in parking.sorted(by: { $0.token < $1.token }) {
+            move(token, .park)
+            parked[kind, default: []].append(token)
         }
         // Each to the head, the one claimed last first: the one claimed first ends up first.
         for token in returned.sorted(by: >) {
             move(token, .giveBack)
             ready.insert(token, at: 0)
         }
-        result.claimed = claim(request.claimMax, for: &worker)
+        let room = control.concurrency.map { $0 - worker.held.count - workers.values.reduce(0) { $0 + $1.held.count } }
+        result.isHeld = control.isPaused || room ?? 1 <= 0
+        result.pausedKinds = control.pausedKinds
+        result.claimed = result.isHeld ? [] : claim(min(request.claimMax, room ?? .max), for: &worker)
         workers[name] = worker
         result.readyDepth = ready.count
         result.nextDueMs = delayed.first.flatMap { entries[$0]?.dueMs }
@@ -105,10 +128,11 @@ struct InMemoryQueue {
 
     private mutating func carryOut(_ operation: StepOperation, nowMs: Int64) {
         switch operation {
-        case .ack(let token, let job):
+        case .ack(let token, let job, let flow):
             move(token, .ack)
             entries[token] = nil
             if let job { history[job] = nil }
+            if let flow { free(flow, nowMs: nowMs) }
         case .retry(let token, let delay, let body, let entry):
             remember(entry)
             move(token, .postpone)
@@ -118,12 +142,13 @@ struct InMemoryQueue {
             entries[token]?.dueMs = nowMs + delay.wholeMilliseconds
             self.delay(token)
             promoteDue(nowMs: nowMs)
-        case .bury(let token, let record, let entry):
+        case .bury(let token, let record, let entry, let flow):
             remember(entry)
             move(token, .bury)
             entries[token] = nil
             dead.append(record)
-        case .giveBack: break
+            if let flow { free(flow, nowMs: nowMs) }
+        case .giveBack, .park: break
         }
     }
 
@@ -148,6 +173,88 @@ struct InMemoryQueue {
             claimed.append(ClaimedJob(token: token, body: entry.body, redeliveries: entry.redeliveries))
         }
         return claimed
+    }
+
+    // MARK: Flow
+
+    /// - Parameter token: the claim that asks; nil for a job that is put.
+    mutating func admit(_ item: FlowItem, claimed token: ClaimToken?, nowMs: Int64) -> Admission {
+        let flow = item.flow
+        if let token, entries[token]?.state != .claimed { return .stale }
+        if let unique = flow.unique, !item.ownsUnique {
+            // A claimed copy of the owner itself is run: it may be the only one left.
+            if let owner = uniques[unique], token == nil || owner != flow.job { return .duplicate(of: owner) }
+            uniques[unique] = flow.job
+        }
+        var dueMs = item.dueMs ?? 0
+        if let rate = flow.rate {
+            let mine = max(Double(nowMs), rates[rate.key] ?? 0)
+            dueMs = max(dueMs, Int64((mine - rate.toleranceMs).rounded(.down)))
+            rates[rate.key] = mine + rate.intervalMs
+        }
+        let id = token ?? number()
+        if token == nil { entries[id] = Entry(body: item.body, state: .ready) } else { entries[id]?.body = item.body }
+        if let key = flow.slots, slots[key.key]?.contains(flow.job) != true {
+            if slots[key.key]?.count ?? 0 >= key.max {
+                takeFromHands(id, .queueUp, otherwise: .waiting, claimed: token != nil)
+                entries[id]?.dueMs = dueMs
+                waiting[key.key, default: []].append((id, flow.job))
+                return .waiting
+            }
+            slots[key.key, default: []].insert(flow.job)
+        }
+        if dueMs > nowMs {
+            takeFromHands(id, .postpone, otherwise: .delayed, claimed: token != nil)
+            entries[id]?.dueMs = dueMs
+            delay(id)
+            return .delayed(untilMs: dueMs)
+        }
+        if token == nil { ready.append(id) }
+        return .admitted
+    }
+
+    /// Moves a claimed body by the table; one that has just been put is where it is.
+    private mutating func takeFromHands(_ id: UInt64, _ event: JobLifecycle.Event, otherwise state: JobLifecycle.State, claimed: Bool) {
+        guard claimed else {
+            entries[id]?.state = state
+            return
+        }
+        move(id, event)
+        for name in workers.keys { workers[name]?.held.remove(id) }
+    }
+
+    /// Lets a job's keys go and lets in who waits for them.
+    private mutating func free(_ flow: JobFlow, nowMs: Int64) {
+        if let unique = flow.unique, uniques[unique] == flow.job { uniques[unique] = nil }
+        guard let key = flow.slots else { return }
+        slots[key.key]?.remove(flow.job)
+        while slots[key.key]?.count ?? 0 < key.max, let (id, job) = waiting[key.key]?.first {
+            waiting[key.key]?.removeFirst()
+            slots[key.key, default: []].insert(job)
+            if entries[id]?.dueMs ?? 0 > nowMs {
+                move(id, .postpone)
+                delay(id)
+            } else {
+                move(id, .admit)
+                ready.insert(id, at: 0)
+            }
+        }
+        if slots[key.key]?.isEmpty == true { slots[key.key] = nil }
+        if waiting[key.key]?.isEmpty == true { waiting[key.key] = nil }
+    }
+
+    mutating func resume(kind: String?) -> Int {
+        guard let kind else {
+            control.isPaused = false
+            return 0
+        }
+        control.pausedKinds.remove(kind)
+        let back = parked.removeValue(forKey: kind) ?? []
+        for id in back.reversed() {
+            move(id, .resume)
+            ready.insert(id, at: 0)
+        }
+        return back.count
     }
 
     // MARK: Leases
@@ -176,6 +283,7 @@ struct InMemoryQueue {
     /// One waiting worker for each ready body.
     mutating func takeSignals() -> [@Sendable (WorkerSignal) -> Void] {
         var signals: [@Sendable (WorkerSignal) -> Void] = []
+        guard !control.isPaused, control.concurrency ?? .max > workers.values.reduce(0, { $0 + $1.held.count }) else { return signals }
         for (name, worker) in workers where worker.awaiting && worker.silentSinceMs == nil && signals.count < ready.count {
             workers[name]?.awaiting = false
             signals.append(worker.signal)

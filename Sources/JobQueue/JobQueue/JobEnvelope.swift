@@ -28,8 +28,16 @@ public struct JobEnvelope: Sendable, Equatable {
     public var attempt: Int
     /// When the job was made, by its producer's clock; 0 when the producer did not say.
     public var enqueuedAtMs: Int64
-    /// The key under which the job wants to be the only one. Carried; acted upon by a later version of the engine.
+    /// The key under which the job is the only one of its queue until it is done.
     public var unique: String?
+    /// How many jobs with one key may be on their way at a time. Written as `serial` when it is one.
+    public var slots: JobSlots?
+    /// How often jobs with one key may start.
+    public var rate: JobRate?
+    /// Not run any more from this unix time in milliseconds on.
+    public var expiresAtMs: Int64?
+    /// Whether it has passed its keys. Set by the queue.
+    public var admitted: Admitted
     /// W3C trace context.
     public var traceparent: String?
     /// Fields that this version does not know, kept as they came.
@@ -47,7 +55,8 @@ public struct JobEnvelope: Sendable, Equatable {
 
     public init(
         id: String, kind: String, queue: String, args: JSON, payment: String? = nil, attempt: Int = 0, enqueuedAtMs: Int64,
-        unique: String? = nil, traceparent: String? = nil, unknown: [UnknownField] = []
+        unique: String? = nil, traceparent: String? = nil, slots: JobSlots? = nil, rate: JobRate? = nil, expiresAtMs: Int64? = nil,
+        admitted: Admitted = .no, unknown: [UnknownField] = []
     ) {
         self.id = id
         self.kind = kind
@@ -58,6 +67,10 @@ public struct JobEnvelope: Sendable, Equatable {
         self.enqueuedAtMs = enqueuedAtMs
         self.unique = unique
         self.traceparent = traceparent
+        self.slots = slots
+        self.rate = rate
+        self.expiresAtMs = expiresAtMs
+        self.admitted = admitted
         self.unknown = unknown
     }
 
@@ -82,7 +95,8 @@ public struct JobEnvelope: Sendable, Equatable {
         guard let queue = fields.queue else { throw .missing("queue") }
         self.init(
             id: id, kind: kind, queue: queue, args: fields.args ?? [:], payment: fields.payment, attempt: fields.attempt,
-            enqueuedAtMs: fields.enqueuedAtMs, unique: fields.unique, traceparent: fields.traceparent, unknown: fields.unknown)
+            enqueuedAtMs: fields.enqueuedAtMs, unique: fields.unique, traceparent: fields.traceparent, slots: fields.slots, rate: fields.rate,
+            expiresAtMs: fields.expiresAtMs, admitted: fields.admitted, unknown: fields.unknown)
     }
 
     /// The job as bytes for the list.
@@ -99,6 +113,22 @@ public struct JobEnvelope: Sendable, Equatable {
         writer.member("enqueued_at", enqueuedAtMs)
         if let unique { writer.member("unique", unique) }
         if let traceparent { writer.member("traceparent", traceparent) }
+        if let slots {
+            if slots.max == 1 {
+                writer.member("serial", slots.key)
+            } else {
+                writer.member("concurrency", .object(["key": .string(slots.key), "max": .int(Int64(slots.max))]))
+            }
+        }
+        if let rate {
+            writer.member(
+                "rate",
+                .object([
+                    "key": .string(rate.key), "count": .int(Int64(rate.count)), "per_ms": .int(rate.perMs), "burst": .int(Int64(rate.burst)),
+                ]))
+        }
+        if let expiresAtMs { writer.member("expires_at", expiresAtMs) }
+        if admitted != .no { writer.member("admitted", admitted.rawValue) }
         for field in unknown {
             writer.key(field.name)
             writer.value(field.value)
@@ -121,6 +151,8 @@ public struct JobEnvelope: Sendable, Equatable {
     func replayed() -> JobEnvelope {
         var next = self
         next.attempt = 0
+        // It has let its keys go, and passes them again.
+        next.admitted = .no
         let times = unknown.first { $0.name == Self.replayedField }?.value.int ?? 0
         next.unknown.removeAll { $0.name == Self.replayedField }
         next.unknown.append(UnknownField(name: Self.replayedField, value: .int(times + 1)))
@@ -174,6 +206,10 @@ private struct EnvelopeFields {
     var enqueuedAtMs: Int64 = 0
     var unique: String?
     var traceparent: String?
+    var slots: JobSlots?
+    var rate: JobRate?
+    var expiresAtMs: Int64?
+    var admitted = JobEnvelope.Admitted.no
     var unknown: [JobEnvelope.UnknownField] = []
 
     mutating func take(_ name: String, _ value: JSON) throws(EnvelopeError) {
@@ -202,8 +238,44 @@ private struct EnvelopeFields {
             enqueuedAtMs = number
         case "unique": unique = try Self.textOrNull(name, value)
         case "traceparent": traceparent = try Self.textOrNull(name, value)
+        case "serial":
+            guard let key = try Self.textOrNull(name, value) else { return }
+            try take(slots: JobSlots(key: key, max: 1), name)
+        case "concurrency":
+            guard !value.isNull else { return }
+            try take(
+                slots: JobSlots(key: try Self.text("\(name).key", value["key"] ?? .null), max: try Self.count("\(name).max", value["max"])),
+                name)
+        case "rate": rate = value.isNull ? nil : try Self.rate(name, value)
+        case "expires_at":
+            guard !value.isNull else { return }
+            guard let number = value.int, number >= 0 else { throw EnvelopeError(field: name, rule: "must be unix milliseconds") }
+            expiresAtMs = number
+        case "admitted":
+            guard let known = value.int.flatMap(JobEnvelope.Admitted.init(rawValue:)) else {
+                throw EnvelopeError(field: name, rule: "must be 0, 1 or 2")
+            }
+            admitted = known
         default: unknown.append(JobEnvelope.UnknownField(name: name, value: value))
         }
+    }
+
+    private mutating func take(slots named: JobSlots, _ name: String) throws(EnvelopeError) {
+        guard slots == nil else { throw EnvelopeError(field: name, rule: "stands beside serial or concurrency: a job has one of them") }
+        slots = named
+    }
+
+    private static func rate(_ name: String, _ value: JSON) throws(EnvelopeError) -> JobRate {
+        JobRate(
+            key: try text("\(name).key", value["key"] ?? .null), count: try count("\(name).count", value["count"]),
+            perMs: Int64(try count("\(name).per_ms", value["per_ms"])), burst: try count("\(name).burst", value["burst"] ?? .int(1)))
+    }
+
+    private static func count(_ name: String, _ value: JSON?) throws(EnvelopeError) -> Int {
+        guard let number = value?.int, (1...1_000_000_000).contains(number) else {
+            throw EnvelopeError(field: name, rule: "must be an integer from 1 to 1000000000")
+        }
+        return Int(number)
     }
 
     private static func text(_ name: String, _ value: JSON) throws(EnvelopeError) -> String {

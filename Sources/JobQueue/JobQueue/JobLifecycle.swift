@@ -10,6 +10,10 @@ public enum JobLifecycle {
         case claimed
         /// Waiting for its time.
         case delayed
+        /// Waiting for a slot of its key.
+        case waiting
+        /// Put aside while its kind is paused.
+        case parked
         /// In the dead set.
         case dead
         /// Gone, finished or discarded.
@@ -31,6 +35,14 @@ public enum JobLifecycle {
         case giveBack
         /// The worker's lease ran out.
         case leaseLost
+        /// All slots of its key are taken.
+        case queueUp
+        /// A slot of its key is free.
+        case admit
+        /// Its kind is paused.
+        case park
+        /// Its kind is resumed.
+        case resume
         /// Its time has come.
         case due
         /// An operator puts it back.
@@ -51,6 +63,11 @@ public enum JobLifecycle {
         case (.claimed, .bury): .dead
         case (.claimed, .giveBack), (.claimed, .leaseLost): .ready
         case (.delayed, .due): .ready
+        case (.claimed, .queueUp): .waiting
+        case (.waiting, .admit): .ready
+        case (.waiting, .postpone): .delayed
+        case (.claimed, .park): .parked
+        case (.parked, .resume): .ready
         case (.dead, .replay): .ready
         case (.dead, .delete): .done
         default: nil

@@ -13,6 +13,12 @@ public struct JobRequest: Sendable, Equatable {
     public var runAtMs: Int64?
     /// W3C trace context.
     public var traceparent: String?
+    /// How many jobs with one key may be on their way at a time.
+    public var slots: JobSlots?
+    /// How often jobs with one key may start.
+    public var rate: JobRate?
+    /// Not run any more from this time on.
+    public var expiresAtMs: Int64?
 
     /// A request of an ordinary kind.
     /// - Throws: ``ParametersError`` when the parameters cannot be written as a JSON object.
@@ -52,7 +58,7 @@ public struct JobRequest: Sendable, Equatable {
     public func envelope(id: String, nowMs: Int64) -> JobEnvelope {
         JobEnvelope(
             id: id, kind: kind, queue: queue, args: args, payment: payment, attempt: 0, enqueuedAtMs: nowMs, unique: unique,
-            traceparent: traceparent)
+            traceparent: traceparent, slots: slots, rate: rate, expiresAtMs: expiresAtMs)
     }
 }
 

@@ -2,8 +2,9 @@ import Telemetry
 
 /// One attempt at one job, from its bytes to what the queue is told.
 extension JobWorker {
-    func attempt(_ claimed: ClaimedJob, worker: WorkerIdentity) async -> StepOperation {
-        let job: JobEnvelope
+    /// - Returns: nil when the claim is gone: the job waits for its keys.
+    func attempt(_ claimed: ClaimedJob, worker: WorkerIdentity) async -> StepOperation? {
+        var job: JobEnvelope
         do {
             job = try JobEnvelope(decoding: claimed.body)
         } catch {
@@ -16,12 +17,25 @@ extension JobWorker {
             return await bury(
                 claimed, job, "redelivered \(claimed.redeliveries) times without an outcome", worker: worker, attempt: job.attempt + 1)
         }
+        if isPaused(job.kind) {
+            metrics(of: job).parked.add()
+            return .park(claimed.token, kind: job.kind)
+        }
+        if let expiresAtMs = job.expiresAtMs, expiresAtMs <= configuration.clock.now() { return await expire(claimed, job) }
+        if let item = FlowItem(job) {
+            switch await admit(item, claimed.token, worker: worker) {
+            case .admitted: job.admitted = .wholly
+            case .duplicate(let other): return await skipDuplicate(of: other, claimed, job)
+            case .waiting, .delayed, .stale: return nil
+            case nil: return .giveBack(claimed.token)
+            }
+        }
         guard let handler = handler(of: job.kind), handler.understands(job) else {
             metrics(of: job).parked.add()
             configuration.log.warning(
                 "no handler for this kind and version, job put off",
                 ["job": .string(job.id), "kind": .string(job.kind), "version": .int(Int64(job.argsVersion))])
-            return .retry(claimed.token, delay: configuration.unknownKindDelay, body: claimed.body)
+            return .retry(claimed.token, delay: configuration.unknownKindDelay, body: job.encoded(as: claimed))
         }
 
         let beganMs = configuration.clock.now()
@@ -29,6 +43,42 @@ extension JobWorker {
         let outcome = await run(job, claimed, handler, worker: worker, nowMs: beganMs)
         handler.metrics?.duration.observe(Double(configuration.clock.now() - beganMs) / 1000)
         return await settle(outcome, claimed, job, handler, worker: worker)
+    }
+
+    /// - Returns: nil when the queue cannot be asked: the job goes back, unspent.
+    private func admit(_ item: FlowItem, _ token: ClaimToken, worker: WorkerIdentity) async -> Admission? {
+        do {
+            return try await line.driver.admit(item, claimed: token, by: worker)
+        } catch {
+            configuration.log.warning("job could not be admitted, given back", ["job": .string(item.flow.job), "error": .string(error.message)])
+            return nil
+        }
+    }
+
+    private func skipDuplicate(of other: String, _ claimed: ClaimedJob, _ job: JobEnvelope) async -> StepOperation {
+        metrics(of: job).skipped.add()
+        let reason = "duplicate of \(other), which has the unique key \(job.unique ?? "")"
+        return await leave(claimed, job, reason)
+    }
+
+    private func expire(_ claimed: ClaimedJob, _ job: JobEnvelope) async -> StepOperation {
+        metrics(of: job).expired.add()
+        return await leave(claimed, job, "expired")
+    }
+
+    /// Acknowledges a job without an attempt, once the product has been told.
+    private func leave(_ claimed: ClaimedJob, _ job: JobEnvelope, _ reason: String) async -> StepOperation {
+        let log = job.log(configuration.log, attempt: job.attempt)
+        log.info("job skipped", ["reason": .string(reason)])
+        if let notice = handler(of: job.kind)?.onSkip ?? configuration.onSkip {
+            do {
+                try await notice(job, reason)
+            } catch {
+                log.warning("skip could not be recorded, tried again", ["error": .string("\(error)")])
+                return .retry(claimed.token, delay: .seconds(1), body: job.encoded(as: claimed))
+            }
+        }
+        return .ack(claimed.token, historyOf: job.mayHaveHistory ? job.id : nil, flow: job.flowToEnd)
     }
 
     private func run(
@@ -76,21 +126,21 @@ extension JobWorker {
         switch outcome {
         case .done:
             handler.metrics?.done.add()
-            return .ack(token, historyOf: history)
+            return .ack(token, historyOf: history, flow: job.flowToEnd)
         case .skipped(let reason):
             handler.metrics?.skipped.add()
             job.log(configuration.log, attempt: job.attempt + 1).info("job skipped", ["reason": .string(reason)])
-            return .ack(token, historyOf: history)
+            return .ack(token, historyOf: history, flow: job.flowToEnd)
         case .discard(let reason):
             handler.metrics?.discarded.add()
             job.log(configuration.log, attempt: job.attempt + 1).warning("job discarded", ["reason": .string(reason)])
-            return .ack(token, historyOf: history)
+            return .ack(token, historyOf: history, flow: job.flowToEnd)
         case .bury(let reason):
             return await bury(claimed, job, reason, worker: worker, attempt: job.attempt + 1)
         case .snooze(let delay):
             if case .shutdown = interruption(of: token) { return .giveBack(token) }
             handler.metrics?.snoozed.add()
-            return .retry(token, delay: delay, body: claimed.body)
+            return .retry(token, delay: delay, body: job.encoded(as: claimed))
         case .retry(let asked, let reason):
             // Not the job's fault: nothing is spent, nothing is remembered.
             if case .shutdown = interruption(of: token) { return .giveBack(token) }
@@ -134,7 +184,8 @@ extension JobWorker {
         let nowMs = configuration.clock.now()
         let entry = attempt.map { HistoryEntry(job: job.id, attempt: $0, atMs: nowMs, worker: worker.description, reason: reason) }
         return .bury(
-            claimed.token, record: DeadRecord(burying: job, body: claimed.body, reason: reason, nowMs: nowMs, worker: worker), history: entry)
+            claimed.token, record: DeadRecord(burying: job, body: claimed.body, reason: reason, nowMs: nowMs, worker: worker), history: entry,
+            flow: job.flowToEnd)
     }
 
     private func buryOpaque(_ claimed: ClaimedJob, _ reason: String, worker: WorkerIdentity) -> StepOperation {

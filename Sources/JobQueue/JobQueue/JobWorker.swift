@@ -53,6 +53,9 @@ public final class JobWorker: Service {
     let unknownKind: KindMetrics
     private let machine: Mutex<JobWorkerMachine>
     private let handlers = Mutex<[String: JobHandler]>([:])
+    private let pausedKinds = Mutex<Set<String>>([])
+    /// Spares jobs the lock while no kind is paused.
+    private let anyKindPaused = Atomic<Bool>(false)
     private let started = Atomic<Bool>(false)
     private let ended = Milestone()
 
@@ -137,7 +140,9 @@ public final class JobWorker: Service {
             switch machine.withLock({ $0.plan() }) {
             case .step(let operations, let claimMax):
                 switch await line.step(operations, claimMax: claimMax) {
-                case .result(let result): begin(machine.withLock { $0.accept(result, claimMax: claimMax) })
+                case .result(let result):
+                    note(result.pausedKinds)
+                    begin(machine.withLock { $0.accept(result, claimMax: claimMax) })
                 case .fenced:
                     for task in machine.withLock({ $0.drop() }) { task.cancel() }
                     open = await line.open()
@@ -153,6 +158,17 @@ public final class JobWorker: Service {
         ended.reach()
     }
 
+    /// Remembered for what this step has claimed: a kind is paused or not when its job is claimed.
+    private func note(_ kinds: Set<String>) {
+        guard anyKindPaused.load(ordering: .acquiring) || !kinds.isEmpty else { return }
+        pausedKinds.withLock { $0 = kinds }
+        anyKindPaused.store(!kinds.isEmpty, ordering: .releasing)
+    }
+
+    func isPaused(_ kind: String) -> Bool {
+        anyKindPaused.load(ordering: .acquiring) && pausedKinds.withLock { $0.contains(kind) }
+    }
+
     private func begin(_ jobs: [ClaimedJob]) {
         guard !jobs.isEmpty else { return }
         let worker = line.identity
@@ -163,7 +179,7 @@ public final class JobWorker: Service {
         for (_, task) in late { task.cancel() }
     }
 
-    private func finish(_ job: ClaimedJob, _ operation: StepOperation) {
+    private func finish(_ job: ClaimedJob, _ operation: StepOperation?) {
         machine.withLock { $0.finish(job.token, operation) }
         line.bell.ring()
     }

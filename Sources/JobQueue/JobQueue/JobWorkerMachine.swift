@@ -72,7 +72,7 @@ struct JobWorkerMachine {
     /// Takes what a step has claimed.
     /// - Returns: the jobs to start now.
     mutating func accept(_ result: StepResult, claimMax: Int) -> [ClaimedJob] {
-        worthAsking = result.readyDepth > 0 || (claimMax > 0 && result.claimed.count == claimMax)
+        worthAsking = !result.isHeld && (result.readyDepth > 0 || (claimMax > 0 && result.claimed.count == claimMax))
         var starting = result.claimed
         if phase != .running {
             starting = []
@@ -98,13 +98,14 @@ struct JobWorkerMachine {
     func interruption(of token: ClaimToken) -> Interruption? { attempts[token]?.interruption }
 
     /// An attempt has come to its end.
-    mutating func finish(_ token: ClaimToken, _ operation: StepOperation) {
+    /// - Parameter operation: nil when the claim is gone: there is nothing to tell.
+    mutating func finish(_ token: ClaimToken, _ operation: StepOperation?) {
         if isolated == token {
             isolated = nil
             worthAsking = true
         }
         guard let attempt = attempts.removeValue(forKey: token), !attempt.abandoned else { return }
-        outcomes.append(operation)
+        if let operation { outcomes.append(operation) }
     }
 
     /// - Returns: the task to cancel.

@@ -34,17 +34,20 @@ public struct ClaimedJob: Sendable, Equatable {
 /// What becomes of a claimed body.
 public enum StepOperation: Sendable, Equatable {
     /// Finished. `historyOf` names the job whose history is to be forgotten with it, when it may have one.
-    case ack(ClaimToken, historyOf: String? = nil)
+    /// `flow` is let go with it.
+    case ack(ClaimToken, historyOf: String? = nil, flow: JobFlow? = nil)
     /// Again after `delay`, as `body`. `history` is added to the job's, when given.
     case retry(ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry? = nil)
-    /// To the dead set.
-    case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil)
+    /// To the dead set. `flow` is let go with it.
+    case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil, flow: JobFlow? = nil)
     /// Back to the head of the queue, untouched: nothing was spent.
     case giveBack(ClaimToken)
+    /// Put aside until its kind is resumed; back to the head of the queue when it has been resumed meanwhile.
+    case park(ClaimToken, kind: String)
 
     public var token: ClaimToken {
         switch self {
-        case .ack(let token, _), .retry(let token, _, _, _), .bury(let token, _, _), .giveBack(let token): token
+        case .ack(let token, _, _), .retry(let token, _, _, _), .bury(let token, _, _, _), .giveBack(let token), .park(let token, _): token
         }
     }
 }
@@ -78,6 +81,10 @@ public struct StepResult: Sendable {
     public var nextDueMs: Int64?
     /// Bodies that are ready and unclaimed.
     public var readyDepth = 0
+    /// The queue is paused, or all its workers together hold as many as it allows: asking again makes no sense before the driver's signal.
+    public var isHeld = false
+    /// Kinds that are to be parked.
+    public var pausedKinds: Set<String> = []
 
     public init() {}
 }
@@ -97,8 +104,14 @@ public struct QueueCounts: Sendable, Equatable {
     public var inFlight = 0
     public var dead = 0
     public var workers = 0
+    /// Put aside because their kind is paused.
+    public var parked = 0
+    /// Waiting for a slot of their key.
+    public var waiting = 0
 
-    public init(ready: Int = 0, delayed: Int = 0, inFlight: Int = 0, dead: Int = 0, workers: Int = 0) {
+    public init(ready: Int = 0, delayed: Int = 0, inFlight: Int = 0, dead: Int = 0, workers: Int = 0, parked: Int = 0, waiting: Int = 0) {
+        self.parked = parked
+        self.waiting = waiting
         self.ready = ready
         self.delayed = delayed
         self.inFlight = inFlight
@@ -123,6 +136,9 @@ public protocol QueueDriver: QueueProducer {
     /// A body may already have been set aside for this worker when the signal comes: a step must follow, even one that claims nothing.
     func awaitWork(_ worker: WorkerIdentity)
 
+    /// Asks whether a claimed job with keys may be run. Unless it is ``Admission/admitted`` or ``Admission/duplicate(of:)`` the claim is gone.
+    func admit(_ item: FlowItem, claimed token: ClaimToken, by worker: WorkerIdentity) async throws(QueueDriverError) -> Admission
+
     /// Takes the worker off, with what it still holds going back to the head of the queue unspent. Also for a worker that was fenced,
     /// to let go of what was kept for it here. Does what it can without a connection: the lease then runs out by itself.
     func retire(_ worker: WorkerIdentity) async
@@ -136,6 +152,20 @@ public protocol QueueDriver: QueueProducer {
     func leaseLives(_ worker: String) async throws(QueueDriverError) -> Bool
 
     func counts() async throws(QueueDriverError) -> QueueCounts
+
+    /// What operators have said about the queue.
+    func control() async throws(QueueDriverError) -> QueueControl
+
+    /// Claims nothing more; with a kind, puts aside what is claimed of it, no attempt spent. What runs is finished.
+    func pause(kind: String?) async throws(QueueDriverError)
+
+    /// Ends a pause. What was put aside of a kind comes back to the head of the queue.
+    /// - Returns: how many came back.
+    @discardableResult
+    func resume(kind: String?) async throws(QueueDriverError) -> Int
+
+    /// Allows all workers together at most `limit` bodies in hand; nil for any number.
+    func setConcurrency(_ limit: Int?) async throws(QueueDriverError)
 
     /// The bodies that would be claimed next, the first first.
     func peek(limit: Int) async throws(QueueDriverError) -> [[UInt8]]

@@ -77,6 +77,7 @@ struct KindMetrics: Sendable {
     let retried: Counter
     let buried: Counter
     let parked: Counter
+    let expired: Counter
     let duration: Histogram
     let wait: Histogram
 
@@ -97,6 +98,7 @@ struct KindMetrics: Sendable {
         retried = counter("retried")
         buried = counter("buried")
         parked = counter("parked")
+        expired = counter("expired")
         duration = registry.histogram("job_duration_seconds", help: "Time that an attempt took.", labels: labels)
         wait = registry.histogram(
             "job_wait_seconds", help: "Time from a job's making to its first attempt, its producer's clock against ours.",

@@ -46,6 +46,9 @@ public protocol QueueProducer: Sendable {
     /// - Returns: how many were new.
     @discardableResult
     func publish(slot: String, items: [PublishItem]) async throws(QueueDriverError) -> Int
+
+    /// Puts one job with keys on the queue, among those that wait for their key, or nowhere when its unique key is taken.
+    func admit(_ item: FlowItem) async throws(QueueDriverError) -> Admission
 }
 
 /// Gives the driver of each queue: what a relay or a command line needs that serves several queues.

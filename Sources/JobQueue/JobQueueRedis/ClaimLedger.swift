@@ -43,12 +43,18 @@ struct ClaimLedger {
         for job in result.claimed { held.insert(job.token) }
     }
 
+    /// A call between steps may have let a claim go.
+    mutating func doubt() { mustCompare = true }
+
     mutating func failed(_ operations: [StepOperation], mayHaveHappened: Bool) {
         isStepping = false
         guard mayHaveHappened else { return }
         mustCompare = true
         doubtful.formUnion(operations.map(\.token))
     }
+
+    /// A claim was let go between steps.
+    mutating func gone(_ token: ClaimToken) { held.remove(token) }
 
     /// A count that Redis gave between two steps. One difference may be a late command of a dead connection; two in a row are real.
     /// - Returns: whether a step should follow to set it right.

@@ -32,10 +32,33 @@ public struct QueueKeys: Sendable, Equatable {
     /// Hash: slot → last number published.
     public var published: String { key("published") }
 
+    /// Hash: `*` when the queue is paused, `kind:<kind>` for each paused kind, `concurrency` → bodies in hand at most.
+    public var control: String { key("control") }
+    /// Hash: worker → bodies in its hands, kept while `concurrency` is set.
+    public var inhand: String { key("inhand") }
+    /// Hash: unique key → id of the job that has it.
+    public var unique: String { key("unique") }
+    /// Hash: slot key → jobs that wait for it.
+    public var waiting: String { key("waiting") }
+
+    /// Set: ids of the jobs that are on their way under a slot key.
+    public func slots(_ name: String) -> String { key("slots:" + name) }
+    /// List: `<due or 0>:<length of id>:<id><body>` of the jobs that wait for a slot key.
+    public func waiting(_ name: String) -> String { key("waiting:" + name) }
+    /// String: when the next start of a rate key may be, unix ms; expires once that is past.
+    public func rate(_ name: String) -> String { key("rate:" + name) }
+    /// List of bodies put aside because their kind is paused, the oldest on the left.
+    public func parked(_ kind: String) -> String { key("parked:" + kind) }
     /// Hash: token → body in the hands of `worker`.
     public func inflight(_ worker: String) -> String { key("inflight:" + worker) }
     /// List of bodies that a blocking read has set aside for `worker`.
     public func woken(_ worker: String) -> String { key("woken:" + worker) }
+
+    /// The field of `control` that pauses the queue.
+    static let controlOfAll = "*"
+    static let controlOfConcurrency = "concurrency"
+    /// The field of `control` that pauses a kind.
+    static func control(ofKind kind: String) -> String { "kind:" + kind }
 
     private func key(_ name: String) -> String { "\(prefix){\(queue)}:\(name)" }
 }

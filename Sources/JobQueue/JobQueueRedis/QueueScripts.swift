@@ -8,6 +8,8 @@ enum QueueScripts {
     static let release = script("release", PackageResources.release_lua)
     static let enqueue = script("enqueue", PackageResources.enqueue_lua)
     static let publish = script("publish", PackageResources.publish_lua)
+    static let admit = script("admit", PackageResources.admit_lua)
+    static let resume = script("resume", PackageResources.resume_lua)
     static let replay = script("replay", PackageResources.replay_lua)
     static let forget = script("forget", PackageResources.forget_lua)
 

@@ -79,7 +79,7 @@ final class Reclaimer: @unchecked Sendable {
     func release(_ worker: String, _ how: String, member: String = "") -> RedisScriptCall {
         RedisScriptCall(
             QueueScripts.release,
-            keys: [keys.leases, keys.inflight(worker), keys.woken(worker), keys.ready, keys.redeliveries, keys.retired],
+            keys: [keys.leases, keys.inflight(worker), keys.woken(worker), keys.ready, keys.redeliveries, keys.retired, keys.inhand],
             arguments: [
                 worker, how, Self.sweepsAfter.first.wholeMilliseconds, Self.sweepsAfter.last.wholeMilliseconds,
                 Self.redeliveriesKept.components.seconds, member,

@@ -12,18 +12,67 @@ extension RedisDriver {
     public func counts() async throws(QueueDriverError) -> QueueCounts {
         let first = try await pipeline([
             RedisCommand("LLEN", keys.ready), RedisCommand("ZCARD", keys.delayed), RedisCommand("ZCARD", keys.dead),
-            RedisCommand("ZRANGE", keys.leases, 0, -1),
+            RedisCommand("ZRANGE", keys.leases, 0, -1), RedisCommand("HVALS", keys.waiting), RedisCommand("HKEYS", keys.control),
         ])
         let workers = (first[3].array ?? []).compactMap(\.string)
+        let waiting = (first[4].array ?? []).compactMap { $0.string.flatMap { Int($0) } }
+        let parked = try await pipeline(
+            Self.control((first[5].array ?? []).compactMap(\.string)).pausedKinds.map { RedisCommand("LLEN", keys.parked($0)) })
         let held = try await pipeline(
             workers.flatMap { [RedisCommand("HLEN", keys.inflight($0)), RedisCommand("LLEN", keys.woken($0))] })
         var counts = QueueCounts(
-            ready: Int(first[0].int ?? 0), delayed: Int(first[1].int ?? 0), dead: Int(first[2].int ?? 0), workers: workers.count)
+            ready: Int(first[0].int ?? 0), delayed: Int(first[1].int ?? 0), dead: Int(first[2].int ?? 0), workers: workers.count,
+            parked: parked.reduce(0) { $0 + Int($1.int ?? 0) }, waiting: waiting.reduce(0, +))
         for (index, value) in held.enumerated() {
             // What was set aside for a worker has not been started: it is as ready as the rest.
             if index.isMultiple(of: 2) { counts.inFlight += Int(value.int ?? 0) } else { counts.ready += Int(value.int ?? 0) }
         }
         return counts
+    }
+
+    public func control() async throws(QueueDriverError) -> QueueControl {
+        let reply = try await pipeline([RedisCommand("HGETALL", keys.control)])[0]
+        let texts = (reply.array ?? []).compactMap(\.string)
+        var control = Self.control(stride(from: 0, to: texts.count, by: 2).map { texts[$0] })
+        if let place = stride(from: 0, to: texts.count - 1, by: 2).first(where: { texts[$0] == QueueKeys.controlOfConcurrency }) {
+            control.concurrency = Int(texts[place + 1])
+        }
+        return control
+    }
+
+    private static func control(_ fields: [String]) -> QueueControl {
+        var control = QueueControl()
+        for field in fields {
+            if field == QueueKeys.controlOfAll { control.isPaused = true }
+            if field.hasPrefix(QueueKeys.control(ofKind: "")) { control.pausedKinds.insert(String(field.dropFirst(5))) }
+        }
+        return control
+    }
+
+    public func pause(kind: String?) async throws(QueueDriverError) {
+        _ = try await pipeline([RedisCommand("HSET", keys.control, kind.map(QueueKeys.control(ofKind:)) ?? QueueKeys.controlOfAll, "paused")])
+    }
+
+    @discardableResult
+    public func resume(kind: String?) async throws(QueueDriverError) -> Int {
+        var resumed = 0
+        while true {
+            let reply = try await run(
+                RedisScriptCall(
+                    QueueScripts.resume, keys: [keys.control, keys.ready, keys.wake, keys.parked(kind ?? "")],
+                    arguments: [kind.map(QueueKeys.control(ofKind:)) ?? QueueKeys.controlOfAll, QueueLimits.enqueueBatchMax]))
+            guard let moved = reply[0]?.int, let left = reply[1]?.int else { throw .unexpected("resume") }
+            resumed += Int(moved)
+            if left == 0 { return resumed }
+        }
+    }
+
+    public func setConcurrency(_ limit: Int?) async throws(QueueDriverError) {
+        let field = QueueKeys.controlOfConcurrency
+        _ = try await pipeline([
+            limit.map { RedisCommand("HSET", keys.control, field, $0) } ?? RedisCommand("HDEL", keys.control, field),
+            RedisCommand("LPUSH", keys.wake, "1"), RedisCommand("LTRIM", keys.wake, 0, 0),
+        ])
     }
 
     public func peek(limit: Int) async throws(QueueDriverError) -> [[UInt8]] {

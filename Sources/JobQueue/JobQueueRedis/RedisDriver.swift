@@ -129,6 +129,7 @@ public final class RedisDriver: PulsedDriver {
             let told = operations
             worker.ledger.withLock { $0.succeeded(told, result, generation: generation) }
             metrics.pulse.beat()
+            worker.isHeld.store(result.isHeld, ordering: .releasing)
             if !result.fenced, let nextDueMs = result.nextDueMs {
                 connection.loop.execute { worker.stepped(nextDueMs: nextDueMs, nowMs: result.nowMs, sentAt: sentAt) }
             }
@@ -138,6 +139,61 @@ public final class RedisDriver: PulsedDriver {
             worker.ledger.withLock { $0.failed(told, mayHaveHappened: error.mayHaveHappened) }
             throw error
         }
+    }
+
+    public func admit(_ item: FlowItem) async throws(QueueDriverError) -> Admission {
+        guard item.body.count <= QueueLimits.bodyBytesMax else {
+            throw QueueDriverError(.invalid, "a body has at most \(QueueLimits.bodyBytesMax) bytes, this has \(item.body.count)")
+        }
+        return try Self.admission(try await run(admitCall(item, token: "", worker: "")))
+    }
+
+    public func admit(_ item: FlowItem, claimed token: ClaimToken, by worker: WorkerIdentity) async throws(QueueDriverError) -> Admission {
+        guard let asking = workers.withLock({ $0[worker] }) else { return .stale }
+        do throws(QueueDriverError) {
+            let admission = try Self.admission(try await run(admitCall(item, token: String(token), worker: worker.description)))
+            switch admission {
+            case .admitted, .duplicate: break
+            case .waiting, .delayed, .stale: asking.ledger.withLock { $0.gone(token) }
+            }
+            return admission
+        } catch {
+            if error.mayHaveHappened { asking.ledger.withLock { $0.doubt() } }
+            throw error
+        }
+    }
+
+    private func admitCall(_ item: FlowItem, token: String, worker: String) -> RedisScriptCall {
+        let flow = item.flow
+        var call = RedisScriptCall(
+            QueueScripts.admit,
+            keys: [
+                keys.ready, keys.delayed, keys.wake, keys.unique, keys.inflight(worker), keys.waiting, keys.slots(flow.slots?.key ?? ""),
+                keys.waiting(flow.slots?.key ?? ""), keys.rate(flow.rate?.key ?? ""),
+            ])
+        call.append(token)
+        call.append(item.dueMs ?? 0)
+        call.append(item.body)
+        call.append(flow.job)
+        call.append(flow.unique ?? "")
+        call.append(item.ownsUnique ? 1 : 0)
+        call.append(flow.slots?.key ?? "")
+        call.append(flow.slots?.max ?? 0)
+        call.append(flow.rate.map { "\($0.intervalMs)" } ?? "0")
+        call.append(flow.rate.map { "\($0.toleranceMs)" } ?? "0")
+        return call
+    }
+
+    private static func admission(_ reply: RedisValue) throws(QueueDriverError) -> Admission {
+        switch reply[0]?.string {
+        case "ADMITTED": return .admitted
+        case "WAITING": return .waiting
+        case "STALE": return .stale
+        case "DUPLICATE": if let owner = reply[1]?.string { return .duplicate(of: owner) }
+        case "DELAYED": if let untilMs = reply[1]?.int { return .delayed(untilMs: untilMs) }
+        default: break
+        }
+        throw .unexpected("admit")
     }
 
     private func tokens(heldBy worker: WorkerIdentity) async throws(QueueDriverError) -> Set<ClaimToken> {

@@ -6,7 +6,7 @@ import Telemetry
 
 /// One registered worker on the loop's thread: its heartbeat, its timers and its blocking reads. No job can hold these up.
 ///
-/// `@unchecked Sendable`: everything but `ledger` is confined to the loop.
+/// `@unchecked Sendable`: everything but `ledger` and `isHeld` is confined to the loop.
 final class RedisWorker: @unchecked Sendable {
     /// A sign of life is given this often, well within a second.
     static let beat = Duration.milliseconds(900)
@@ -15,6 +15,8 @@ final class RedisWorker: @unchecked Sendable {
 
     let identity: WorkerIdentity
     let ledger = Mutex(ClaimLedger())
+    /// Nothing can be claimed, as the last answer had it: waiting for a body would only move it to and fro.
+    let isHeld = Atomic<Bool>(false)
 
     private let connection: RedisConnection
     private let keys: QueueKeys
@@ -29,6 +31,8 @@ final class RedisWorker: @unchecked Sendable {
     private var dueTimer: LoopTimer?
     private var isRenewing = false
     private var renewAgain = false
+    /// Somebody waits for work while nothing can be claimed.
+    private var waitsForEndOfHold = false
     private var isFrozen = false
     private var isEnded = false
     /// When the last sign of life that was answered had been sent.
@@ -76,7 +80,11 @@ final class RedisWorker: @unchecked Sendable {
         timer.start(after: Self.beat)
     }
 
-    func awaitWork() { if !isEnded && !isFrozen { waiter?.arm() } }
+    func awaitWork() {
+        guard !isEnded, !isFrozen else { return }
+        waitsForEndOfHold = isHeld.load(ordering: .acquiring)
+        if !waitsForEndOfHold { waiter?.arm() }
+    }
 
     /// No sign of life any more, as if the process stood still.
     func freeze() {
@@ -134,7 +142,10 @@ final class RedisWorker: @unchecked Sendable {
         let sentAt = ContinuousClock.now
         let (steps, stepping) = ledger.withLock { ($0.steps, $0.isStepping) }
         let call = RedisScriptCall(
-            QueueScripts.renew, keys: [keys.leases, keys.inflight(identity.description), keys.delayed, keys.ready, keys.retired],
+            QueueScripts.renew,
+            keys: [
+                keys.leases, keys.inflight(identity.description), keys.delayed, keys.ready, keys.retired, keys.control, keys.inhand,
+            ],
             arguments: [identity.description, QueueLimits.lease.wholeMilliseconds, QueueLimits.claimBytesMax])
         connection.run(call) { [self] result in
             isRenewing = false
@@ -154,13 +165,16 @@ final class RedisWorker: @unchecked Sendable {
         guard let parts = reply.array, let nowMs = parts.count > 1 ? parts[1].int : nil else {
             return log.error("redis answered something unexpected to renew", fields)
         }
-        guard parts.count == 8, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
-            let expired = parts[6].array, let sweeps = parts[7].array
+        guard parts.count == 9, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
+            let expired = parts[6].array, let sweeps = parts[7].array,
+            let held = parts[8].int
         else {
             // Fenced: no further sign of life can bring the lease back.
             stopTimers()
             return signal(.fenced)
         }
+        isHeld.store(held == 1, ordering: .releasing)
+        if held == 0 && waitsForEndOfHold { awaitWork() }
         let now = ContinuousClock.now
         lastSign = max(lastSign, sentAt)
         silenceReported = false

@@ -6,28 +6,43 @@ struct StepCall {
     private var acks: [ClaimToken] = []
     private var forgotten: [String] = []
     private var retries: [(token: ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry?)] = []
-    private var burials: [(token: ClaimToken, record: DeadRecord, history: HistoryEntry?)] = []
+    private var burials: [(token: ClaimToken, record: DeadRecord, history: HistoryEntry?, flow: JobFlow?)] = []
     private var returns: [ClaimToken] = []
+    private var ends: [(token: ClaimToken, flow: JobFlow)] = []
+    private var parks: [(token: ClaimToken, kind: String)] = []
 
     init(_ operations: [StepOperation]) {
         for operation in operations {
             switch operation {
-            case .ack(let token, let job):
-                acks.append(token)
+            case .ack(let token, let job, let flow):
+                if let flow { ends.append((token, flow)) } else { acks.append(token) }
                 if let job { forgotten.append(job) }
             case .retry(let token, let delay, let body, let history): retries.append((token, delay, body, history))
-            case .bury(let token, let record, let history): burials.append((token, record, history))
+            case .bury(let token, let record, let history, let flow): burials.append((token, record, history, flow))
+            case .park(let token, let kind): parks.append((token, kind))
             case .giveBack(let token): returns.append(token)
             }
         }
     }
 
     func call(worker: String, keys: QueueKeys, claimMax: Int, firstToken: ClaimToken) -> RedisScriptCall {
-        var call = RedisScriptCall(
-            QueueScripts.step,
-            keys: [
-                keys.ready, keys.inflight(worker), keys.woken(worker), keys.leases, keys.delayed, keys.dead, keys.history, keys.redeliveries,
-            ])
+        var named = [
+            keys.ready, keys.inflight(worker), keys.woken(worker), keys.leases, keys.delayed, keys.dead, keys.history, keys.redeliveries,
+            keys.control, keys.unique, keys.waiting, keys.inhand,
+        ]
+        var places: [String: Int] = [:]
+        func place(_ first: String, _ more: String...) {
+            guard places[first] == nil else { return }
+            places[first] = named.count + 1
+            named.append(first)
+            named += more
+        }
+        for slots in ends.compactMap({ $0.flow.slots }) + burials.compactMap({ $0.flow?.slots }) {
+            place(keys.slots(slots.key), keys.waiting(slots.key))
+        }
+        for park in parks { place(keys.parked(park.kind)) }
+
+        var call = RedisScriptCall(QueueScripts.step, keys: named)
         call.append(worker)
         call.append(QueueLimits.lease.wholeMilliseconds)
         call.append(claimMax)
@@ -51,10 +66,30 @@ struct StepCall {
             call.append(String(burial.token))
             call.append(burial.record.bytes)
             Self.append(burial.history, to: &call)
+            append(burial.flow)
         }
         call.append(returns.count)
         for token in returns.sorted(by: >) { call.append(String(token)) }
+        call.append(ends.count)
+        for end in ends {
+            call.append(String(end.token))
+            append(end.flow)
+        }
+        call.append(parks.count)
+        for park in parks.sorted(by: { $0.token < $1.token }) {
+            call.append(String(park.token))
+            call.append(QueueKeys.control(ofKind: park.kind))
+            call.append(places[keys.parked(park.kind)] ?? 0)
+        }
         return call
+
+        func append(_ flow: JobFlow?) {
+            call.append(flow?.job ?? "")
+            call.append(flow?.unique ?? "")
+            call.append(flow?.slots?.key ?? "")
+            call.append(flow?.slots.flatMap { places[keys.slots($0.key)] } ?? 0)
+            call.append(flow?.slots?.max ?? 0)
+        }
     }
 
     private static func append(_ entry: HistoryEntry?, to call: inout RedisScriptCall) {
@@ -70,12 +105,14 @@ struct StepCall {
             result.fenced = true
             return result
         }
-        guard word == "OK", parts.count == 7, let stale = parts[2].int, let depth = parts[3].int, let nextDueMs = parts[4].int,
-            let bodies = parts[5].array, let counts = parts[6].array
+        guard word == "OK", parts.count == 9, let stale = parts[2].int, let depth = parts[3].int, let nextDueMs = parts[4].int,
+            let bodies = parts[5].array, let counts = parts[6].array, let held = parts[7].int, let kinds = parts[8].array
         else { throw .unexpected("step") }
         result.staleTokens = Int(stale)
         result.readyDepth = Int(depth)
         result.nextDueMs = nextDueMs < 0 ? nil : nextDueMs
+        result.isHeld = held == 1
+        if !kinds.isEmpty { result.pausedKinds = Set(kinds.compactMap(\.string)) }
         result.claimed.reserveCapacity(bodies.count)
         for (index, value) in bodies.enumerated() {
             guard let body = value.bytes else { throw .unexpected("step") }

@@ -1,6 +1,6 @@
 -- release 1: takes a worker off and puts what it held back to the head of the queue.
 --
--- KEYS  1 leases  2 inflight of the worker  3 woken of the worker  4 ready  5 redeliveries  6 retired
+-- KEYS  1 leases  2 inflight of the worker  3 woken of the worker  4 ready  5 redeliveries  6 retired  7 inhand
 -- ARGV  1 worker
 --       2 'expired': only when its lease has run out; each body counts one redelivery, however many copies of it
 --         'retired': at its own wish; nothing is counted
@@ -12,7 +12,7 @@
 -- A worker's blocking read can be answered after its worker was taken off: it is swept again then, twice, each a member of the
 -- retired set. The first write is HDEL: see step.
 
-local leases, inflight, woken, ready, redeliveries, retired = unpack(KEYS)
+local leases, inflight, woken, ready, redeliveries, retired, inhand = unpack(KEYS)
 local worker, how = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -55,6 +55,7 @@ if #bodies > 0 and how == 'expired' then
   redis.call('EXPIRE', redeliveries, ARGV[5])
 end
 redis.call('DEL', inflight)
+redis.call('HDEL', inhand, worker)
 redis.call('ZREM', leases, worker)
 if how == 'sweep' then
   redis.call('ZREM', retired, ARGV[6])

@@ -1,22 +1,28 @@
 -- step 1: tells the outcomes of a worker, renews its lease and claims, in one round trip.
 --
 -- KEYS  1 ready  2 inflight of the worker  3 woken of the worker  4 leases  5 delayed  6 dead  7 history  8 redeliveries
+--       9 control  10 unique  11 waiting  12 inhand, then the keys that lists below name by their number: slots of a key with its
+--       waiting list behind it, parked bodies of a kind
 -- ARGV  1 worker  2 lease in ms  3 bodies wanted  4 token of the first claimed body, the others count on from it
 --       5 bytes after which a claim, or the moving of delayed bodies, stops growing  6 attempts kept in a history
---       then five lists, each headed by its number of items:
+--       then seven lists, each headed by its number of items:
 --         acks        token
 --         forgotten   id of a job whose history goes with its ack
 --         retries     token, delay in ms, new body, job id or '', history entry or ''
---         burials     token, record for the dead set, job id or '', history entry or ''
+--         burials     token, record for the dead set, job id or '', history entry or '', and its keys (see ends)
 --         returns     token, the highest first
+--         ends        token of an ack, then the keys that go with it: job id, unique key or '', slot key or '', number of its slots
+--                     in KEYS, jobs at a time
+--         parks       token, the lowest first, field of control, number of the parked list in KEYS
 -- Returns {'FENCED', now}: the worker's lease was taken over and nothing was done; or
 --         {'OK', now, outcomes whose token was gone, bodies ready, time of the next delayed body or -1,
---          claimed bodies, their redeliveries (empty when none has any)}
+--          claimed bodies, their redeliveries (empty when none has any), 1 when nothing can be claimed because the queue is
+--          paused or its workers hold all that it allows, kinds that are paused}
 --
 -- Bodies are never parsed. The first write is HDEL, which a Redis over its maxmemory allows, and after it the others: a full Redis
 -- can always be drained.
 
-local ready, inflight, woken, leases, delayed, dead, history, redeliveries = unpack(KEYS)
+local ready, inflight, woken, leases, delayed, dead, history, redeliveries, control, uniques, waiting, inhand = unpack(KEYS)
 local worker = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -64,6 +70,36 @@ local function remember(job, entry)
   redis.call('HSET', history, job, entry)
 end
 
+-- Lets a job's keys go and lets in who waits for them.
+local function free(job, unique, key, place, limit)
+  if unique ~= '' and redis.call('HGET', uniques, unique) == job then
+    redis.call('HDEL', uniques, unique)
+  end
+  if key == '' then
+    return
+  end
+  local slots, line = KEYS[place], KEYS[place + 1]
+  redis.call('SREM', slots, job)
+  while redis.call('SCARD', slots) < limit do
+    local entry = redis.call('LPOP', line)
+    if not entry then
+      break
+    end
+    local due, length, from = string.match(entry, '^(%d+):(%d+):()')
+    local following = string.sub(entry, from, from + length - 1)
+    local body = string.sub(entry, from + length)
+    redis.call('SADD', slots, following)
+    if tonumber(due) > now then
+      redis.call('ZADD', delayed, due, body)
+    else
+      redis.call('RPUSH', ready, body)
+    end
+    if redis.call('HINCRBY', waiting, key, -1) <= 0 then
+      redis.call('HDEL', waiting, key)
+    end
+  end
+end
+
 local acks = tonumber(take())
 if acks == 0 then
   redis.call('HDEL', inflight, '')
@@ -96,9 +132,11 @@ end
 
 for _ = 1, tonumber(take()) do
   local token, record, job, entry = take(), take(), take(), take()
+  local owner, unique, key, place, limit = take(), take(), take(), tonumber(take()), tonumber(take())
   if settle(token) then
     redis.call('ZADD', dead, now, record)
     remember(job, entry)
+    free(owner, unique, key, place, limit)
   end
 end
 
@@ -111,6 +149,32 @@ for _ = 1, tonumber(take()) do
   else
     stale = stale + 1
   end
+end
+
+for _ = 1, tonumber(take()) do
+  local token, owner, unique, key, place, limit = take(), take(), take(), take(), tonumber(take()), tonumber(take())
+  if settle(token) then
+    free(owner, unique, key, place, limit)
+  end
+end
+
+local resumed = {}
+for _ = 1, tonumber(take()) do
+  local token, field, place = take(), take(), tonumber(take())
+  local body = redis.call('HGET', inflight, token)
+  if body then
+    redis.call('HDEL', inflight, token)
+    if redis.call('HEXISTS', control, field) == 1 then
+      redis.call('RPUSH', KEYS[place], body)
+    else
+      resumed[#resumed + 1] = body
+    end
+  else
+    stale = stale + 1
+  end
+end
+for i = #resumed, 1, -1 do
+  redis.call('RPUSH', ready, resumed[i])
 end
 
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), worker)
@@ -134,10 +198,41 @@ for _ = 1, 200 do
   redis.call('ZREM', delayed, first[1])
 end
 
+-- What operators have said.
+local wanted = tonumber(ARGV[3])
+local held = 0
+local room
+local pausedKinds = {}
+local said = redis.call('HGETALL', control)
+for i = 1, #said, 2 do
+  if said[i] == '*' then
+    held = 1
+  elseif said[i] == 'concurrency' then
+    room = tonumber(said[i + 1])
+  else
+    pausedKinds[#pausedKinds + 1] = string.sub(said[i], 6)
+  end
+end
+if room then
+  room = room - redis.call('HLEN', inflight)
+  local peers = redis.call('HGETALL', inhand)
+  for i = 1, #peers, 2 do
+    if peers[i] ~= worker then
+      room = room - tonumber(peers[i + 1])
+    end
+  end
+  if room <= 0 then
+    held = 1
+  end
+  wanted = math.max(0, math.min(wanted, room))
+end
+if held == 1 then
+  wanted = 0
+end
+
 -- What the blocking read has set aside comes first; without room for it it goes back to the head.
 local claimed = {}
 local bytes = 0
-local wanted = tonumber(ARGV[3])
 local aside = redis.call('LLEN', woken)
 while aside > 0 and #claimed < wanted do
   local body = redis.call('RPOP', woken)
@@ -181,4 +276,8 @@ if #claimed > 0 then
   redis.call('HSET', inflight, unpack(fields))
 end
 
-return {'OK', now, stale, redis.call('LLEN', ready), nextDue, claimed, counts}
+if room then
+  redis.call('HSET', inhand, worker, redis.call('HLEN', inflight))
+end
+
+return {'OK', now, stale, redis.call('LLEN', ready), nextDue, claimed, counts, held, pausedKinds}
