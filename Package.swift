@@ -131,7 +131,8 @@ let services: [Target] = [
     room(
         "Services", "IngestService",
         [
-            "ErrorReports", "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop", "Settings",
+            "ErrorReports", "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop",
+            "Settings",
             "Telemetry", "Formats",
         ] + adapters),
     room(
