@@ -31,7 +31,7 @@ struct RestartSourcesTests {
             // A restart with the same environment, which says sandbox, finds the source as the file has it.
             #expect(try await stage.instance.quittance("source", "off", "standard-webhooks").code == 0)
             try await stage.instance.start("ingest")
-            #expect(try await stage.post(.unmatched()).status == 404)
+            #expect(try await wait(for: 404, stage) < .seconds(2))
         }
     }
 
