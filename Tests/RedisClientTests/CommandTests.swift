@@ -119,7 +119,8 @@ import Testing
             let redis = bench.open(address)
             let error = await #expect(throws: RedisError.self) { try await redis.connected(within: .milliseconds(300)) }
             let text = error?.description ?? ""
-            #expect(text.contains(password == nil ? "NOAUTH" : "WRONGPASS"))
+            #expect(text.contains(password == nil ? "NOAUTH" : "WRONGPASS") && text.contains("a retry helps only once"))
+            #expect(error?.isAccessRefusal == true && error?.isTransient == false)
             #expect(!text.contains("wrong"))
         }
     }

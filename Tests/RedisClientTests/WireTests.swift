@@ -88,7 +88,7 @@ import Testing
     @Test func `pauses double up to two seconds and are cut by chance`() {
         var backoff = Backoff()
         let longest = (0..<8).map { _ in backoff.next(random: 0) }
-        #expect(longest == [50, 100, 200, 400, 800, 1600, 2000, 2000].map { Duration.milliseconds($0) })
+        #expect(longest == [50, 100, 200, 400, 800, 1000, 1000, 1000].map { Duration.milliseconds($0) })
         backoff.reset()
         #expect(backoff.next(random: 0.999) > .milliseconds(25))
         #expect(backoff.next(random: 0.999) < .milliseconds(51))

@@ -84,11 +84,25 @@ public final class RedisServer: Sendable {
     public func resume() { process.resume() }
 
     /// Starts it again after ``stop()`` or ``kill9()`` (ends it first otherwise): same port, same folder, same configuration.
-    public func restart() async throws {
+    /// - Parameter waits: until it answers; otherwise it may still be loading what it had kept, see ``answers()``.
+    public func restart(waits: Bool = true) async throws {
         if isRunning { try await stop() }
         let process = try await Self.launch(folder)
         running.withLock { $0 = process }
+        guard waits else { return }
         if let problem = try await Self.ready(process, folder) { throw FixtureError("redis-server did not start again: \(problem)") }
+    }
+
+    /// Adds lines to its configuration, for its next start.
+    public func configure(_ lines: [String: String]) throws {
+        let text = String(decoding: folder.read("redis.conf") ?? [], as: UTF8.self)
+        try folder.write(text + lines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }.joined(), to: "redis.conf")
+    }
+
+    /// Whether it answers PING, which it does not while it is loading.
+    public func answers() async throws -> Bool {
+        let path = socketPath
+        return try await Self.probes.run { answersPing(path) } && isRunning
     }
 
     private static func launch(_ folder: TemporaryFolder) async throws -> ProcessFixture {

@@ -27,6 +27,10 @@ public final class RedisDriver: PulsedDriver {
         metrics = QueueMetrics(queue: queue)
         reclaimer = Reclaimer(connection: connection, keys: keys, metrics: metrics, log: log)
         reclaimer.begin()
+        connection.onConnect { [weak self] connected in
+            guard connected.generation > 1 else { return }
+            for worker in self?.workers.withLock({ Array($0.values) }) ?? [] { worker.reconnected() }
+        }
     }
 
     public var queue: String { keys.queue }

@@ -13,9 +13,13 @@ public final class RedisQueues: QueueDirectory {
     private let log: Log
     private let drivers = Mutex<[String: RedisDriver]>([:])
 
+    /// How long a command may take. A connection on which nothing has come for so long behind a command that has timed out is dead: it is
+    /// made anew while the worker's lease, last renewed up to 0.9 s before, still lives.
+    public static let timeout = Duration.milliseconds(1500)
+
     /// - Parameter name: shown by Redis' CLIENT LIST.
     public init(loop: EventLoop, address: RedisAddress, prefix: String = "quittance:", name: String, log: Log = Log("queue")) {
-        connection = RedisConnection(loop: loop, address: address, name: name, waitsForConnection: true, log: log)
+        connection = RedisConnection(loop: loop, address: address, name: name, timeout: Self.timeout, waitsForConnection: true, stuckLimit: Self.timeout, log: log)
         self.prefix = prefix
         self.log = log
         connection.start()

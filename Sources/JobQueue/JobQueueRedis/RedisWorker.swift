@@ -114,6 +114,9 @@ final class RedisWorker: @unchecked Sendable {
         waiter.end(done)
     }
 
+    /// There is a connection again: the lease has not been renewed for a while, and nobody was told of what came meanwhile.
+    func reconnected() { renew() }
+
     private func stopTimers() {
         isEnded = true
         beatTimer?.cancel()
@@ -145,6 +148,7 @@ final class RedisWorker: @unchecked Sendable {
             QueueScripts.renew,
             keys: [
                 keys.leases, keys.inflight(identity.description), keys.delayed, keys.ready, keys.retired, keys.control, keys.inhand,
+                keys.woken(identity.description),
             ],
             arguments: [identity.description, QueueLimits.lease.wholeMilliseconds, QueueLimits.claimBytesMax])
         connection.run(call) { [self] result in
@@ -165,9 +169,9 @@ final class RedisWorker: @unchecked Sendable {
         guard let parts = reply.array, let nowMs = parts.count > 1 ? parts[1].int : nil else {
             return log.error("redis answered something unexpected to renew", fields)
         }
-        guard parts.count == 9, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
+        guard parts.count == 10, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
             let expired = parts[6].array, let sweeps = parts[7].array,
-            let held = parts[8].int
+            let held = parts[8].int, let claimable = parts[9].int
         else {
             // Fenced: no further sign of life can bring the lease back.
             stopTimers()
@@ -187,6 +191,8 @@ final class RedisWorker: @unchecked Sendable {
             signal(.workWaiting)
         }
         waiter?.read()
+        // Somebody should have been told long ago: his blocking read hangs on a dead connection, or it was answered after he had gone.
+        if claimable > 0 && held == 0 && waiter?.disarm() == true { signal(.workWaiting) }
     }
 
     private func notRenewed(_ error: RedisError) {

@@ -52,6 +52,13 @@ final class WorkWaiter: @unchecked Sendable {
         read()
     }
 
+    /// Somebody else tells of work.
+    /// - Returns: whether a call of `onWork` was owed.
+    func disarm() -> Bool {
+        defer { isArmed = false }
+        return isArmed && !isEnded
+    }
+
     /// To be called when the lease has become fresh.
     func read() {
         guard isArmed, !isReading, !isEnded, pause == nil, connection.isConnected, clientID != nil, isFresh() else { return }

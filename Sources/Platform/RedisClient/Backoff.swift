@@ -1,8 +1,8 @@
-/// The pauses between attempts to connect: doubling from 50 ms to 2 s, each shortened by chance by up to a half, so that many clients of
+/// The pauses between attempts to connect: doubling from 50 ms to 1 s, each shortened by chance by up to a half, so that many clients of
 /// one Redis do not come back at the same moment.
 struct Backoff {
     static let first = Duration.milliseconds(50)
-    static let longest = Duration.seconds(2)
+    static let longest = Duration.seconds(1)
     private var current = first
 
     /// - Parameter random: in 0..<1.

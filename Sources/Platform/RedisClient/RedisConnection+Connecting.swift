@@ -167,7 +167,7 @@ extension RedisConnection {
         if let password = address.password {
             let command = address.username.map { RedisCommand("AUTH", $0, password) } ?? RedisCommand("AUTH", password)
             // Redis may repeat a command in its refusal; this one must not come into a log.
-            submit(command, to: link, refusal: "the password was refused") { _ in }
+            submit(command, to: link, isSecret: true) { _ in }
         }
         submit(RedisCommand("CLIENT", "SETNAME", clientName), to: link, mayBeForbidden: true) { _ in }
         if address.database != 0 { submit(RedisCommand("SELECT", address.database), to: link) { _ in } }
@@ -178,7 +178,7 @@ extension RedisConnection {
 
     /// Sends one command of the greeting; a refusal ends the link, unless it is one by the user's rights and `mayBeForbidden`.
     private func submit(
-        _ command: RedisCommand, to link: RedisLink, mayBeForbidden: Bool = false, refusal: String? = nil, _ done: @escaping (RedisValue?) -> Void
+        _ command: RedisCommand, to link: RedisLink, mayBeForbidden: Bool = false, isSecret: Bool = false, _ done: @escaping (RedisValue?) -> Void
     ) {
         // The attempt's own time bounds it.
         let accepted = link.submit(command, now: Monotonic.nanoseconds, deadline: .max) { [weak self, weak link] result in
@@ -187,8 +187,11 @@ extension RedisConnection {
             case .success(let value): done(value)
             case .failure(let error) where mayBeForbidden && error.serverCode == "NOPERM": done(nil)
             case .failure(let error):
-                let message = refusal.map { "\($0) (\(error.serverCode ?? "no answer"))" } ?? error.message
-                link.shut(RedisError(.connection, message, mayHaveBeenExecuted: false))
+                if let code = error.serverCode, isSecret || error.isAccessRefusal {
+                    link.shut(.refusedGreeting(code: code, user: address.username))
+                } else {
+                    link.shut(RedisError(.connection, isSecret ? "no answer to the password" : error.message, mayHaveBeenExecuted: false))
+                }
             }
         }
         precondition(accepted, "the greeting is far below the limit")

@@ -74,7 +74,8 @@ extension RedisConnection {
 
     private func expireWaiting() {
         let now = Monotonic.nanoseconds
-        let reason = RedisError(.timeout, "no connection in time; \(notConnected.message)", mayHaveBeenExecuted: false)
+        let cause = notConnected
+        let reason = cause.kind == .connection ? RedisError(.timeout, "no connection in time; \(cause.message)", mayHaveBeenExecuted: false) : cause
         for item in waiting where item.deadline <= now { refuse(item.handler, reason) }
         waiting.removeAll { $0.deadline <= now }
         waitingTimerDeadline = .max
@@ -103,6 +104,8 @@ extension RedisConnection {
 
     var notConnected: RedisError {
         let reason = lastError.map { ": \($0.message)" } ?? ""
-        return RedisError(.connection, "not connected to \(address.placeText)\(reason)", mayHaveBeenExecuted: false)
+        // Where waiting does not help the kind says so.
+        let kind = lastError.flatMap { $0.isAccessRefusal ? $0.kind : nil } ?? .connection
+        return RedisError(kind, "not connected to \(address.placeText)\(reason)", mayHaveBeenExecuted: false)
     }
 }

@@ -38,6 +38,9 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Whether the same command may succeed later without anything being changed by hand.
+    ///
+    /// False for ``isAccessRefusal``: a retry helps only once the address or the server's list of users has been put right. Connections
+    /// keep trying all the same, so that this needs no restart.
     public var isTransient: Bool {
         switch kind {
         case .connection, .timeout, .protocolError, .overloaded: true
@@ -45,6 +48,9 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
         case .cancelled, .closed, .unsupported: false
         }
     }
+
+    /// Whether the server does not know us (`WRONGPASS`), wants to (`NOAUTH`), or does not allow its user this (`NOPERM`).
+    public var isAccessRefusal: Bool { serverCode.map(Self.accessCodes.contains) ?? false }
 
     public var description: String {
         switch kind {
@@ -57,12 +63,31 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
     public static func server(_ text: String) -> RedisError {
         let word = text.prefix { $0 != " " }
         let isCode = !word.isEmpty && word.utf8.allSatisfy { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
-        let code = isCode ? String(word) : "ERR"
+        // A script's command that its user may not run comes without the word of its own.
+        let isDenied = text.hasPrefix("ERR ACL failure in script")
+        let code = isDenied ? "NOPERM" : isCode ? String(word) : "ERR"
+        if isDenied { return RedisError(.server(code: code), text, mayHaveBeenExecuted: true) }
         return RedisError(.server(code: code), text, mayHaveBeenExecuted: !codesBeforeExecution.contains(code))
     }
 
     func with(mayHaveBeenExecuted: Bool) -> RedisError { RedisError(kind, message, mayHaveBeenExecuted: mayHaveBeenExecuted) }
 
+    /// What a refused greeting means; without what was sent, which Redis may repeat.
+    static func refusedGreeting(code: String, user: String?) -> RedisError {
+        let who = user.map { "the user \($0)" } ?? "the default user"
+        let what =
+            switch code {
+            case "WRONGPASS": "\(who) is not known there, is off, or has another password"
+            case "NOAUTH": "a password is asked for, and there is none in the address"
+            case "NOPERM": "\(who) lacks a right that every connection needs"
+            default: "the password was refused"
+            }
+        return RedisError(
+            accessCodes.contains(code) ? .server(code: code) : .connection,
+            "\(code): \(what); a retry helps only once the address or the server's users are put right", mayHaveBeenExecuted: false)
+    }
+
+    private static let accessCodes: Set<String> = ["NOAUTH", "WRONGPASS", "NOPERM"]
     private static let transientCodes: Set<String> = [
         "OOM", "READONLY", "MISCONF", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "NOSCRIPT", "UNBLOCKED",
     ]
