@@ -2,7 +2,6 @@ import Database
 import EventLoop
 import Formats
 import RedisClient
-import Synchronization
 import TestSupport
 
 /// An instance with a test's own hands in it: its database, its Redis, its posts.
@@ -131,31 +130,4 @@ struct Stage: Sendable {
 /// A failed test with what its programs said.
 struct StageFailure: Error, CustomStringConvertible {
     let description: String
-}
-
-/// Lets so many in at a time.
-private final class Places: Sendable {
-    private let state: Mutex<(free: Int, waiting: [CheckedContinuation<Void, Never>])>
-
-    init(_ count: Int) { state = Mutex((count, [])) }
-
-    func enter() async {
-        await withCheckedContinuation { continuation in
-            let isFree = state.withLock { state in
-                if state.free == 0 { state.waiting.append(continuation) }
-                defer { state.free = max(0, state.free - 1) }
-                return state.free > 0
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    func leave() {
-        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
-            state.free += 1
-            return nil
-        }
-        next?.resume()
-    }
 }

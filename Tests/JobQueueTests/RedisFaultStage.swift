@@ -133,7 +133,7 @@ final class RedisFaultStage: Sendable {
     func awaitIdle() async throws {
         try await eventually("both workers wait") {
             // Each has a read for bodies and one for the hint that something is due.
-            try await admin.call("INFO", "clients").string?.contains("blocked_clients:4\r") == true
+            try await admin.call("INFO", "clients").string?.contains("blocked_clients:4\r\n") == true
         }
     }
 

@@ -19,7 +19,8 @@ public final class RedisQueues: QueueDirectory {
 
     /// - Parameter name: shown by Redis' CLIENT LIST.
     public init(loop: EventLoop, address: RedisAddress, prefix: String = "quittance:", name: String, log: Log = Log("queue")) {
-        connection = RedisConnection(loop: loop, address: address, name: name, timeout: Self.timeout, waitsForConnection: true, stuckLimit: Self.timeout, log: log)
+        connection = RedisConnection(
+            loop: loop, address: address, name: name, timeout: Self.timeout, waitsForConnection: true, stuckLimit: Self.timeout, log: log)
         self.prefix = prefix
         self.log = log
         connection.start()
