@@ -129,14 +129,14 @@ public final class InMemoryDriver: QueueDriver {
     }
 
     public func history(ofJob id: String) async throws(QueueDriverError) -> [HistoryEntry] {
-        change { queue, _ in queue.history[id] ?? [] }
+        change { queue, _ in queue.history[id] ?? queue.reports[id]?.history ?? [] }
     }
 
     // MARK: Shell
 
     /// Changes the queue after what is due has come, wakes those who wait, and sets the timer for what is due next.
     @discardableResult
-    private func change<Value: Sendable>(_ body: (inout sending InMemoryQueue, Int64) -> Value) -> Value {
+    func change<Value: Sendable>(_ body: (inout sending InMemoryQueue, Int64) -> Value) -> Value {
         let now = clock.now()
         let (value, signals, alarmMs) = state.withLock { queue in
             _ = queue.reclaimExpired(nowMs: now)

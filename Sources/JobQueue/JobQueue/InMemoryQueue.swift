@@ -12,6 +12,9 @@ struct InMemoryQueue {
         var held: Set<ClaimToken> = []
         var awaiting = false
         var silentSinceMs: Int64?
+        /// Numbers of the last cancellation that it was signalled, and that a step has told it.
+        var signalledCancel: Int64 = 0
+        var heardCancel: Int64 = 0
     }
 
     /// Every body that is ready, claimed or delayed. A claim's token is its entry's number: it is given anew for each claim.
@@ -33,6 +36,13 @@ struct InMemoryQueue {
     var rates: [String: Double] = [:]
     var control = QueueControl()
     var parked: [String: [UInt64]] = [:]
+    /// Id of a cancelled job → number of its mark, and when that runs out.
+    var cancels: [String: (number: Int64, untilMs: Int64)] = [:]
+    var lastCancel: Int64 = 0
+    /// Job id → what is remembered of it, and until when.
+    var reports: [String: (report: JobReport, history: [HistoryEntry], untilMs: Int64)] = [:]
+    var departures: [String: Departure] = [:]
+    var arrivals: Set<String> = []
     /// When the driver's timer will go off.
     var alarmMs: Int64?
     private var lastNumber: UInt64 = 0
@@ -40,15 +50,16 @@ struct InMemoryQueue {
     var counts: QueueCounts {
         QueueCounts(
             ready: ready.count, delayed: delayed.count, inFlight: workers.values.reduce(0) { $0 + $1.held.count }, dead: dead.count,
-            workers: workers.count, parked: parked.values.reduce(0) { $0 + $1.count }, waiting: waiting.values.reduce(0) { $0 + $1.count })
+            workers: workers.count, parked: parked.values.reduce(0) { $0 + $1.count }, waiting: waiting.values.reduce(0) { $0 + $1.count },
+            moving: departures.count)
     }
 
-    private mutating func number() -> UInt64 {
+    mutating func number() -> UInt64 {
         lastNumber += 1
         return lastNumber
     }
 
-    private mutating func move(_ id: UInt64, _ event: JobLifecycle.Event) {
+    mutating func move(_ id: UInt64, _ event: JobLifecycle.Event) {
         guard let state = entries[id]?.state, let next = JobLifecycle.next(state, event) else {
             preconditionFailure("\(event) may not happen to a body that is \(entries[id]?.state.rawValue ?? "gone")")
         }
@@ -68,7 +79,7 @@ struct InMemoryQueue {
         }
     }
 
-    private mutating func delay(_ id: UInt64) {
+    mutating func delay(_ id: UInt64) {
         delayed.append(id)
         delayed.sort { entries[$0]?.dueMs ?? 0 < entries[$1]?.dueMs ?? 0 }
     }
@@ -119,6 +130,9 @@ struct InMemoryQueue {
         let room = control.concurrency.map { $0 - worker.held.count - workers.values.reduce(0) { $0 + $1.held.count } }
         result.isHeld = control.isPaused || room ?? 1 <= 0
         result.pausedKinds = control.pausedKinds
+        result.cancelled = cancels.filter { $0.value.number > worker.heardCancel && $0.value.untilMs > nowMs }.map(\.key)
+        worker.heardCancel = lastCancel
+        worker.signalledCancel = lastCancel
         result.claimed = result.isHeld ? [] : claim(min(request.claimMax, room ?? .max), for: &worker)
         workers[name] = worker
         result.readyDepth = ready.count
@@ -128,7 +142,8 @@ struct InMemoryQueue {
 
     private mutating func carryOut(_ operation: StepOperation, nowMs: Int64) {
         switch operation {
-        case .ack(let token, let job, let flow):
+        case .ack(let token, let job, let flow, let ending):
+            if let ending { conclude(ending, nowMs: nowMs) }
             move(token, .ack)
             entries[token] = nil
             if let job { history[job] = nil }
@@ -142,7 +157,8 @@ struct InMemoryQueue {
             entries[token]?.dueMs = nowMs + delay.wholeMilliseconds
             self.delay(token)
             promoteDue(nowMs: nowMs)
-        case .bury(let token, let record, let entry, let flow):
+        case .bury(let token, let record, let entry, let flow, let ending):
+            if let ending { conclude(ending, nowMs: nowMs) }
             remember(entry)
             move(token, .bury)
             entries[token] = nil
@@ -152,7 +168,7 @@ struct InMemoryQueue {
         }
     }
 
-    private mutating func remember(_ entry: HistoryEntry?) {
+    mutating func remember(_ entry: HistoryEntry?) {
         guard let entry else { return }
         history[entry.job, default: []].append(entry)
         history[entry.job] = history[entry.job]?.suffix(QueueLimits.historyMax)
@@ -224,7 +240,7 @@ struct InMemoryQueue {
     }
 
     /// Lets a job's keys go and lets in who waits for them.
-    private mutating func free(_ flow: JobFlow, nowMs: Int64) {
+    mutating func free(_ flow: JobFlow, nowMs: Int64) {
         if let unique = flow.unique, uniques[unique] == flow.job { uniques[unique] = nil }
         guard let key = flow.slots else { return }
         slots[key.key]?.remove(flow.job)
@@ -283,10 +299,16 @@ struct InMemoryQueue {
     /// One waiting worker for each ready body.
     mutating func takeSignals() -> [@Sendable (WorkerSignal) -> Void] {
         var signals: [@Sendable (WorkerSignal) -> Void] = []
+        for (name, worker) in workers where worker.signalledCancel < lastCancel && worker.silentSinceMs == nil {
+            workers[name]?.signalledCancel = lastCancel
+            signals.append(worker.signal)
+        }
         guard !control.isPaused, control.concurrency ?? .max > workers.values.reduce(0, { $0 + $1.held.count }) else { return signals }
-        for (name, worker) in workers where worker.awaiting && worker.silentSinceMs == nil && signals.count < ready.count {
+        var woken = 0
+        for (name, worker) in workers where worker.awaiting && worker.silentSinceMs == nil && woken < ready.count {
             workers[name]?.awaiting = false
             signals.append(worker.signal)
+            woken += 1
         }
         return signals
     }
@@ -306,6 +328,10 @@ struct InMemoryQueue {
         let id = number()
         entries[id] = Entry(body: record.replayBody, state: .ready)
         ready.append(id)
+        if let job = record.job {
+            reports[job] = nil
+            cancels[job] = nil
+        }
         return true
     }
 

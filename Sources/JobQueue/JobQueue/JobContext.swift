@@ -17,6 +17,8 @@ public struct JobContext: Sendable {
     /// When the attempt is cancelled, by the worker's clock; nil when its kind has no time-out.
     public let deadlineMs: Int64?
     private let baseLog: Log
+    /// Where ``report(progress:note:)`` goes; set by the worker.
+    var reports: JobReports?
 
     public init(
         job: JobEnvelope, attempt: Int, isLastAttempt: Bool = false, redeliveries: Int = 0, worker: WorkerIdentity, log: Log,

@@ -144,7 +144,7 @@ extension JobEnvelope {
     func encoded(as claimed: ClaimedJob) -> [UInt8] { flow == nil ? claimed.body : encoded() }
 
     /// What is to be let go at its end: nothing that was never asked for.
-    var flowToEnd: JobFlow? {
+    package var flowToEnd: JobFlow? {
         switch admitted {
         case .no: nil
         case .uniquely: unique.map { JobFlow(job: id, unique: $0) }

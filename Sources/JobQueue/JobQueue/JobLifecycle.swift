@@ -1,5 +1,5 @@
 /// The life of a body on a queue as one pure table: every driver moves bodies by it, and the contract tests hold each driver to it.
-/// Drawn in `docs/job-lifecycle.md`.
+/// Drawn in `docs/job-lifecycle.md`, which a test compares.
 public enum JobLifecycle {
     public enum State: String, Sendable, CaseIterable {
         /// On the list, nobody's.
@@ -16,6 +16,8 @@ public enum JobLifecycle {
         case parked
         /// In the dead set.
         case dead
+        /// On its way to another queue.
+        case moving
         /// Gone, finished or discarded.
         case done
     }
@@ -45,6 +47,14 @@ public enum JobLifecycle {
         case resume
         /// Its time has come.
         case due
+        /// An operator wants it tried now.
+        case hasten
+        /// It is cancelled or deleted where it stands.
+        case remove
+        /// An operator moves it to another queue.
+        case depart
+        /// It stands on the other queue.
+        case arrive
         /// An operator puts it back.
         case replay
         /// An operator deletes it.
@@ -62,12 +72,15 @@ public enum JobLifecycle {
         case (.claimed, .postpone): .delayed
         case (.claimed, .bury): .dead
         case (.claimed, .giveBack), (.claimed, .leaseLost): .ready
-        case (.delayed, .due): .ready
+        case (.delayed, .due), (.delayed, .hasten): .ready
         case (.claimed, .queueUp): .waiting
         case (.waiting, .admit): .ready
         case (.waiting, .postpone): .delayed
         case (.claimed, .park): .parked
         case (.parked, .resume): .ready
+        case (.ready, .remove), (.delayed, .remove), (.waiting, .remove), (.parked, .remove): .done
+        case (.ready, .depart), (.delayed, .depart), (.waiting, .depart), (.parked, .depart): .moving
+        case (.moving, .arrive): .done
         case (.dead, .replay): .ready
         case (.dead, .delete): .done
         default: nil

@@ -9,6 +9,8 @@ struct JobHandler: Sendable {
     let retry: RetryPolicy
     let timeout: Duration?
     let onSkip: JobNotice?
+    /// How long the end of such a job is remembered, with its result.
+    var keepResult: Duration?
     /// Set by the worker that takes the handler on.
     var metrics: KindMetrics?
     /// The newest version of the parameters that it reads.
@@ -31,6 +33,18 @@ struct JobHandler: Sendable {
             if let permission, case .skip(let reason) = try await permission.admit(job) { return .skipped(reason: reason) }
             return try await handle(parameters, context)
         }
+    }
+
+    /// A kind whose results are kept.
+    init<P: JobParameters, Output: Encodable & Sendable>(
+        keeping kept: Duration, _ type: P.Type, retry: RetryPolicy, permission: (any JobGuard)?, timeout: Duration?,
+        _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
+    ) {
+        self.init(type, retry: retry, permission: permission, timeout: timeout, onSkip: nil) { parameters, context in
+            context.reports?.keep(JobResult(try await execute(parameters, context)), context.token)
+            return .done
+        }
+        keepResult = kept
     }
 
     /// Whether the job's parameters are of a version that is known here. A newer one waits for a worker that knows it.
@@ -79,6 +93,23 @@ extension JobWorker {
         }
     }
 
+    /// Says by a closure how jobs of an ordinary kind are done, and keeps what it returns. Before the worker starts.
+    /// - Parameter keepResult: how long the job's end is remembered, with the result as JSON of at most 64 KiB; see ``JobHandle``.
+    public func registerJob<P: JobParameters, Output: Encodable & Sendable>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: (any JobGuard)? = nil, timeout: Duration? = nil,
+        keepResult: Duration, _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
+    ) where P.PaymentRule == PaymentOptional {
+        add(JobHandler(keeping: keepResult, parameters, retry: retryStrategy, permission: permission, timeout: timeout, execute))
+    }
+
+    /// Says by a closure how jobs of a paid-only kind are done, and keeps what it returns. Before the worker starts.
+    public func registerJob<P: PaidOnlyParameters, Output: Encodable & Sendable>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
+        keepResult: Duration, _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
+    ) {
+        add(JobHandler(keeping: keepResult, parameters, retry: retryStrategy, permission: permission, timeout: timeout, execute))
+    }
+
     /// Says by a closure how jobs of a paid-only kind are done. Before the worker starts.
     public func registerJob<P: PaidOnlyParameters>(
         parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
@@ -124,6 +155,25 @@ extension JobService {
         _ execute: @escaping @Sendable (P, JobContext) async throws -> Void
     ) where P.PaymentRule == PaymentOptional {
         worker(of: P.queue).registerJob(parameters: parameters, retryStrategy: retryStrategy, guard: permission, timeout: timeout, execute)
+    }
+
+    /// Says by a closure how jobs of an ordinary kind are done, and keeps what it returns. Before the service starts.
+    /// - Parameter keepResult: how long the job's end is remembered, with the result as JSON of at most 64 KiB; see ``JobHandle``.
+    public func registerJob<P: JobParameters, Output: Encodable & Sendable>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: (any JobGuard)? = nil, timeout: Duration? = nil,
+        keepResult: Duration, _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
+    ) where P.PaymentRule == PaymentOptional {
+        worker(of: P.queue).registerJob(
+            parameters: parameters, retryStrategy: retryStrategy, guard: permission, timeout: timeout, keepResult: keepResult, execute)
+    }
+
+    /// Says by a closure how jobs of a paid-only kind are done, and keeps what it returns. Before the service starts.
+    public func registerJob<P: PaidOnlyParameters, Output: Encodable & Sendable>(
+        parameters: P.Type, retryStrategy: RetryPolicy = .standard, guard permission: any JobGuard, timeout: Duration? = nil,
+        keepResult: Duration, _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
+    ) {
+        worker(of: P.queue).registerJob(
+            parameters: parameters, retryStrategy: retryStrategy, guard: permission, timeout: timeout, keepResult: keepResult, execute)
     }
 
     /// Says by a closure how jobs of a paid-only kind are done. Before the service starts.

@@ -45,6 +45,7 @@ public final class JobService: Service {
     public var name: String { configuration.name }
     public let queues: any QueueDirectory
     private let configuration: Configuration
+    var clock: JobClock { configuration.clock }
     private let middleware: [any JobMiddleware]
     private let workers = Mutex<[String: JobWorker]>([:])
     /// The highest level that the queues have been found to keep.
@@ -76,6 +77,9 @@ public final class JobService: Service {
             return made
         }
     }
+
+    /// The worker of a queue, when there is one.
+    func knownWorker(of queue: String) -> JobWorker? { workers.withLock { $0[queue] } }
 
     // MARK: Pushing
 

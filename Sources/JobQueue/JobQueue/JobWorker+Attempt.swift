@@ -17,6 +17,10 @@ extension JobWorker {
             return await bury(
                 claimed, job, "redelivered \(claimed.redeliveries) times without an outcome", worker: worker, attempt: job.attempt + 1)
         }
+        if cancelled.mayHold(job.id) {
+            if await isCancelled(job.id) { return await leaveCancelled(claimed, job, worker: worker) }
+            cancelled.forget(job.id)
+        }
         if isPaused(job.kind) {
             metrics(of: job).parked.add()
             return .park(claimed.token, kind: job.kind)
@@ -66,8 +70,8 @@ extension JobWorker {
         return await leave(claimed, job, "expired")
     }
 
-    /// Acknowledges a job without an attempt, once the product has been told.
-    private func leave(_ claimed: ClaimedJob, _ job: JobEnvelope, _ reason: String) async -> StepOperation {
+    /// Acknowledges a job without an outcome of its own, once the product has been told.
+    func leave(_ claimed: ClaimedJob, _ job: JobEnvelope, _ reason: String, ending: JobEnding? = nil) async -> StepOperation {
         let log = job.log(configuration.log, attempt: job.attempt)
         log.info("job skipped", ["reason": .string(reason)])
         if let notice = handler(of: job.kind)?.onSkip ?? configuration.onSkip {
@@ -78,7 +82,8 @@ extension JobWorker {
                 return .retry(claimed.token, delay: .seconds(1), body: job.encoded(as: claimed))
             }
         }
-        return .ack(claimed.token, historyOf: job.mayHaveHistory ? job.id : nil, flow: job.flowToEnd)
+        let skipped = ending ?? handler(of: job.kind).flatMap { $0.ending(job, .skipped, reason) }
+        return .ack(claimed.token, historyOf: job.mayHaveHistory ? job.id : nil, flow: job.flowToEnd, ending: skipped)
     }
 
     private func run(
@@ -94,16 +99,17 @@ extension JobWorker {
         }
         defer { alarm?.cancel() }
         let attempt = job.attempt + 1
-        let context = JobContext(
+        var context = JobContext(
             job: job, attempt: attempt, isLastAttempt: attempt >= handler.retry.attemptsMax, redeliveries: claimed.redeliveries,
             worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds },
             token: token, effects: configuration.effects)
+        context.reports = reports
         do {
             // What the job causes is a step of its trace.
             let trace = job.traceparent.flatMap { Trace(traceparent: $0) }
             let outcome =
                 if let trace {
-                    try await Trace.$current.withValue(trace) { try await handler.run(job, context) }
+                    try await Trace.$current.withValue(trace) { [context] in try await handler.run(job, context) }
                 } else {
                     try await handler.run(job, context)
                 }
@@ -123,18 +129,28 @@ extension JobWorker {
     ) async -> StepOperation {
         let token = claimed.token
         let history = job.mayHaveHistory ? job.id : nil
+        let result = reports.take(token)
+        let isCancelled = cancelled.isUsed && interruption(of: token) == .cancelled
+        switch outcome {
+        case .retry, .snooze: if isCancelled { return await leaveCancelled(claimed, job, worker: worker) }
+        default: if isCancelled { await cancelledTooLate(job) }
+        }
         switch outcome {
         case .done:
             handler.metrics?.done.add()
-            return .ack(token, historyOf: history, flow: job.flowToEnd)
+            if let problem = result?.problem {
+                job.log(configuration.log, attempt: job.attempt + 1).warning("result not kept", ["reason": .string(problem)])
+            }
+            let ending = handler.ending(job, .done, result?.problem, result: result?.bytes)
+            return .ack(token, historyOf: history, flow: job.flowToEnd, ending: ending)
         case .skipped(let reason):
             handler.metrics?.skipped.add()
             job.log(configuration.log, attempt: job.attempt + 1).info("job skipped", ["reason": .string(reason)])
-            return .ack(token, historyOf: history, flow: job.flowToEnd)
+            return .ack(token, historyOf: history, flow: job.flowToEnd, ending: handler.ending(job, .skipped, reason))
         case .discard(let reason):
             handler.metrics?.discarded.add()
             job.log(configuration.log, attempt: job.attempt + 1).warning("job discarded", ["reason": .string(reason)])
-            return .ack(token, historyOf: history, flow: job.flowToEnd)
+            return .ack(token, historyOf: history, flow: job.flowToEnd, ending: handler.ending(job, .discarded, reason))
         case .bury(let reason):
             return await bury(claimed, job, reason, worker: worker, attempt: job.attempt + 1)
         case .snooze(let delay):
@@ -185,7 +201,7 @@ extension JobWorker {
         let entry = attempt.map { HistoryEntry(job: job.id, attempt: $0, atMs: nowMs, worker: worker.description, reason: reason) }
         return .bury(
             claimed.token, record: DeadRecord(burying: job, body: claimed.body, reason: reason, nowMs: nowMs, worker: worker), history: entry,
-            flow: job.flowToEnd)
+            flow: job.flowToEnd, ending: handler(of: job.kind).flatMap { $0.ending(job, .dead, reason) })
     }
 
     private func buryOpaque(_ claimed: ClaimedJob, _ reason: String, worker: WorkerIdentity) -> StepOperation {
@@ -196,5 +212,5 @@ extension JobWorker {
             record: DeadRecord(buryingOpaque: claimed.body, reason: reason, nowMs: configuration.clock.now(), worker: worker))
     }
 
-    private func metrics(of job: JobEnvelope) -> KindMetrics { handler(of: job.kind)?.metrics ?? unknownKind }
+    func metrics(of job: JobEnvelope) -> KindMetrics { handler(of: job.kind)?.metrics ?? unknownKind }
 }

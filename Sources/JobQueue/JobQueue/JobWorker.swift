@@ -56,6 +56,8 @@ public final class JobWorker: Service {
     private let pausedKinds = Mutex<Set<String>>([])
     /// Spares jobs the lock while no kind is paused.
     private let anyKindPaused = Atomic<Bool>(false)
+    let cancelled = CancelledJobs()
+    let reports: JobReports
     private let started = Atomic<Bool>(false)
     private let ended = Milestone()
 
@@ -68,6 +70,7 @@ public final class JobWorker: Service {
             driver: driver, name: configuration.name, clock: configuration.clock, random: configuration.random, log: configuration.log
         ) { signal in signals.relay(signal) }
         unknownKind = line.metrics.kind("unknown")
+        reports = JobReports(driver: driver, clock: configuration.clock, log: configuration.log)
         line.metrics.watchSlots(configuration.concurrency) { [weak self] in self?.running ?? 0 }
         signals.connect { [weak self] _ in
             self?.machine.withLock { $0.workIsWaiting() }
@@ -142,6 +145,7 @@ public final class JobWorker: Service {
                 switch await line.step(operations, claimMax: claimMax) {
                 case .result(let result):
                     note(result.pausedKinds)
+                    if !result.cancelled.isEmpty { cancelRunning(result.cancelled) }
                     begin(machine.withLock { $0.accept(result, claimMax: claimMax) })
                 case .fenced:
                     for task in machine.withLock({ $0.drop() }) { task.cancel() }
@@ -167,6 +171,12 @@ public final class JobWorker: Service {
 
     func isPaused(_ kind: String) -> Bool {
         anyKindPaused.load(ordering: .acquiring) && pausedKinds.withLock { $0.contains(kind) }
+    }
+
+    /// Cancels those of these jobs that run here; the others are remembered for when they are claimed.
+    private func cancelRunning(_ jobs: [String]) {
+        cancelled.note(jobs, nowMs: configuration.clock.now())
+        for task in machine.withLock({ $0.cancel(Set(jobs)) }) { task.cancel() }
     }
 
     private func begin(_ jobs: [ClaimedJob]) {

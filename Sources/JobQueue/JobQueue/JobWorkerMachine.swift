@@ -18,9 +18,11 @@ struct JobWorkerMachine {
     enum Interruption {
         case timeout
         case shutdown
+        case cancelled
     }
 
     private struct Attempt {
+        let body: [UInt8]
         var task: Task<Void, Never>?
         var interruption: Interruption?
         /// Its job is no longer ours: whatever it comes to is ignored. It still takes up its slot.
@@ -83,7 +85,7 @@ struct JobWorkerMachine {
         }
         let kept = Set(starting.map(\.token))
         for job in result.claimed where !kept.contains(job.token) { outcomes.append(.giveBack(job.token)) }
-        for job in starting { attempts[job.token] = Attempt() }
+        for job in starting { attempts[job.token] = Attempt(body: job.body) }
         return starting
     }
 
@@ -113,6 +115,16 @@ struct JobWorkerMachine {
         guard let attempt = attempts[token], attempt.interruption == nil, !attempt.abandoned else { return nil }
         attempts[token]?.interruption = .timeout
         return attempt.task
+    }
+
+    /// - Returns: the tasks to cancel.
+    mutating func cancel(_ jobs: Set<String>) -> [Task<Void, Never>] {
+        attempts.compactMap { token, attempt in
+            guard attempt.interruption == nil, !attempt.abandoned, let job = try? JobEnvelope(decoding: attempt.body), jobs.contains(job.id)
+            else { return nil }
+            attempts[token]?.interruption = .cancelled
+            return attempt.task
+        }
     }
 
     /// The lease is lost: everything in hand is somebody else's.

@@ -34,12 +34,12 @@ public struct ClaimedJob: Sendable, Equatable {
 /// What becomes of a claimed body.
 public enum StepOperation: Sendable, Equatable {
     /// Finished. `historyOf` names the job whose history is to be forgotten with it, when it may have one.
-    /// `flow` is let go with it.
-    case ack(ClaimToken, historyOf: String? = nil, flow: JobFlow? = nil)
+    /// `flow` is let go with it, `ending` remembered.
+    case ack(ClaimToken, historyOf: String? = nil, flow: JobFlow? = nil, ending: JobEnding? = nil)
     /// Again after `delay`, as `body`. `history` is added to the job's, when given.
     case retry(ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry? = nil)
-    /// To the dead set. `flow` is let go with it.
-    case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil, flow: JobFlow? = nil)
+    /// To the dead set. `flow` is let go with it, `ending` remembered.
+    case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil, flow: JobFlow? = nil, ending: JobEnding? = nil)
     /// Back to the head of the queue, untouched: nothing was spent.
     case giveBack(ClaimToken)
     /// Put aside until its kind is resumed; back to the head of the queue when it has been resumed meanwhile.
@@ -47,7 +47,7 @@ public enum StepOperation: Sendable, Equatable {
 
     public var token: ClaimToken {
         switch self {
-        case .ack(let token, _, _), .retry(let token, _, _, _), .bury(let token, _, _, _), .giveBack(let token), .park(let token, _): token
+        case .ack(let token, _, _, _), .retry(let token, _, _, _), .bury(let token, _, _, _, _), .giveBack(let token), .park(let token, _): token
         }
     }
 }
@@ -85,6 +85,10 @@ public struct StepResult: Sendable {
     public var isHeld = false
     /// Kinds that are to be parked.
     public var pausedKinds: Set<String> = []
+    /// Jobs that were cancelled since the worker's last step; of its first step all that are marked.
+    public var cancelled: [String] = []
+    /// The number of the last cancellation.
+    package var lastCancel: Int64 = 0
 
     public init() {}
 }
@@ -108,8 +112,13 @@ public struct QueueCounts: Sendable, Equatable {
     public var parked = 0
     /// Waiting for a slot of their key.
     public var waiting = 0
+    /// On their way to another queue.
+    public var moving = 0
 
-    public init(ready: Int = 0, delayed: Int = 0, inFlight: Int = 0, dead: Int = 0, workers: Int = 0, parked: Int = 0, waiting: Int = 0) {
+    public init(
+        ready: Int = 0, delayed: Int = 0, inFlight: Int = 0, dead: Int = 0, workers: Int = 0, parked: Int = 0, waiting: Int = 0, moving: Int = 0
+    ) {
+        self.moving = moving
         self.parked = parked
         self.waiting = waiting
         self.ready = ready
@@ -124,7 +133,7 @@ public struct QueueCounts: Sendable, Equatable {
 ///
 /// A driver keeps the lease of a registered worker alive by itself, on a thread that no job can block, sweeps the leases of its peers
 /// and moves delayed bodies when they are due, all by the server's time. A worker calls ``step(_:)`` one at a time.
-public protocol QueueDriver: QueueProducer {
+public protocol QueueDriver: QueueProducer, QueueOperating {
     /// Makes `worker` known with a fresh lease, which the driver renews from now on.
     func register(_ worker: WorkerIdentity, signal: @escaping @Sendable (WorkerSignal) -> Void) async throws(QueueDriverError)
 

@@ -78,6 +78,7 @@ struct KindMetrics: Sendable {
     let buried: Counter
     let parked: Counter
     let expired: Counter
+    let cancelled: Counter
     let duration: Histogram
     let wait: Histogram
 
@@ -99,6 +100,7 @@ struct KindMetrics: Sendable {
         buried = counter("buried")
         parked = counter("parked")
         expired = counter("expired")
+        cancelled = counter("cancelled")
         duration = registry.histogram("job_duration_seconds", help: "Time that an attempt took.", labels: labels)
         wait = registry.histogram(
             "job_wait_seconds", help: "Time from a job's making to its first attempt, its producer's clock against ours.",

@@ -101,6 +101,8 @@ public enum QueueLimits {
     public static let claimBytesMax = 8 << 20
     /// Most outcomes told by one step.
     public static let operationsMax = 1000
+    /// Largest result of a job that is kept.
+    public static let resultBytesMax = 64 << 10
     /// Attempts remembered in the history of a job.
     public static let historyMax = 10
     /// Redeliveries without an outcome after which a job is buried.

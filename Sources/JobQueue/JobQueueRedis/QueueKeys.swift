@@ -32,7 +32,8 @@ public struct QueueKeys: Sendable, Equatable {
     /// Hash: slot → last number published.
     public var published: String { key("published") }
 
-    /// Hash: `*` when the queue is paused, `kind:<kind>` for each paused kind, `concurrency` → bodies in hand at most.
+    /// Hash: `*` when the queue is paused, `kind:<kind>` for each paused kind, `concurrency` → bodies in hand at most, `cancels` → number of
+    /// the last cancellation.
     public var control: String { key("control") }
     /// Hash: worker → bodies in its hands, kept while `concurrency` is set.
     public var inhand: String { key("inhand") }
@@ -40,11 +41,19 @@ public struct QueueKeys: Sendable, Equatable {
     public var unique: String { key("unique") }
     /// Hash: slot key → jobs that wait for it.
     public var waiting: String { key("waiting") }
+    /// Sorted set: id of a cancelled job → number of its mark, about unix ms.
+    public var cancels: String { key("cancels") }
+    /// Hash: number → `<unix ms> <due or 0> <queue> <body>` of what is on its way to another queue.
+    public var moving: String { key("moving") }
 
     /// Set: ids of the jobs that are on their way under a slot key.
     public func slots(_ name: String) -> String { key("slots:" + name) }
     /// List: `<due or 0>:<length of id>:<id><body>` of the jobs that wait for a slot key.
     public func waiting(_ name: String) -> String { key("waiting:" + name) }
+    /// Hash: how far a job has come, and what is remembered beyond its end.
+    public func report(_ job: String) -> String { key("job:" + job) }
+    /// String: a body that came from another queue under this number is here.
+    public func arrived(from queue: String, _ number: String) -> String { key("arrived:\(queue):\(number)") }
     /// String: when the next start of a rate key may be, unix ms; expires once that is past.
     public func rate(_ name: String) -> String { key("rate:" + name) }
     /// List of bodies put aside because their kind is paused, the oldest on the left.
@@ -57,6 +66,8 @@ public struct QueueKeys: Sendable, Equatable {
     /// The field of `control` that pauses the queue.
     static let controlOfAll = "*"
     static let controlOfConcurrency = "concurrency"
+    /// The field of `control` that has the number of the last cancellation.
+    static let controlOfCancels = "cancels"
     /// The field of `control` that pauses a kind.
     static func control(ofKind kind: String) -> String { "kind:" + kind }
 

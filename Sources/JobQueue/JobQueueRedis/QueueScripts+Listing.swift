@@ -6,7 +6,8 @@ public enum QueueScriptListing {
     public static var all: [(name: String, sha1: String)] {
         [
             QueueScripts.step, QueueScripts.register, QueueScripts.renew, QueueScripts.release, QueueScripts.enqueue, QueueScripts.publish,
-            QueueScripts.replay, QueueScripts.forget,
+            QueueScripts.admit, QueueScripts.replay, QueueScripts.forget, QueueScripts.resume, QueueScripts.cancel, QueueScripts.find,
+            QueueScripts.remove, QueueScripts.hasten, QueueScripts.arrive, QueueScripts.progress,
         ].map { ($0.name, $0.sha1) }
     }
 }

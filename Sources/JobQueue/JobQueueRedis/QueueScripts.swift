@@ -11,6 +11,12 @@ enum QueueScripts {
     static let admit = script("admit", PackageResources.admit_lua)
     static let resume = script("resume", PackageResources.resume_lua)
     static let replay = script("replay", PackageResources.replay_lua)
+    static let cancel = script("cancel", PackageResources.cancel_lua)
+    static let find = script("find", PackageResources.find_lua)
+    static let remove = script("remove", PackageResources.remove_lua)
+    static let hasten = script("hasten", PackageResources.hasten_lua)
+    static let arrive = script("arrive", PackageResources.arrive_lua)
+    static let progress = script("progress", PackageResources.progress_lua)
     static let forget = script("forget", PackageResources.forget_lua)
 
     private static func script(_ name: String, _ source: [UInt8]) -> RedisScript {

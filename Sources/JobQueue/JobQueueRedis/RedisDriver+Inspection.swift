@@ -13,6 +13,7 @@ extension RedisDriver {
         let first = try await pipeline([
             RedisCommand("LLEN", keys.ready), RedisCommand("ZCARD", keys.delayed), RedisCommand("ZCARD", keys.dead),
             RedisCommand("ZRANGE", keys.leases, 0, -1), RedisCommand("HVALS", keys.waiting), RedisCommand("HKEYS", keys.control),
+            RedisCommand("HLEN", keys.moving),
         ])
         let workers = (first[3].array ?? []).compactMap(\.string)
         let waiting = (first[4].array ?? []).compactMap { $0.string.flatMap { Int($0) } }
@@ -22,7 +23,8 @@ extension RedisDriver {
             workers.flatMap { [RedisCommand("HLEN", keys.inflight($0)), RedisCommand("LLEN", keys.woken($0))] })
         var counts = QueueCounts(
             ready: Int(first[0].int ?? 0), delayed: Int(first[1].int ?? 0), dead: Int(first[2].int ?? 0), workers: workers.count,
-            parked: parked.reduce(0) { $0 + Int($1.int ?? 0) }, waiting: waiting.reduce(0, +))
+            parked: parked.reduce(0) { $0 + Int($1.int ?? 0) }, waiting: waiting.reduce(0, +),
+            moving: Int(first[6].int ?? 0))
         for (index, value) in held.enumerated() {
             // What was set aside for a worker has not been started: it is as ready as the rest.
             if index.isMultiple(of: 2) { counts.inFlight += Int(value.int ?? 0) } else { counts.ready += Int(value.int ?? 0) }
@@ -40,7 +42,7 @@ extension RedisDriver {
         return control
     }
 
-    private static func control(_ fields: [String]) -> QueueControl {
+    static func control(_ fields: [String]) -> QueueControl {
         var control = QueueControl()
         for field in fields {
             if field == QueueKeys.controlOfAll { control.isPaused = true }
@@ -92,9 +94,10 @@ extension RedisDriver {
     }
 
     public func replayDead(_ record: DeadRecord) async throws(QueueDriverError) -> Bool {
-        var call = RedisScriptCall(QueueScripts.replay, keys: [keys.dead, keys.ready])
+        var call = RedisScriptCall(QueueScripts.replay, keys: [keys.dead, keys.ready, keys.report(record.job ?? ""), keys.cancels])
         call.append(record.bytes)
         call.append(record.replayBody)
+        call.append(record.job ?? "")
         return try await run(call).int == 1
     }
 
@@ -106,10 +109,11 @@ extension RedisDriver {
     }
 
     public func history(ofJob id: String) async throws(QueueDriverError) -> [HistoryEntry] {
-        HistoryEntry.list(job: id, lines: try await pipeline([RedisCommand("HGET", keys.history, id)])[0].bytes ?? [])
+        let lines = try await pipeline([RedisCommand("HGET", keys.history, id), RedisCommand("HGET", keys.report(id), "history")])
+        return HistoryEntry.list(job: id, lines: lines[0].bytes ?? lines[1].bytes ?? [])
     }
 
-    private func pipeline(_ commands: [RedisCommand]) async throws(QueueDriverError) -> [RedisValue] {
+    func pipeline(_ commands: [RedisCommand]) async throws(QueueDriverError) -> [RedisValue] {
         var values: [RedisValue] = []
         for result in await connection.pipeline(commands) {
             do { values.append(try result.get()) } catch { throw QueueDriverError(error) }

@@ -13,7 +13,7 @@ public final class RedisDriver: PulsedDriver {
     public let keys: QueueKeys
     let connection: RedisConnection
     private let metrics: QueueMetrics
-    private let log: Log
+    let log: Log
     let reclaimer: Reclaimer
     private let workers = Mutex<[WorkerIdentity: RedisWorker]>([:])
     private let nextToken = Atomic<UInt64>(1)
@@ -106,7 +106,8 @@ public final class RedisDriver: PulsedDriver {
                 QueueScripts.register, keys: [keys.leases, keys.inflight(name)],
                 arguments: [name, QueueLimits.lease.wholeMilliseconds]))
         let registered = RedisWorker(
-            identity: worker, connection: connection, keys: keys, reclaimer: reclaimer, log: log, registeredAt: sentAt, signal: signal)
+            identity: worker, connection: connection, keys: keys, reclaimer: reclaimer, log: log, registeredAt: sentAt,
+            finishMoves: { [weak self] nowMs in self?.finishMovesLater(nowMs: nowMs) }, signal: signal)
         workers.withLock { $0[worker] = registered }
         connection.loop.execute { registered.begin() }
     }
@@ -125,7 +126,8 @@ public final class RedisDriver: PulsedDriver {
         }
         let firstToken = nextToken.wrappingAdd(UInt64(QueueLimits.claimMax), ordering: .relaxed).oldValue
         let call = StepCall(operations).call(
-            worker: request.worker.description, keys: keys, claimMax: request.claimMax, firstToken: firstToken)
+            worker: request.worker.description, keys: keys, claimMax: request.claimMax, firstToken: firstToken,
+            heard: worker.heardCancel.load(ordering: .acquiring))
         worker.ledger.withLock { $0.begin() }
         let sentAt = ContinuousClock.now
         do throws(QueueDriverError) {
@@ -134,6 +136,7 @@ public final class RedisDriver: PulsedDriver {
             worker.ledger.withLock { $0.succeeded(told, result, generation: generation) }
             metrics.pulse.beat()
             worker.isHeld.store(result.isHeld, ordering: .releasing)
+            if !result.fenced { worker.heardCancel.store(result.lastCancel, ordering: .releasing) }
             if !result.fenced, let nextDueMs = result.nextDueMs {
                 connection.loop.execute { worker.stepped(nextDueMs: nextDueMs, nowMs: result.nowMs, sentAt: sentAt) }
             }

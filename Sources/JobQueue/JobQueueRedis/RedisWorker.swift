@@ -6,7 +6,7 @@ import Telemetry
 
 /// One registered worker on the loop's thread: its heartbeat, its timers and its blocking reads. No job can hold these up.
 ///
-/// `@unchecked Sendable`: everything but `ledger` and `isHeld` is confined to the loop.
+/// `@unchecked Sendable`: everything but `ledger`, `isHeld` and `heardCancel` is confined to the loop.
 final class RedisWorker: @unchecked Sendable {
     /// A sign of life is given this often, well within a second.
     static let beat = Duration.milliseconds(900)
@@ -17,11 +17,15 @@ final class RedisWorker: @unchecked Sendable {
     let ledger = Mutex(ClaimLedger())
     /// Nothing can be claimed, as the last answer had it: waiting for a body would only move it to and fro.
     let isHeld = Atomic<Bool>(false)
+    /// The number of the last cancellation that a step has told.
+    let heardCancel = Atomic<Int64>(0)
 
     private let connection: RedisConnection
     private let keys: QueueKeys
     private let reclaimer: Reclaimer
     private let signal: @Sendable (WorkerSignal) -> Void
+    /// Ends what was begun by somebody who is gone.
+    private let finishMoves: @Sendable (_ nowMs: Int64) -> Void
     private let log: Log
     private let blocking: RedisConnection
     private let wake: RedisConnection
@@ -41,12 +45,14 @@ final class RedisWorker: @unchecked Sendable {
 
     init(
         identity: WorkerIdentity, connection: RedisConnection, keys: QueueKeys, reclaimer: Reclaimer, log: Log,
-        registeredAt: ContinuousClock.Instant, signal: @escaping @Sendable (WorkerSignal) -> Void
+        registeredAt: ContinuousClock.Instant, finishMoves: @escaping @Sendable (_ nowMs: Int64) -> Void,
+        signal: @escaping @Sendable (WorkerSignal) -> Void
     ) {
         self.identity = identity
         self.connection = connection
         self.keys = keys
         self.reclaimer = reclaimer
+        self.finishMoves = finishMoves
         self.signal = signal
         self.log = log
         lastSign = registeredAt
@@ -148,7 +154,7 @@ final class RedisWorker: @unchecked Sendable {
             QueueScripts.renew,
             keys: [
                 keys.leases, keys.inflight(identity.description), keys.delayed, keys.ready, keys.retired, keys.control, keys.inhand,
-                keys.woken(identity.description),
+                keys.woken(identity.description), keys.moving,
             ],
             arguments: [identity.description, QueueLimits.lease.wholeMilliseconds, QueueLimits.claimBytesMax])
         connection.run(call) { [self] result in
@@ -169,9 +175,9 @@ final class RedisWorker: @unchecked Sendable {
         guard let parts = reply.array, let nowMs = parts.count > 1 ? parts[1].int : nil else {
             return log.error("redis answered something unexpected to renew", fields)
         }
-        guard parts.count == 10, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
+        guard parts.count == 12, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
             let expired = parts[6].array, let sweeps = parts[7].array,
-            let held = parts[8].int, let claimable = parts[9].int
+            let held = parts[8].int, let claimable = parts[9].int, let lastCancel = parts[10].int, let moving = parts[11].int
         else {
             // Fenced: no further sign of life can bring the lease back.
             stopTimers()
@@ -190,6 +196,9 @@ final class RedisWorker: @unchecked Sendable {
             log.warning("bodies in hand differ from what redis has, compared at the next step", fields)
             signal(.workWaiting)
         }
+        if moving > 0 { finishMoves(nowMs) }
+        // A step tells which jobs: one of them may be in hand.
+        if lastCancel > heardCancel.load(ordering: .acquiring) { signal(.workWaiting) }
         waiter?.read()
         // Somebody should have been told long ago: his blocking read hangs on a dead connection, or it was answered after he had gone.
         if claimable > 0 && held == 0 && waiter?.disarm() == true { signal(.workWaiting) }

@@ -10,25 +10,30 @@ struct StepCall {
     private var returns: [ClaimToken] = []
     private var ends: [(token: ClaimToken, flow: JobFlow)] = []
     private var parks: [(token: ClaimToken, kind: String)] = []
+    private var endings: [(token: ClaimToken, ending: JobEnding)] = []
 
     init(_ operations: [StepOperation]) {
         for operation in operations {
             switch operation {
-            case .ack(let token, let job, let flow):
+            case .ack(let token, let job, let flow, let ending):
                 if let flow { ends.append((token, flow)) } else { acks.append(token) }
                 if let job { forgotten.append(job) }
+                if let ending { endings.append((token, ending)) }
             case .retry(let token, let delay, let body, let history): retries.append((token, delay, body, history))
-            case .bury(let token, let record, let history, let flow): burials.append((token, record, history, flow))
+            case .bury(let token, let record, let history, let flow, let ending):
+                burials.append((token, record, history, flow))
+                if let ending { endings.append((token, ending)) }
             case .park(let token, let kind): parks.append((token, kind))
             case .giveBack(let token): returns.append(token)
             }
         }
     }
 
-    func call(worker: String, keys: QueueKeys, claimMax: Int, firstToken: ClaimToken) -> RedisScriptCall {
+    /// - Parameter heard: the number of the last cancellation that the worker has heard of.
+    func call(worker: String, keys: QueueKeys, claimMax: Int, firstToken: ClaimToken, heard: Int64) -> RedisScriptCall {
         var named = [
             keys.ready, keys.inflight(worker), keys.woken(worker), keys.leases, keys.delayed, keys.dead, keys.history, keys.redeliveries,
-            keys.control, keys.unique, keys.waiting, keys.inhand,
+            keys.control, keys.unique, keys.waiting, keys.inhand, keys.cancels,
         ]
         var places: [String: Int] = [:]
         func place(_ first: String, _ more: String...) {
@@ -41,6 +46,7 @@ struct StepCall {
             place(keys.slots(slots.key), keys.waiting(slots.key))
         }
         for park in parks { place(keys.parked(park.kind)) }
+        for ending in endings { place(keys.report(ending.ending.job)) }
 
         var call = RedisScriptCall(QueueScripts.step, keys: named)
         call.append(worker)
@@ -49,7 +55,19 @@ struct StepCall {
         call.append(String(firstToken))
         call.append(QueueLimits.claimBytesMax)
         call.append(QueueLimits.historyMax)
+        call.append(heard)
 
+        call.append(endings.count)
+        for (token, ending) in endings {
+            call.append(String(token))
+            call.append(ending.job)
+            call.append(places[keys.report(ending.job)] ?? 0)
+            call.append(ending.kept.wholeMilliseconds)
+            call.append(ending.state.rawValue)
+            call.append(ending.reason ?? "")
+            call.append(ending.result ?? [])
+            call.append(ending.entry?.bytes ?? [])
+        }
         call.append(acks.count)
         for token in acks { call.append(String(token)) }
         call.append(forgotten.count)
@@ -105,13 +123,16 @@ struct StepCall {
             result.fenced = true
             return result
         }
-        guard word == "OK", parts.count == 9, let stale = parts[2].int, let depth = parts[3].int, let nextDueMs = parts[4].int,
-            let bodies = parts[5].array, let counts = parts[6].array, let held = parts[7].int, let kinds = parts[8].array
+        guard word == "OK", parts.count == 11, let stale = parts[2].int, let depth = parts[3].int, let nextDueMs = parts[4].int,
+            let bodies = parts[5].array, let counts = parts[6].array, let held = parts[7].int, let kinds = parts[8].array, let heard = parts[9].int,
+            let cancelled = parts[10].array
         else { throw .unexpected("step") }
         result.staleTokens = Int(stale)
         result.readyDepth = Int(depth)
         result.nextDueMs = nextDueMs < 0 ? nil : nextDueMs
         result.isHeld = held == 1
+        result.lastCancel = heard
+        if !cancelled.isEmpty { result.cancelled = cancelled.compactMap(\.string) }
         if !kinds.isEmpty { result.pausedKinds = Set(kinds.compactMap(\.string)) }
         result.claimed.reserveCapacity(bodies.count)
         for (index, value) in bodies.enumerated() {

@@ -1,16 +1,16 @@
 -- renew 1: a sign of life between steps, and what every worker does for all: delayed bodies become ready, dead peers are noticed.
 --
--- KEYS  1 leases  2 inflight of the worker  3 delayed  4 ready  5 retired  6 control  7 inhand  8 woken of the worker
+-- KEYS  1 leases  2 inflight of the worker  3 delayed  4 ready  5 retired  6 control  7 inhand  8 woken of the worker  9 moving
 -- ARGV  1 worker  2 lease in ms  3 bytes after which no more delayed bodies are moved
 -- Returns {'FENCED', now}: the worker's lease was taken over and nothing was done; or
 --         {'OK', now, time of the next delayed body or -1, 1 when our own lease had run out unnoticed, bodies in our hands,
 --          time when the next lease runs out, workers whose lease has run out, retired members that are due for a sweep,
 --          1 when nothing can be claimed because the queue is paused or its workers hold all that it allows,
---          bodies that could be claimed}
+--          bodies that could be claimed, number of the last cancellation, bodies on their way to another queue}
 --
 -- The first write is HDEL: see step.
 
-local leases, inflight, delayed, ready, retired, control, inhand, woken = unpack(KEYS)
+local leases, inflight, delayed, ready, retired, control, inhand, woken, moving = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mine = redis.call('ZSCORE', leases, ARGV[1])
@@ -45,7 +45,8 @@ if tonumber(mine) < now then
   late = 1
 end
 local held = redis.call('HEXISTS', control, '*')
-local room = redis.call('HGET', control, 'concurrency')
+local said = redis.call('HMGET', control, 'concurrency', 'cancels')
+local room = said[1]
 if room then
   room = tonumber(room)
   redis.call('HSET', inhand, ARGV[1], redis.call('HLEN', inflight))
@@ -57,4 +58,7 @@ if room then
   end
 end
 local waiting = redis.call('LLEN', ready) + redis.call('LLEN', woken)
-return {'OK', now, nextDue, late, redis.call('HLEN', inflight), tonumber(first[2]), expired, sweeps, held, waiting}
+return {
+  'OK', now, nextDue, late, redis.call('HLEN', inflight), tonumber(first[2]), expired, sweeps, held, waiting, tonumber(said[2] or 0),
+  redis.call('HLEN', moving),
+}

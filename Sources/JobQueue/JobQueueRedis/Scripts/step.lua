@@ -1,11 +1,13 @@
 -- step 1: tells the outcomes of a worker, renews its lease and claims, in one round trip.
 --
 -- KEYS  1 ready  2 inflight of the worker  3 woken of the worker  4 leases  5 delayed  6 dead  7 history  8 redeliveries
---       9 control  10 unique  11 waiting  12 inhand, then the keys that lists below name by their number: slots of a key with its
---       waiting list behind it, parked bodies of a kind
+--       9 control  10 unique  11 waiting  12 inhand  13 cancels, then the keys that lists below name by their number: slots of a key
+--       with its waiting list behind it, parked bodies of a kind, the report of a job
 -- ARGV  1 worker  2 lease in ms  3 bodies wanted  4 token of the first claimed body, the others count on from it
 --       5 bytes after which a claim, or the moving of delayed bodies, stops growing  6 attempts kept in a history
---       then seven lists, each headed by its number of items:
+--       7 number of the last cancellation that the worker has heard of
+--       then eight lists, each headed by its number of items:
+--         endings     token, job id, number of its report in KEYS, ms that it is kept, state, reason, result, history entry or ''
 --         acks        token
 --         forgotten   id of a job whose history goes with its ack
 --         retries     token, delay in ms, new body, job id or '', history entry or ''
@@ -17,12 +19,14 @@
 -- Returns {'FENCED', now}: the worker's lease was taken over and nothing was done; or
 --         {'OK', now, outcomes whose token was gone, bodies ready, time of the next delayed body or -1,
 --          claimed bodies, their redeliveries (empty when none has any), 1 when nothing can be claimed because the queue is
---          paused or its workers hold all that it allows, kinds that are paused}
+--          paused or its workers hold all that it allows, kinds that are paused, number of the last cancellation, ids of the jobs
+--          that were cancelled since the one in ARGV 7}
 --
 -- Bodies are never parsed. The first write is HDEL, which a Redis over its maxmemory allows, and after it the others: a full Redis
 -- can always be drained.
 
-local ready, inflight, woken, leases, delayed, dead, history, redeliveries, control, uniques, waiting, inhand = unpack(KEYS)
+local ready, inflight, woken, leases, delayed, dead, history, redeliveries, control, uniques, waiting, inhand,
+  cancels = unpack(KEYS)
 local worker = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,7 +34,7 @@ if not redis.call('ZSCORE', leases, worker) then
   return {'FENCED', now}
 end
 
-local cursor = 7
+local cursor = 8
 local function take()
   local value = ARGV[cursor]
   cursor = cursor + 1
@@ -97,6 +101,24 @@ local function free(job, unique, key, place, limit)
     if redis.call('HINCRBY', waiting, key, -1) <= 0 then
       redis.call('HDEL', waiting, key)
     end
+  end
+end
+
+-- What is remembered of a job beyond its end, told with the outcome that ends it.
+for _ = 1, tonumber(take()) do
+  local token, job, place, keep, state, reason, result, entry = take(), take(), tonumber(take()), take(), take(), take(), take(), take()
+  if redis.call('HEXISTS', inflight, token) == 1 then
+    local report = KEYS[place]
+    redis.call('HDEL', inflight, '')
+    remember(job, entry)
+    redis.call('HSET', report, 'state', state, 'ended_at', now, 'reason', reason, 'result', result)
+    local lines = redis.call('HGET', history, job)
+    if lines and state ~= 'dead' then
+      redis.call('HSET', report, 'history', lines)
+      redis.call('HDEL', history, job)
+    end
+    redis.call('PEXPIRE', report, keep)
+    redis.call('ZREM', cancels, job)
   end
 end
 
@@ -203,15 +225,22 @@ local wanted = tonumber(ARGV[3])
 local held = 0
 local room
 local pausedKinds = {}
+local marked = 0
+local cancelled = {}
 local said = redis.call('HGETALL', control)
 for i = 1, #said, 2 do
   if said[i] == '*' then
     held = 1
   elseif said[i] == 'concurrency' then
     room = tonumber(said[i + 1])
+  elseif said[i] == 'cancels' then
+    marked = tonumber(said[i + 1])
   else
     pausedKinds[#pausedKinds + 1] = string.sub(said[i], 6)
   end
+end
+if marked > tonumber(ARGV[7]) then
+  cancelled = redis.call('ZRANGEBYSCORE', cancels, '(' .. ARGV[7], '+inf')
 end
 if room then
   room = room - redis.call('HLEN', inflight)
@@ -280,4 +309,4 @@ if room then
   redis.call('HSET', inhand, worker, redis.call('HLEN', inflight))
 end
 
-return {'OK', now, stale, redis.call('LLEN', ready), nextDue, claimed, counts, held, pausedKinds}
+return {'OK', now, stale, redis.call('LLEN', ready), nextDue, claimed, counts, held, pausedKinds, marked, cancelled}
