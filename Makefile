@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench build lint coverage sanitize clean
+.PHONY: help run demo test bench chaos build lint coverage sanitize clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: ## every test (TARGET=NameTests: one target), against the real Redis, SQLi
 bench: build ## the benchmark tables; ONLY=queue (or ingest, pipeline, ...) runs one
 	@deploy/bootstrap bench
 	.build/release/bench $(if $(ONLY),--only $(ONLY))
+
+chaos: build ## accidents at random for MINUTES=5, then the books must agree; SEED=n plays the same ones again, ONLY=engine or ingest
+	@MINUTES=$(or $(MINUTES),5) SEED=$(SEED) deploy/chaos $(if $(ONLY),--only $(ONLY))
 
 build: ## release binaries into .build/release
 	@deploy/bootstrap build

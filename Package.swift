@@ -175,6 +175,12 @@ let services: [Target] = [
             "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "Subprocess",
             "EventLoop", "Telemetry", "Formats",
         ]),
+    room(
+        "Services", "Chaos",
+        [
+            "WorkerService", "Outbox", "ProviderPort", "StandardWebhooks", "Database", "JobQueue", "RedisClient", "Subprocess", "EventLoop",
+            "Settings", "Telemetry", "Formats",
+        ]),
 ]
 
 let programs: [Target] = [
@@ -203,6 +209,7 @@ let programs: [Target] = [
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["Benchmarks"]),
+    program("chaos", ["Chaos"]),
 ]
 
 /// Small programs that show how the library is used; compiled with everything else, so that they stay true.
