@@ -84,9 +84,13 @@ struct LedgerTests {
         #expect(rule.maySweep(now: start) == false, "not connected yet")
         rule.connected(isFirst: true, serverAge: .seconds(60), now: start)
         #expect(rule.maySweep(now: start), "a fresh process on an old server")
-        rule.connected(isFirst: true, serverAge: .seconds(4), now: start)
-        #expect(rule.maySweep(now: start + .milliseconds(2999)) == false, "a young server")
-        #expect(rule.maySweep(now: start + .seconds(3)))
+        for (age, quiet) in [(0, 3), (1, 3), (2, 3), (3, 2), (4, 1)] {
+            rule.connected(isFirst: true, serverAge: .seconds(age), now: start)
+            #expect(rule.maySweep(now: start + .seconds(quiet) - .milliseconds(1)) == false, "a server of \(age) s")
+            #expect(rule.quietLeft(now: start) == .seconds(quiet))
+            #expect(rule.maySweep(now: start + .seconds(quiet)))
+            #expect(rule.quietLeft(now: start + .seconds(quiet)) == nil)
+        }
         rule.disconnected()
         #expect(rule.maySweep(now: start + .seconds(30)) == false)
         rule.connected(isFirst: false, serverAge: nil, now: start + .seconds(30))

@@ -14,8 +14,10 @@ struct LeaseRule {
     /// - Parameter serverAge: how long the server has been running; nil when it does not say.
     mutating func connected(isFirst: Bool, serverAge: Duration?, now: ContinuousClock.Instant) {
         isConnected = true
-        // A process that has just started was not cut off from anything.
-        if isFirst, let serverAge, serverAge > Self.serverAge { quietUntil = nil } else { becomeQuiet(now) }
+        guard isFirst, let serverAge else { return becomeQuiet(now) }
+        // A process that has just started was not cut off from anything; only the peers of a young server may still be on their way back.
+        let rest = min(QueueLimits.lease, Self.serverAge - serverAge)
+        quietUntil = rest > .zero ? now + rest : nil
     }
 
     mutating func disconnected() { isConnected = false }
@@ -30,6 +32,12 @@ struct LeaseRule {
         guard isConnected else { return false }
         guard let quietUntil else { return true }
         return now >= quietUntil
+    }
+
+    /// How long it still has to wait, of those who are connected.
+    func quietLeft(now: ContinuousClock.Instant) -> Duration? {
+        guard isConnected, let quietUntil, quietUntil > now else { return nil }
+        return quietUntil - now
     }
 
     private mutating func becomeQuiet(_ now: ContinuousClock.Instant) { quietUntil = now + QueueLimits.lease }

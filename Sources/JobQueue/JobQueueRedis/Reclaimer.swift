@@ -47,6 +47,9 @@ final class Reclaimer: @unchecked Sendable {
 
     func renewalFailed(now: ContinuousClock.Instant) { rule.withLock { $0.renewalFailed(now: now) } }
 
+    /// When a sweep that is not allowed now will be; nil when it is.
+    func quietLeft(now: ContinuousClock.Instant) -> Duration? { rule.withLock { $0.quietLeft(now: now) } }
+
     var maySweep: Bool { rule.withLock { $0.maySweep(now: .now) } }
 
     /// On the loop.

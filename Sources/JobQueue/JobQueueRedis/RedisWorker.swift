@@ -33,6 +33,8 @@ final class RedisWorker: @unchecked Sendable {
     private var listener: WakeListener?
     private var beatTimer: LoopTimer?
     private var dueTimer: LoopTimer?
+    /// When it rings, while it runs.
+    private var dueAt: ContinuousClock.Instant?
     private var isRenewing = false
     private var renewAgain = false
     /// Somebody waits for work while nothing can be claimed.
@@ -76,7 +78,10 @@ final class RedisWorker: @unchecked Sendable {
         self.listener = listener
         waiter.begin()
         listener.begin()
-        dueTimer = LoopTimer(on: connection.loop) { [weak self] in self?.renew() }
+        dueTimer = LoopTimer(on: connection.loop) { [weak self] in
+            self?.dueAt = nil
+            self?.renew()
+        }
         let timer = LoopTimer(on: connection.loop) { [weak self] in
             guard let self else { return }
             beatTimer?.start(after: Self.beat)
@@ -97,6 +102,7 @@ final class RedisWorker: @unchecked Sendable {
         isFrozen = true
         beatTimer?.cancel()
         dueTimer?.cancel()
+        dueAt = nil
     }
 
     func thaw() {
@@ -191,7 +197,9 @@ final class RedisWorker: @unchecked Sendable {
         reclaimer.renewed(took: now - sentAt, hadRunOut: late == 1, now: now)
         reclaimer.sweep(expired: expired.compactMap(\.string), retired: sweeps.compactMap(\.string), now: now)
         // A peer's lease that runs out before our next sign of life shows a peer in trouble: look at that very moment.
-        wakeUp(atMs: [nextDueMs < 0 ? .max : nextDueMs, expiryMs <= nowMs ? .max : expiryMs + 1].min(), nowMs: nowMs)
+        // So is one whose lease has run out while nobody may sweep: at the end of that time.
+        let sweepMs = expired.isEmpty ? nil : reclaimer.quietLeft(now: now).map { nowMs + $0.wholeMilliseconds + 1 }
+        wakeUp(atMs: [nextDueMs < 0 ? .max : nextDueMs, expiryMs <= nowMs ? .max : expiryMs + 1, sweepMs ?? .max].min(), nowMs: nowMs)
         if ledger.withLock({ $0.counted(Int(count), askedAtStep: steps) }) {
             log.warning("bodies in hand differ from what redis has, compared at the next step", fields)
             signal(.workWaiting)
@@ -215,7 +223,12 @@ final class RedisWorker: @unchecked Sendable {
     /// Looks again when something is due before the next sign of life.
     private func wakeUp(atMs: Int64?, nowMs: Int64) {
         guard let atMs, atMs != .max, atMs - nowMs < Self.beat.wholeMilliseconds else { return }
-        dueTimer?.start(after: .milliseconds(max(0, atMs - nowMs)))
+        let pause = Duration.milliseconds(max(0, atMs - nowMs))
+        let now = ContinuousClock.now
+        // What is due sooner is not put off: that look finds the later one again.
+        if let dueAt, dueAt <= now + pause { return }
+        dueAt = now + pause
+        dueTimer?.start(after: pause)
     }
 
     private var fields: [String: Log.Value] { ["queue": .string(keys.queue), "worker": .string(identity.description)] }

@@ -24,6 +24,8 @@ final class ChaosField: Sendable {
         var running: [String: ChildProcess] = [:]
         /// When Redis was away: from, until.
         var away: [(fromNs: Int64, untilNs: Int64)] = []
+        /// When nobody could have done anything, for another reason.
+        var standstills: [(fromNs: Int64, untilNs: Int64)] = []
         var violations: [String] = []
     }
 
@@ -146,6 +148,10 @@ final class ChaosField: Sendable {
     /// `appendfsync always`, as redis.conf has it: with kill -9 the promise is about what is on disk.
     func startRedis() async throws {
         try await start("redis", try Self.tool("redis-server"), ["deploy/redis.conf", "--port", "\(redisPort)", "--dir", folder + "/redis"])
+        try await awaitRedis()
+    }
+
+    private func awaitRedis() async throws {
         // Asked on new connections: a client's own pauses between attempts are part of what is measured.
         let port = redisPort
         let answers = await eventually(within: .seconds(30), pause: .milliseconds(2)) { try await pool.run { Loopback.isRedis(on: port) } }
@@ -158,10 +164,17 @@ final class ChaosField: Sendable {
         let fromNs = Monotonic.nowNs
         // Nobody may ask how long it is away before it is back.
         state.withLock { $0.away.append((fromNs, .max)) }
-        if case .killRedis = fault { child.kill9() } else { _ = try? await redis.call("SHUTDOWN", timeout: .seconds(1)) }
-        guard await child.waitForExit(within: .seconds(20)) != nil else { throw ChaosError("Redis does not end") }
-        try await Task.sleep(for: .milliseconds(ms))
-        try await startRedis()
+        if case .freezeRedis = fault {
+            child.signal(SIGSTOP)
+            try await Task.sleep(for: .milliseconds(ms))
+            child.signal(SIGCONT)
+            try await awaitRedis()
+        } else {
+            if case .killRedis = fault { child.kill9() } else { _ = try? await redis.call("SHUTDOWN", timeout: .seconds(1)) }
+            guard await child.waitForExit(within: .seconds(20)) != nil else { throw ChaosError("Redis does not end") }
+            try await Task.sleep(for: .milliseconds(ms))
+            try await startRedis()
+        }
         let now = Monotonic.nowNs
         state.withLock { state in
             for place in state.away.indices where state.away[place].untilNs == .max { state.away[place].untilNs = now }
@@ -169,10 +182,14 @@ final class ChaosField: Sendable {
         note("Redis is back after \((now - fromNs) / 1_000_000) ms")
     }
 
-    /// From when on a fault's recovery counts: while Redis is away nobody can recover.
+    /// All workers, or SQL, stood still.
+    func stoodStill(fromNs: Int64, untilNs: Int64) { state.withLock { $0.standstills.append((fromNs, untilNs)) } }
+
+    /// From when on a fault's recovery counts: while Redis is away or all stand still nobody can recover.
     func since(_ faultNs: Int64, atNs: Int64) -> Int64 {
         state.withLock { state in
-            state.away.filter { $0.fromNs <= atNs && $0.untilNs > faultNs && $0.untilNs <= atNs }.map(\.untilNs).max() ?? faultNs
+            (state.away + state.standstills).filter { $0.fromNs <= atNs && $0.untilNs > faultNs && $0.untilNs <= atNs }.map(\.untilNs).max()
+                ?? faultNs
         }
     }
 

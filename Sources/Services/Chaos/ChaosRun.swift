@@ -18,13 +18,15 @@ struct ChaosOptions: Sendable {
     var restarts = 10
     var folder = ".build/chaos"
     var keeps = false
+    /// Only prints so many faults of the plan.
+    var planned = 0
     var recoveryLimit = 5.0
     /// Leaves effects out on purpose, to see that the reckoning finds it.
     var losesEffects = false
 
     static let usage = """
         usage: chaos [--minutes N | --seconds N] [--seed N] [--only engine|ingest] [--rate JOBS] [--posts N] [--restarts N]
-                     [--recovery-limit SECONDS] [--folder PATH] [--keep] [--lose-effects]
+                     [--recovery-limit SECONDS] [--folder PATH] [--keep] [--plan FAULTS] [--lose-effects]
         """
 
     /// Nil when the arguments make no sense.
@@ -57,6 +59,7 @@ struct ChaosOptions: Sendable {
             case "--recovery-limit": recoveryLimit = number
             case "--rate": rate = max(1, Int(number))
             case "--posts": posts = max(1, Int(number))
+            case "--plan": planned = Int(number)
             case "--restarts": restarts = max(1, Int(number))
             default: return false
             }
@@ -78,6 +81,11 @@ public enum ChaosRun {
         guard var options = ChaosOptions(arguments) else {
             print(ChaosOptions.usage)
             return 64
+        }
+        guard options.planned == 0 else {
+            var plan = FaultPlan(seed: options.seed)
+            for number in 1...options.planned { options.say("\(number) after \(plan.nextCalm()): \(plan.next())") }
+            return 0
         }
         Log.configure(format: .text, program: "chaos", level: .error)
         ProcessSignals.prepare()

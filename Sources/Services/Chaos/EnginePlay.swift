@@ -115,7 +115,7 @@ final class EnginePlay: Sendable {
         case .stopWorker(let slot): try await stop(slot, kind, alone: alone)
         case .freezeWorker(let slot, let ms): try await freeze([slot], ms: ms, kind, alone: alone)
         case .freezeAllWorkers(let ms): try await freeze(Array(0..<FaultPlan.workers), ms: ms, kind, alone: alone)
-        case .shutDownRedis(let ms), .killRedis(let ms): try await loseRedis(fault, ms: ms, kind)
+        case .shutDownRedis(let ms), .killRedis(let ms), .freezeRedis(let ms): try await loseRedis(fault, ms: ms, kind)
         case .cutEveryConnection:
             try await disturb(Array(0...FaultPlan.producerLink), kind) {
                 _ = try? await self.field.redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -172,11 +172,10 @@ final class EnginePlay: Sendable {
             found.withLock { $0.frozenInTransaction += 1 }
         }
         try await Task.sleep(for: .nanoseconds(max(0, atNs + Int64(ms) * 1_000_000 - Monotonic.nowNs)))
-        let thawNs = Monotonic.nowNs
-        for child in frozen { child.signal(SIGCONT) }
         // Where all stand still, or SQL does, nobody can recover anything before.
-        let nobodyCould = slots.count == FaultPlan.workers || isInTransaction
-        try await recover(jobs, faultNs: nobodyCould ? thawNs : atNs, kind)
+        if slots.count == FaultPlan.workers || isInTransaction { field.stoodStill(fromNs: atNs, untilNs: Monotonic.nowNs) }
+        for child in frozen { child.signal(SIGCONT) }
+        try await recover(jobs, faultNs: atNs, kind)
         guard alone, slots.count == 1, redisIsOld else { return }
         found.withLock { $0.fencedRequired += 1 }
         let wasFenced = await field.eventually(within: .seconds(10)) { fenced(slots[0]) > fencedBefore[0] }
@@ -193,7 +192,7 @@ final class EnginePlay: Sendable {
             return firstNs != nil
         }
         guard works, let firstNs else { return field.violate("nothing is done \(stuckAfter) after Redis is back") }
-        note(seconds: Double(firstNs - backNs) / 1e9, kind)
+        note(seconds: Double(firstNs - field.since(backNs, atNs: firstNs)) / 1e9, kind)
         try await recover(jobs, faultNs: backNs, kind, counts: false)
     }
 

@@ -10,6 +10,8 @@ indirect enum Fault: Sendable, Equatable, CustomStringConvertible {
     case freezeAllWorkers(forMs: Int)
     case shutDownRedis(awayMs: Int)
     case killRedis(awayMs: Int)
+    /// SIGSTOP and SIGCONT of Redis: connected, and silent.
+    case freezeRedis(forMs: Int)
     /// CLIENT KILL of every connection at once.
     case cutEveryConnection
     /// The sockets of one process are reset.
@@ -30,6 +32,7 @@ indirect enum Fault: Sendable, Equatable, CustomStringConvertible {
         case .freezeAllWorkers: "SIGSTOP of all workers"
         case .shutDownRedis: "SHUTDOWN of Redis"
         case .killRedis: "kill -9 of Redis"
+        case .freezeRedis: "SIGSTOP of Redis"
         case .cutEveryConnection: "CLIENT KILL of all"
         case .cutLink: "connections reset"
         case .halfOpen: "half-open connections"
@@ -48,6 +51,7 @@ indirect enum Fault: Sendable, Equatable, CustomStringConvertible {
         case .freezeAllWorkers(let ms): "SIGSTOP of all workers for \(ms) ms"
         case .shutDownRedis(let ms): "SHUTDOWN of Redis, away for \(ms) ms"
         case .killRedis(let ms): "kill -9 of Redis, away for \(ms) ms"
+        case .freezeRedis(let ms): "SIGSTOP of Redis for \(ms) ms"
         case .cutEveryConnection: "CLIENT KILL TYPE normal"
         case .cutLink(let link): "connections of \(FaultPlan.linkName(link)) reset"
         case .halfOpen(let link, let silence, let ms): "\(FaultPlan.linkName(link)) half open, \(silence.rawValue) swallowed for \(ms) ms"
@@ -86,9 +90,9 @@ struct FaultPlan: Sendable {
         }
     }
 
-    private static let combination = 12
+    private static let combination = 13
     /// The commonest accidents come more often.
-    private static let deck = [0, 0, 0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11, 11, 12, 12, 12]
+    private static let deck = [0, 0, 0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11, 11, 12, 13, 13, 13]
 
     private mutating func single(_ kind: Int) -> Fault {
         let slot = Int.random(in: 0..<Self.workers, using: &random)
@@ -109,7 +113,8 @@ struct FaultPlan: Sendable {
         case 10:
             let silence = FaultyProxy.Silence.allCases[Int.random(in: 0..<FaultyProxy.Silence.allCases.count, using: &random)]
             return .halfOpen(link, silence, forMs: Int.random(in: 1000...8000, using: &random))
-        default: return .loseReply(link)
+        case 11: return .loseReply(link)
+        default: return .freezeRedis(forMs: Int.random(in: 500...5000, using: &random))
         }
     }
 
@@ -125,7 +130,7 @@ struct FaultPlan: Sendable {
         case .killWorker(let slot, _), .stopWorker(let slot), .freezeWorker(let slot, _): return ["worker \(slot)"]
         case .killAllWorkers, .freezeAllWorkers: return all
         case .killProducer: return ["producer"]
-        case .shutDownRedis, .killRedis: return ["redis"]
+        case .shutDownRedis, .killRedis, .freezeRedis: return ["redis"]
         case .cutEveryConnection, .cutLink, .halfOpen, .loseReply: return []
         case .both(let first, let second): return processes(of: first).union(processes(of: second))
         }
