@@ -8,7 +8,7 @@ struct SystemdTests {
 
     /// Programs of the Procfile that run in production.
     private static func programs() throws -> [String] {
-        try SourceTree.names(in: "Sources/Programs").filter { !["quittance", "bench", "sandbox"].contains($0) }
+        try SourceTree.names(in: "Sources/Programs").filter { !["quittance", "bench", "chaos", "sandbox"].contains($0) }
     }
 
     @Test("there is a template for each program that runs all the time, which starts it, and all belong to the target")
