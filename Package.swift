@@ -224,7 +224,11 @@ let testTargets: [Target] = [
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
     .executableTarget(
-        name: "cron-runner", dependencies: ["JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats"],
+        name: "cron-runner",
+        dependencies: [
+            "JobQueue", "JobQueueRedis", "RedisClient", "EventLoop", "Formats", "Database", "Scheduling", "Outbox", "PaymentsService",
+            "WorkerService",
+        ],
         path: "Tests/CronRunner", swiftSettings: strict),
     tests("ArchitectureTests", ["Formats"]),
     tests(

@@ -9,7 +9,8 @@ import RedisClient
 #endif
 
 /// A scheduler as a process of its own, for the tests that kill it and set its clock:
-/// `cron-runner PORT PREFIX ENTRIES INTERVAL_MS`. It says what its clock shows, over and over.
+/// `cron-runner PORT PREFIX ENTRIES INTERVAL_MS`. It says what its clock shows, over and over. `cron-runner product` is the product's own
+/// scheduler with one entry, see ``ProductScheduler``.
 @main
 struct CronRunner {
     struct Beat: JobParameters {
@@ -20,6 +21,7 @@ struct CronRunner {
 
     static func main() async {
         let arguments = CommandLine.arguments
+        if arguments.dropFirst() == ["product"] { await ProductScheduler.run() }
         guard arguments.count == 5, let port = Int(arguments[1]), let entries = Int(arguments[3]), let interval = Int64(arguments[4]) else {
             print("usage: cron-runner PORT PREFIX ENTRIES INTERVAL_MS")
             exit(2)

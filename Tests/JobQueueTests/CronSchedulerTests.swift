@@ -47,7 +47,8 @@ private struct CronBench: Sendable {
     private static func work(off driver: any QueueDriver) async throws {
         let worker = try await driver.worker()
         let claimed = try await driver.claim(worker)
-        _ = try await driver.step(StepRequest(worker: worker, operations: claimed.map { .ack($0.token) }, claimMax: 0))
+        let ends = try claimed.map { StepOperation.ack($0.token, flow: try JobEnvelope(decoding: $0.body).flow) }
+        _ = try await driver.step(StepRequest(worker: worker, operations: ends, claimMax: 0))
         await driver.retire(worker)
     }
 
@@ -180,10 +181,60 @@ struct CronSchedulerTests {
                 try await bench.driver.tell(worker, .retry(held.token, delay: .milliseconds(300), body: again, history: entry))
                 #expect(try await pass() == 0, "waits for attempt \(attempt + 1)")
             } else {
-                try await bench.driver.tell(worker, .bury(held.token, record: record(held, worker, job: delivered.id), history: entry))
+                let dead = record(held, worker, job: delivered.id)
+                try await bench.driver.tell(worker, .bury(held.token, record: dead, history: entry, flow: delivered.flow))
                 #expect(try await pass() == 1, "buried")
             }
         }
+        await bench.driver.retire(worker)
+    }
+
+    @Test("a job is at work while it is put aside with its kind, and while it waits for a slot of its key", arguments: Backend.allCases)
+    func atWorkAside(_ backend: Backend) async throws {
+        let bench = try await CronBench.make(backend)
+        let slots = JobSlots(key: "press", max: 1)
+        let entry = CronJob("beat", .every(.milliseconds(100)), queue: Beat.queue, overlap: .skip) { tick in
+            var request = try JobRequest(Beat(at: tick.atMs))
+            request.slots = slots
+            return request
+        }
+        let scheduler = bench.scheduler([entry])
+        _ = try await scheduler.look()
+        /// Some ticks later no job was added.
+        func rests(_ comment: Comment) async throws {
+            for _ in 0..<2 {
+                try await bench.pass(.milliseconds(150))
+                _ = try await scheduler.look()
+            }
+            let ready = try await bench.bodies().count
+            #expect(ready == 0, comment)
+        }
+        let other = JobEnvelope(id: "other", kind: "press", queue: Beat.queue, args: [:], enqueuedAtMs: 1, slots: slots)
+        try await bench.driver.enqueue(other)
+        let worker = try await bench.driver.worker()
+        let holder = try #require(try await bench.driver.claim(worker).first)
+        try await bench.pass(.milliseconds(150))
+        _ = try await scheduler.look()
+
+        let waits = try #require(try await bench.driver.claim(worker).first)
+        let job = try JobEnvelope(decoding: waits.body)
+        #expect(job.unique == "cron:beat" && job.admitted == .uniquely)
+        #expect(try await bench.driver.admit(try #require(FlowItem(job)), claimed: waits.token, by: worker) == .waiting)
+        try await rests("it waits for its slot")
+
+        try await bench.driver.tell(worker, .ack(holder.token, flow: other.flow))
+        let admitted = try #require(try await bench.driver.claim(worker).first)
+        try await bench.driver.pause(kind: Beat.kind)
+        try await bench.driver.tell(worker, .park(admitted.token, kind: Beat.kind))
+        #expect(try await bench.driver.counts().parked == 1)
+        try await rests("it is put aside")
+
+        try await bench.driver.resume(kind: Beat.kind)
+        let last = try #require(try await bench.driver.claim(worker).first)
+        try await bench.driver.tell(worker, .ack(last.token, flow: try JobEnvelope(decoding: last.body).flow))
+        try await bench.pass(.milliseconds(150))
+        _ = try await scheduler.look()
+        #expect(try await bench.bodies().count == 1, "its end lets the next tick run")
         await bench.driver.retire(worker)
     }
 

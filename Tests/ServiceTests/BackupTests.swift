@@ -142,6 +142,25 @@ struct BackupTests {
         await database.close()
     }
 
+    @Test("a restored installation has the sources and secrets of its backup")
+    func restoresSources() async throws {
+        let stage = try await CommandStage.make()
+        #expect(await stage.run("source", "import").code == .ok)
+        let secret = try stage.folder.write("whsec_YW5vdGhlciBzZWNyZXQgZm9yIHRoZSByb3RhdGlvbiE=\n", to: "secret")
+        #expect(await stage.run("source", "rotate", "standard-webhooks", "--from", secret).code == .ok)
+        let before = await stage.run("source", "list", "--json").out
+        let bytes = try #require(stage.folder.read("var/sources.json"))
+        #expect(await stage.run("backup", stage.folder.file("backups")).code == .ok)
+
+        #expect(await stage.run("source", "off", "standard-webhooks").code == .ok)
+        #expect(await stage.run("source", "rotate", "standard-webhooks", "--retire").code == .ok)
+        // What is there is put aside, its last good copy too: otherwise that would be newer than the file.
+        let restored = await stage.run("restore", stage.folder.file("backups"), "--force")
+        #expect(restored.code == .ok, "\(restored)")
+        #expect(stage.folder.read("var/sources.json") == bytes)
+        #expect(await stage.run("source", "list", "--json").out == before)
+    }
+
     enum Damage: String, Sendable, CaseIterable { case changed, missing, cut, noManifest, leadsOut }
 
     @Test("a backup that is not what it was restores nothing", arguments: Damage.allCases)

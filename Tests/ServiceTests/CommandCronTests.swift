@@ -1,3 +1,4 @@
+import Database
 import Formats
 import JobQueue
 import OperatorCommands
@@ -57,7 +58,11 @@ struct CommandCronTests {
                         2026-11-21T08:02Z  2026-11-21 08:02:00  2026-11-21 08:02:00 +00:00  UTC
 
                         """, err: ""))
+        #expect(await stage.run("cron", "next", "purge", "--count", "2").out == (await stage.run("cron", "next", "purge", "2")).out)
+        #expect(try await stage.json("cron", "next", "purge", "--json").array?.count == 10)
         #expect(await stage.run("cron", "next", "purge", "0").code == .usage)
+        #expect(await stage.run("cron", "next", "purge", "--count", "1001").code == .usage)
+        #expect(await stage.run("cron", "next", "purge", "2", "--count", "2").code == .usage)
         let missing = CommandResult(
             code: .notFound, out: "",
             err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge, usage-storage, usage-limits\n")
@@ -107,6 +112,35 @@ struct CommandCronTests {
                         + "\n",
                     err: ""))
         #expect(await stage.run("cron", "run", "outbox-sweep") == result)
+    }
+
+    @Test("what is due is for Redis' clock to say, not for the caller's")
+    func redisTime() async throws {
+        let stage = try await CommandStage.make(redis: true, asksRedisForTheTime: true)
+        stage.turn(byMs: 400 * 24 * 60 * 60_000)
+        // Makes the entry known, by Redis' time: by the caller's it would never be due.
+        _ = await stage.run("cron", "resume", "purge")
+        let since = try await stage.write { try $0.first("SELECT created_at FROM scheduling_entries WHERE name = 'purge'")?.int("created_at") ?? 0 }
+        #expect(abs(since - WallClock.nowMs) < 60_000)
+        try await stage.write { _ = try $0.execute("UPDATE scheduling_entries SET created_at = created_at - 120000", []) }
+        let ran = await stage.run("cron", "run", "purge")
+        #expect(ran.code == .ok, "\(ran)")
+        let tick = try JSON(parsing: Array(ran.out.utf8))["tick"]?.string.flatMap { Timestamp.parse($0.replacing("Z", with: ":00Z")) } ?? 0
+        #expect((WallClock.nowMs - 120_000...WallClock.nowMs).contains(tick), "\(ran.out)")
+        let next = try await stage.json("cron", "next", "purge", "1", "--json")
+        #expect(abs((next[0]?["at"]?.string.flatMap { Timestamp.parse($0) } ?? 0) - WallClock.nowMs) < 120_000)
+    }
+
+    @Test("without Redis nobody knows what is due: nothing is entered, and the look ahead goes by this machine's clock")
+    func redisAway() async throws {
+        let stage = try await CommandStage.make(asksRedisForTheTime: true)
+        for words in [["run", "purge"], ["run", "purge", "--now"], ["pause", "purge"], ["resume", "purge"]] {
+            let result = await stage.run(["cron"] + words)
+            #expect(result.code == .failed && result.err.contains(CommandTraceTests.redisIsAway), "\(words): \(result)")
+        }
+        #expect(try await stage.write { try $0.query("SELECT name FROM scheduling_entries", []) }.isEmpty)
+        #expect(await stage.run("cron", "list").out == Self.freshTable)
+        #expect(await stage.run("cron", "next", "purge", "1").code == .ok)
     }
 
     @Test("a sweep publishes what was left behind")

@@ -108,7 +108,7 @@ struct CommandLineTests {
 
                         Prints one line of JSON: entry, tick, result (done, already done, failed, skipped, nothing due), detail; for usage-storage \
                         and usage-limits also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. The same \
-                        tick never runs twice, whoever runs it.
+                        tick never runs twice, whoever runs it. What is due is for Redis' clock to say.
 
                         Exit codes: 0 done, 1 the tick or its job failed, 3 already done, skipped or nothing due, 5 the job is still at work after the wait.
 
@@ -198,9 +198,8 @@ struct CommandProcessTests {
 
     @Test("results are on standard output, logs on standard error, the exit code tells")
     func streams() async throws {
-        let stage = try await CommandStage.make()
+        let stage = try await CommandStage.make(redis: true)
         let process = try await process(stage, ["cron", "run", "outbox-sweep", "--now"])
-        // Redis is away, which is logged; nothing waits to be published, so the sweep does not need it.
         #expect(process.ending == .exited(0))
         #expect(process.output.count == 1)
         #expect(process.output.first?.contains(#""result":"done","detail":"0 jobs of 0 slots published"}"#) == true)
@@ -227,7 +226,7 @@ struct CommandProcessTests {
 
     @Test("two processes that run the same tick at once run it once")
     func oneTick() async throws {
-        let stage = try await CommandStage.make()
+        let stage = try await CommandStage.make(redis: true)
         #expect(await stage.run("cron", "list").code == .ok)
         // Installed long ago, so that a tick is due for certain.
         try await stage.write { connection in

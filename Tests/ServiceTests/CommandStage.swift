@@ -37,14 +37,20 @@ final class CommandStage: Sendable {
     let settings: Settings
     let redis: RedisServer?
     private let clock = Mutex(startMs)
+    private let asksRedisForTheTime: Bool
 
-    static func make(redis wantsRedis: Bool = false, _ more: [String: String] = [:], migrated: Bool = true) async throws -> CommandStage {
-        let stage = try CommandStage(redis: wantsRedis ? try await RedisServer.start() : nil, more)
+    /// - Parameter asksRedisForTheTime: what is due is decided by Redis' true clock instead of the stage's turned one.
+    static func make(
+        redis wantsRedis: Bool = false, _ more: [String: String] = [:], migrated: Bool = true, asksRedisForTheTime: Bool = false
+    ) async throws -> CommandStage {
+        let stage = try CommandStage(
+            redis: wantsRedis ? try await RedisServer.start() : nil, more, asksRedisForTheTime: asksRedisForTheTime)
         if migrated { #expect(await stage.run("migrate").code == .ok) }
         return stage
     }
 
-    private init(redis: RedisServer?, _ more: [String: String]) throws {
+    private init(redis: RedisServer?, _ more: [String: String], asksRedisForTheTime: Bool) throws {
+        self.asksRedisForTheTime = asksRedisForTheTime
         folder = try TemporaryFolder("command")
         self.redis = redis
         var environment = [
@@ -63,7 +69,8 @@ final class CommandStage: Sendable {
 
     func run(_ arguments: [String]) async -> CommandResult {
         let recorded = RecordedOutput()
-        let context = CommandContext(settings: settings, output: recorded.output, nowMs: { self.nowMs })
+        let context = CommandContext(
+            settings: settings, output: recorded.output, nowMs: { self.nowMs }, serverTime: asksRedisForTheTime ? nil : StageTime(stage: self))
         let code = await OperatorProgram.run(arguments, in: context)
         return CommandResult(code: code, out: recorded.standardOutput, err: recorded.standardError)
     }
@@ -132,6 +139,12 @@ final class CommandStage: Sendable {
     }
 }
 
+/// The stage's clock as that of a server.
+private struct StageTime: ServerTime {
+    let stage: CommandStage
+    func serverNowMs() async -> Int64 { stage.nowMs }
+}
+
 struct OrderedKit: Sendable {
     let payment: String
     let inquiry: String
@@ -150,6 +163,12 @@ extension CommandStage {
         try? await ending.run { loop.stop() }
         ending.close()
         return try result.get()
+    }
+
+    /// Puts a job of a kind on a queue.
+    func put(_ kind: String, on queue: String, dueMs: Int64? = nil) async throws {
+        let job = JobEnvelope(id: JobRequest.makeID(nowMs: nowMs), kind: kind, queue: queue, args: [:], enqueuedAtMs: nowMs)
+        try await withQueue(queue) { try await $0.enqueue([EnqueueItem(job, dueMs: dueMs)]) }
     }
 
     /// Sends one command to the stage's Redis.

@@ -11,6 +11,24 @@ struct MetricsTests {
         "worker-payments", "worker-drafts", "worker-plans", "worker-invoices", "worker-notifications", "worker-usage", "scheduler",
     ]
 
+    /// What every worker measures, with the label that each of its series has besides queue and kind.
+    private static let ofWorkers: [(name: String, label: String?)] = [
+        ("jobs_enqueued_total", nil), ("jobs_started_total", nil), ("jobs_finished_total", "outcome"), ("job_duration_seconds", nil),
+        ("job_wait_seconds", nil), ("queue_depth", "state"), ("queue_oldest_age_seconds", nil), ("worker_slots", "state"),
+        ("recovered_total", "by"), ("fenced_total", nil), ("redis_step_seconds", nil),
+    ]
+    /// What only the scheduler can tell.
+    private static let ofScheduler: [(name: String, label: String?)] = [("cron_late_seconds", "entry"), ("effects_pending", nil)]
+
+    private static func expect(_ name: String, _ label: String?, in text: String, of program: String) {
+        let lines = text.split(separator: "\n").filter { line in
+            [name, name + "_bucket"].contains { line.hasPrefix($0 + "{") || line.hasPrefix($0 + " ") }
+        }
+        #expect(!lines.isEmpty, "\(program) has no \(name)")
+        guard let label else { return }
+        #expect(lines.allSatisfy { $0.contains("\(label)=\"") }, "\(name) of \(program) without \(label)")
+    }
+
     private func page(_ port: Int, _ path: String) async throws -> HTTPLine.Answer { try await HTTPLine.once(port: port, "GET", path) }
 
     /// The samples of a page by name and labels.
@@ -49,8 +67,11 @@ struct MetricsTests {
             let check = try await ProcessFixture.start("/bin/sh", ["-c", "promtool check metrics < '\(file)'"])
             #expect(try await check.waitForExit() == .exited(0), "\(program): \(check.transcript)")
             #expect(check.transcript.isEmpty, "\(program): \(check.transcript)")
+            let isWorker = program.hasPrefix("worker-")
+            for (name, label) in Self.ofWorkers where isWorker { Self.expect(name, label, in: text, of: program) }
+            for (name, label) in Self.ofScheduler where program == "scheduler" { Self.expect(name, label, in: text, of: program) }
         }
-        for program in Self.workers where program != "scheduler" {
+        for program in Self.workers {
             let port = try #require(ports[program])
             try await eventually("\(program) is ready") { try await page(port, "/readyz").status == 200 }
             #expect(try await page(port, "/livez").status == 200)
@@ -84,6 +105,24 @@ struct MetricsTests {
         #expect((seen[#"redis_step_seconds_count{queue="plans"}"#].flatMap { Int($0) } ?? 0) > 0)
         for name in ["fenced_total", "jobs_enqueued_total"] { #expect(seen[#"\#(name){queue="plans"}"#] == "0", "\(name)") }
         #expect(seen[#"recovered_total{queue="plans",by="peer"}"#] == "0")
+        instance.end()
+    }
+
+    @Test("a scheduler is ready while Redis, by whose clock entries are due, has answered within two seconds")
+    func schedulerReadiness() async throws {
+        let instance = try await Instance.make()
+        #expect(try await instance.quittance("migrate").code == 0)
+        let port = try freePort()
+        try await instance.start("scheduler", with: ["METRICS_ADDRESS": "127.0.0.1:\(port)"])
+        try await eventually("ready") { try await page(port, "/readyz").status == 200 }
+        instance.redis.pause()
+        try await eventually("it says what is silent") {
+            let answer = try await page(port, "/readyz")
+            return answer.status == 503 && answer.text.contains("cron answered last")
+        }
+        #expect(try await page(port, "/livez").status == 200)
+        instance.redis.resume()
+        try await eventually("ready again") { try await page(port, "/readyz").status == 200 }
         instance.end()
     }
 

@@ -1,6 +1,7 @@
 import Access
 import Database
 import Formats
+import JobQueue
 import TestSupport
 import Testing
 import Usage
@@ -23,6 +24,7 @@ struct WebCronTests {
             #expect(sweep["last_outcome"] == "done")
             #expect(sweep["last_detail"] == "3 swept")
             #expect(sweep["paused"] == false)
+            #expect(sweep["zone"] == "UTC" && sweep["catch_up"] == "latest" && sweep["overlap"] == "allow" && sweep["schedule"] == "* * * * *")
             #expect(sweep["next"]?.string.flatMap(Timestamp.parse).map { $0 > stage.nowMs - 60_000 } == true)
         }
     }
@@ -51,6 +53,44 @@ struct WebCronTests {
             #expect(extra.status == 200)
             #expect(extra.string("tick")?.hasPrefix("manual-") == true)
         }
+    }
+
+    @Test("an entry is paused and resumed, and its next ticks are shown")
+    func pausing() async throws {
+        try await WebStage.with { stage in
+            for _ in 0..<2 {
+                let paused = try await Self.post(stage, "/api/v1/cron/sweep/pause")
+                #expect(paused.status == 200 && paused.json["paused"] == true && paused.json["next"] == .null, "\(paused.text)")
+            }
+            stage.turnClock(by: 120_000)
+            let rests = try await Self.post(stage, "/api/v1/cron/sweep/run")
+            #expect(rests.status == 409 && rests.string("result") == "nothing due")
+            let resumed = try await Self.post(stage, "/api/v1/cron/sweep/resume")
+            #expect(resumed.status == 200 && resumed.json["paused"] == false && resumed.json["entry"] == "sweep")
+
+            let next = try await stage.get("/api/v1/cron/sweep/next?count=3")
+            let ticks = try #require(next.json["next"]?.array?.compactMap { $0["at"]?.string.flatMap { Timestamp.parse($0) } })
+            #expect(ticks.count == 3 && zip(ticks.dropFirst(), ticks).allSatisfy { $0 - $1 == 60_000 } && ticks[0] > stage.nowMs - 60_000)
+            #expect(next.json["zone"] == "UTC" && next.json["next"]?[0]?["tick"]?.string?.hasSuffix("Z") == true)
+            #expect(try await stage.get("/api/v1/cron/sweep/next").json["next"]?.array?.count == 10)
+            #expect(try await stage.get("/api/v1/cron/sweep/next?count=1001").status == 422)
+            #expect(try await stage.get("/api/v1/cron/coffee/next").status == 404)
+        }
+    }
+
+    @Test("what is due is for the queues' server to say: without its answer nothing runs")
+    func serverAway() async throws {
+        try await WebStage.with(serverClock: ServerClock(server: NoServer())) { stage in
+            for path in ["sweep/run", "sweep/run?now=true", "sweep/pause", "sweep/resume"] {
+                let answer = try await Self.post(stage, "/api/v1/cron/\(path)")
+                #expect(answer.status == 503 && answer.headers["retry-after"] == "5", "\(path): \(answer.text)")
+            }
+            #expect(try await stage.get("/api/v1/cron/").status == 503)
+        }
+    }
+
+    private struct NoServer: ServerTime {
+        func serverNowMs() async throws(QueueDriverError) -> Int64 { throw QueueDriverError(.unavailable, "away") }
     }
 
     @Test("a run by a worker is told when it ends while the call waits, and is under way before")

@@ -48,8 +48,9 @@ final class WebStage: Sendable {
     /// What the web takes for its public address.
     static let baseURL = "https://shop.example.org"
 
-    static func with(_ body: (WebStage) async throws -> Void) async throws {
-        let stage = try await WebStage()
+    /// - Parameter serverClock: by which cron entries are due; the stage's turned one unless given.
+    static func with(serverClock: ServerClock? = nil, _ body: (WebStage) async throws -> Void) async throws {
+        let stage = try await WebStage(serverClock: serverClock)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -61,7 +62,7 @@ final class WebStage: Sendable {
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
-    private init() async throws {
+    private init(serverClock: ServerClock?) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
@@ -96,7 +97,8 @@ final class WebStage: Sendable {
                 address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played],
                 secretKey: Secret(Self.secret)),
             database: database, relay: relay, providers: providers, transport: transport,
-            cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), loops: [loop], log: Log("web"),
+            cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), serverClock: serverClock,
+            loops: [loop], log: Log("web"),
             nowMs: { clock.nowMs })
         try await relay.start()
         try await web.start()

@@ -106,11 +106,12 @@ public final class Instance: Sendable {
     ///   - wrapper: a command in front of the program's path, such as `prlimit` with its options.
     @discardableResult
     public func start(
-        _ program: String, slot: Int = 0, with changes: [String: String] = [:], through wrapper: [String] = [], waits: Bool = true
+        _ program: String, slot: Int = 0, with changes: [String: String] = [:], arguments: [String] = [], through wrapper: [String] = [],
+        waits: Bool = true
     ) async throws -> ProcessFixture {
         var settings = environment.merging(changes) { $1 }
         settings["SLOT"] = "\(slot)"
-        let command = wrapper + [try builtProduct(program)]
+        let command = wrapper + [try builtProduct(program)] + arguments
         let process = try await ProcessFixture.start(
             command[0], Array(command.dropFirst()), environment: settings, inheriting: false, folder: repositoryRoot)
         let name = Self.name(program, slot)

@@ -27,8 +27,20 @@ public final class InMemoryDriver: QueueDriver {
         state.withLock { $0.workers[worker.description]?.silentSinceMs = now }
     }
 
-    /// Whether there is such a body without an outcome.
-    func holds(_ isWanted: ([UInt8]) -> Bool) -> Bool { state.withLock { $0.entries.values.contains { isWanted($0.body) } } }
+    /// Puts one body on the queue, owning a unique key when one is named.
+    /// - Returns: false when another job owns it, and nothing was put.
+    func put(_ body: [UInt8], owning unique: (key: String, job: String)?) -> Bool {
+        let isPut = change { queue, now in
+            if let unique {
+                guard queue.uniques[unique.key] == nil else { return false }
+                queue.uniques[unique.key] = unique.job
+            }
+            queue.put(body, dueMs: nil, nowMs: now)
+            return true
+        }
+        if isPut { onPut?(body) }
+        return isPut
+    }
 
     /// When the next delayed body is due.
     package var nextDueMs: Int64? { state.withLock { queue in queue.delayed.first.flatMap { queue.entries[$0]?.dueMs } } }

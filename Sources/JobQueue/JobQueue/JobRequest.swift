@@ -19,6 +19,8 @@ public struct JobRequest: Sendable, Equatable {
     public var rate: JobRate?
     /// Not run any more from this time on.
     public var expiresAtMs: Int64?
+    /// Attempts in all, where the job asks for fewer than its kind's policy allows.
+    public var attemptsMax: Int?
 
     /// A request of an ordinary kind.
     /// - Throws: ``ParametersError`` when the parameters cannot be written as a JSON object.
@@ -58,11 +60,22 @@ public struct JobRequest: Sendable, Equatable {
     public func envelope(id: String, nowMs: Int64) -> JobEnvelope {
         JobEnvelope(
             id: id, kind: kind, queue: queue, args: args, payment: payment, attempt: 0, enqueuedAtMs: nowMs, unique: unique,
-            traceparent: traceparent, slots: slots, rate: rate, expiresAtMs: expiresAtMs)
+            traceparent: traceparent, slots: slots, rate: rate, expiresAtMs: expiresAtMs,
+            unknown: attemptsMax.map { [JobEnvelope.attemptsMaxField($0)] } ?? [])
     }
 }
 
 extension JobEnvelope {
+    private static let attemptsMaxName = "attempts_max"
+
+    static func attemptsMaxField(_ count: Int) -> UnknownField { UnknownField(name: attemptsMaxName, value: .int(Int64(count))) }
+
+    /// Attempts in all that the job asks for; nil where its kind's policy alone decides.
+    public var attemptsMax: Int? {
+        guard let count = unknown.first(where: { $0.name == Self.attemptsMaxName })?.value.int, count >= 1 else { return nil }
+        return Int(clamping: count)
+    }
+
     /// A job of any kind, for tests that deliver the same one more than once.
     package init<P: JobParameters>(testing parameters: P, payment: String?, nowMs: Int64) throws(ParametersError) {
         if P.PaymentRule.isRequired && payment == nil { throw .paymentMissing(kind: P.kind) }

@@ -44,13 +44,14 @@ public final class JobService: Service {
 
     public var name: String { configuration.name }
     public let queues: any QueueDirectory
-    private let configuration: Configuration
+    let configuration: Configuration
     var clock: JobClock { configuration.clock }
     private let middleware: [any JobMiddleware]
     private let workers = Mutex<[String: JobWorker]>([:])
     /// The highest level that the queues have been found to keep.
     private let kept = Mutex<Durability?>(nil)
     private let ending = Doorbell()
+    let scheduling = Mutex(JobScheduling())
 
     public init(
         queues: any QueueDirectory, configuration: Configuration = Configuration(),
@@ -91,19 +92,14 @@ public final class JobService: Service {
     public func push<P: JobParameters>(_ parameters: P, options: JobOptions = JobOptions()) async throws -> String
     where P.PaymentRule == PaymentOptional {
         try await push(
-            JobRequest(
-                parameters, payment: options.payment, unique: options.unique, runAtMs: options.delayUntilMs, traceparent: options.traceparent),
-            durability: options.durability)
+            JobRequest(parameters, payment: options.payment, unique: options.unique, traceparent: options.traceparent), options)
     }
 
     /// Puts a job of a paid-only kind on its queue. The options name its payment.
     @discardableResult
     public func push<P: PaidOnlyParameters>(_ parameters: P, options: JobOptions) async throws -> String {
         try await push(
-            JobRequest(
-                parameters, payment: options.payment ?? "", unique: options.unique, runAtMs: options.delayUntilMs,
-                traceparent: options.traceparent),
-            durability: options.durability)
+            JobRequest(parameters, payment: options.payment ?? "", unique: options.unique, traceparent: options.traceparent), options)
     }
 
     /// Puts many jobs of one kind on their queue, a thousand a round trip.
@@ -111,25 +107,28 @@ public final class JobService: Service {
     @discardableResult
     public func push<P: JobParameters>(contentsOf parameters: [P], options: JobOptions = JobOptions()) async throws -> [String]
     where P.PaymentRule == PaymentOptional {
+        let nowMs = configuration.clock.now()
         let jobs = try parameters.map {
-            try envelope(JobRequest($0, payment: options.payment, unique: options.unique, traceparent: options.traceparent))
+            try envelope(JobRequest($0, payment: options.payment, unique: options.unique, traceparent: options.traceparent), options, nowMs)
         }
         if let level = options.durability { try await require(level) }
         for job in jobs { for layer in middleware { try await layer.onPushJob(job) } }
-        try await queues.driver(of: P.queue).enqueue(jobs.map { EnqueueItem($0, dueMs: options.delayUntilMs) })
+        try await queues.driver(of: P.queue).enqueue(jobs.map { EnqueueItem($0, dueMs: options.dueMs(nowMs: nowMs)) })
         return jobs.map(\.id)
     }
 
-    private func push(_ request: JobRequest, durability: Durability?) async throws -> String {
-        if let durability { try await require(durability) }
-        let job = envelope(request)
+    private func push(_ request: JobRequest, _ options: JobOptions) async throws -> String {
+        if let level = options.durability { try await require(level) }
+        let nowMs = configuration.clock.now()
+        let job = envelope(request, options, nowMs)
         for layer in middleware { try await layer.onPushJob(job) }
-        try await queues.driver(of: request.queue).enqueue([EnqueueItem(job, dueMs: request.runAtMs)])
+        try await queues.driver(of: request.queue).enqueue([EnqueueItem(job, dueMs: options.dueMs(nowMs: nowMs))])
         return job.id
     }
 
-    private func envelope(_ request: JobRequest) -> JobEnvelope {
-        let nowMs = configuration.clock.now()
+    private func envelope(_ request: JobRequest, _ options: JobOptions, _ nowMs: Int64) -> JobEnvelope {
+        var request = request
+        request.attemptsMax = options.attemptsMax
         return request.envelope(id: JobRequest.makeID(nowMs: nowMs), nowMs: nowMs)
     }
 
@@ -145,7 +144,7 @@ public final class JobService: Service {
 
     // MARK: Running
 
-    /// Works until its task is cancelled, then gives running jobs ``Configuration/grace`` to finish. What does not finish goes back to the
+    /// Works, and schedules what was added for it, until its task is cancelled, then gives running jobs ``Configuration/grace`` to finish. What does not finish goes back to the
     /// head of its queue, without an attempt being spent.
     public func run() async throws {
         try await start()
@@ -160,6 +159,7 @@ public final class JobService: Service {
     public func start() async throws {
         if let level = configuration.durability { try await require(level) }
         for worker in workers.withLock({ Array($0.values) }) { try await worker.start() }
+        startScheduling()
     }
 
     public func stop(by deadline: ContinuousClock.Instant) async {
@@ -168,6 +168,7 @@ public final class JobService: Service {
     }
 
     private func stopWorkers(by deadline: ContinuousClock.Instant) async {
+        await stopScheduling()
         await withTaskGroup { group in
             for worker in workers.withLock({ Array($0.values) }) { group.addTask { await worker.stop(by: deadline) } }
         }
@@ -176,6 +177,7 @@ public final class JobService: Service {
     /// Plays `kill -9`: nothing more is said to any queue.
     /// - Returns: who is gone, with the queue that each worked.
     package func vanish() -> [(queue: String, worker: WorkerIdentity)] {
-        workers.withLock { Array($0.values) }.map { worker in (worker.queue, worker.vanish()) }
+        scheduling.withLock { $0.running?.cancel() }
+        return workers.withLock { Array($0.values) }.map { worker in (worker.queue, worker.vanish()) }
     }
 }

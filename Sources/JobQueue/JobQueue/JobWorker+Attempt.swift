@@ -100,7 +100,8 @@ extension JobWorker {
         defer { alarm?.cancel() }
         let attempt = job.attempt + 1
         var context = JobContext(
-            job: job, attempt: attempt, isLastAttempt: attempt >= handler.retry.attemptsMax, redeliveries: claimed.redeliveries,
+            job: job, attempt: attempt,
+            isLastAttempt: attempt >= min(handler.retry.attemptsMax, job.attemptsMax ?? .max), redeliveries: claimed.redeliveries,
             worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds },
             token: token, effects: configuration.effects)
         context.reports = reports
@@ -170,7 +171,7 @@ extension JobWorker {
         let attempt = job.attempt + 1
         let nowMs = configuration.clock.now()
         let age = job.enqueuedAtMs > 0 ? Duration.milliseconds(max(0, nowMs - job.enqueuedAtMs)) : .zero
-        guard
+        guard attempt < job.attemptsMax ?? .max,
             let delay = handler.retry.delay(
                 afterAttempt: attempt, random: configuration.random(), age: age, asked: asked, seed: RetryPolicy.seed(of: job.id), reason: reason)
         else {

@@ -52,7 +52,11 @@ public struct QueueMetrics: Sendable {
     /// Shows what somebody has counted on the queue.
     /// - Parameter oldestAgeMs: of the body that would be claimed next; nil when there is none, or when it does not say how old it is.
     package static func show(_ counts: QueueCounts, oldestAgeMs: Int64?, of queue: String) {
-        for (state, count) in [("ready", counts.ready), ("delayed", counts.delayed), ("in_flight", counts.inFlight), ("dead", counts.dead)] {
+        let states = [
+            ("ready", counts.ready), ("delayed", counts.delayed), ("in_flight", counts.inFlight), ("dead", counts.dead),
+            ("parked", counts.parked), ("waiting", counts.waiting),
+        ]
+        for (state, count) in states {
             depth(of: queue, state: state).set(Double(count))
         }
         MetricRegistry.shared.gauge(

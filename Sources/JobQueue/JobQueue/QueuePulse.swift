@@ -31,6 +31,11 @@ public protocol PulsedDriver: QueueDriver {
     var pulse: QueuePulse { get }
 }
 
+/// A service of whose own something has to answer for it to be ready, besides queues that it works.
+public protocol PulsedService: Service {
+    var pulse: QueuePulse { get }
+}
+
 /// What works a queue, as probes see it.
 public protocol QueueWorking: Service {
     var queue: String { get }

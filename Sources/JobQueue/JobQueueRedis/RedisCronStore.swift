@@ -26,44 +26,20 @@ public final class RedisCronStore: CronStore {
     }
 
     public func fire(_ firing: CronFiring) async throws(QueueDriverError) -> CronFired {
-        // Workers come and go: a list that is out of date is asked for again.
-        for _ in 0..<Self.roundsMax {
-            let workers = firing.overlap == .allow ? [] : try await workers()
-            let reply = try await driver.run(call(firing, workers: workers))
-            guard let parts = reply.array, parts.count == 4, let nowMs = parts[0].int, let state = parts[1].int, let fired = parts[2].array,
-                let skipped = parts[3].array
-            else { throw .unexpected("cron_fire") }
-            if state == Self.stateChanged { continue }
-            return CronFired(
-                firedMs: fired.compactMap(\.int), skippedMs: skipped.compactMap(\.int), isWaiting: state == Self.stateWaiting, nowMs: nowMs)
-        }
-        throw QueueDriverError(.unavailable, "the workers of \(queue) change too quickly to be asked")
-    }
-
-    private static let roundsMax = 10
-    private static let stateWaiting: Int64 = 1
-    private static let stateChanged: Int64 = 2
-
-    private func workers() async throws(QueueDriverError) -> [String] {
-        do { return (try await driver.connection.call("ZRANGE", driver.keys.leases, 0, -1).array ?? []).compactMap(\.string).sorted() } catch {
-            throw QueueDriverError(error)
-        }
-    }
-
-    private func call(_ firing: CronFiring, workers: [String]) -> RedisScriptCall {
         let keys = driver.keys
-        var call = RedisScriptCall(
-            CronScripts.fire,
-            keys: [keys.cron(firing.entry), keys.ready, keys.delayed, keys.history, keys.leases]
-                + workers.flatMap { [keys.inflight($0), keys.woken($0)] })
+        var call = RedisScriptCall(CronScripts.fire, keys: [keys.cron(firing.entry), keys.ready, keys.unique])
         call.append(firing.overlap.rawValue)
-        call.append(workers.joined(separator: " "))
         for tick in firing.ticks {
             call.append(tick.atMs)
             call.append(tick.job)
+            call.append(tick.unique)
             call.append(tick.body)
         }
-        return call
+        let reply = try await driver.run(call)
+        guard let parts = reply.array, parts.count == 4, let nowMs = parts[0].int, let waiting = parts[1].int, let fired = parts[2].array,
+            let skipped = parts[3].array
+        else { throw .unexpected("cron_fire") }
+        return CronFired(firedMs: fired.compactMap(\.int), skippedMs: skipped.compactMap(\.int), isWaiting: waiting == 1, nowMs: nowMs)
     }
 
     public func runNow(entry: String, name: String, body: [UInt8]) async throws(QueueDriverError) -> Bool {
@@ -88,7 +64,7 @@ extension QueueKeys {
     public var cronExtras: String { "\(prefix){\(queue)}:cron-extras" }
 }
 
-extension RedisQueues: ServerTime {
+extension RedisQueues: ServerTime, CronDirectory {
     /// The cron entries of a queue.
     public func cronStore(of queue: String) -> RedisCronStore { RedisCronStore(driver: redisDriver(of: queue)) }
 

@@ -115,6 +115,8 @@ public final class JobTestKit: Sendable {
                 try await bury()
                 try await startIfNeeded()
             }
+            // Its own loop comes a moment later: what is due now shall be there now.
+            _ = try await state.withLock { $0.service }?.scheduler?.look()
             var busy = QueueCounts()
             for driver in workedDrivers() {
                 let counts = try await driver.counts()

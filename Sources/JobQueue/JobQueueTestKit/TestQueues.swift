@@ -2,9 +2,10 @@ import JobQueue
 import Synchronization
 
 /// Queues in memory that remember everything that was ever put on them.
-public final class TestQueues: QueueDirectory, DurabilityChecking {
+public final class TestQueues: CronDirectory, DurabilityChecking {
     private let clock: JobClock
     private let drivers = Mutex<[String: InMemoryDriver]>([:])
+    private let cronStores = Mutex<[String: InMemoryCronStore]>([:])
     private let journal = Journal()
 
     private final class Journal: Sendable {
@@ -21,6 +22,15 @@ public final class TestQueues: QueueDirectory, DurabilityChecking {
             let journal = journal
             let made = InMemoryDriver(queue: queue, clock: clock) { body in journal.bodies.withLock { $0.append(body) } }
             drivers[queue] = made
+            return made
+        }
+    }
+
+    public func cronStore(of queue: String) -> InMemoryCronStore {
+        cronStores.withLock { stores in
+            if let known = stores[queue] { return known }
+            let made = InMemoryCronStore(driver: memoryDriver(of: queue), clock: clock)
+            stores[queue] = made
             return made
         }
     }

@@ -20,6 +20,7 @@ public struct CommandContext: Sendable {
     public let output: CommandOutput
     public let nowMs: @Sendable () -> Int64
     public let log: Log
+    private let serverTime: (any ServerTime)?
     private let openDatabase: @Sendable (DatabaseAddress, Log) throws -> Database
     private let openQueues: @Sendable (EventLoop, Settings, Log) -> RedisQueues
 
@@ -29,8 +30,10 @@ public struct CommandContext: Sendable {
     /// The outbox slot of all operators' commands. One name for all is safe: rows are numbered in the order of their commits.
     static let slot = "quittance"
 
+    /// - Parameter serverTime: the clock by which cron entries are due; Redis' unless given.
     public init(
         settings: Settings, output: CommandOutput = .standard, nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }, log: Log = Log(),
+        serverTime: (any ServerTime)? = nil,
         openDatabase: @escaping @Sendable (DatabaseAddress, Log) throws -> Database = { try Database.open($0, readers: 1, log: $1) },
         openQueues: @escaping @Sendable (EventLoop, Settings, Log) -> RedisQueues = { loop, settings, log in
             RedisQueues(loop: loop, address: settings.redis, prefix: settings.queuePrefix, name: "quittance", log: log)
@@ -40,6 +43,7 @@ public struct CommandContext: Sendable {
         self.output = output
         self.nowMs = nowMs
         self.log = log
+        self.serverTime = serverTime
         self.openDatabase = openDatabase
         self.openQueues = openQueues
     }
@@ -116,6 +120,16 @@ public struct CommandContext: Sendable {
     }
 
     private static func sentence(_ reason: String) -> String { "Redis cannot be used: \(reason)" }
+
+    /// The time by which cron entries are due. This machine's own clock may be wrong, and a tick or an entry entered by it would be too.
+    /// - Throws: ``CommandFailure`` when Redis is away.
+    func dueNowMs() async throws -> Int64 {
+        if let serverTime { return try await serverTime.serverNowMs() }
+        return try await withRedis { try await $0.serverNowMs() }
+    }
+
+    /// The same for a look at what will be due: this machine's clock while Redis is away.
+    func previewNowMs() async -> Int64 { (try? await dueNowMs()) ?? nowMs() }
 
     /// Lends Redis, or says why it is away and lends nothing: for commands whose truth is in SQL.
     func withRedisIfThere<Value>(_ body: (RedisQueues) async throws -> Value) async throws -> RedisAnswer<Value> {

@@ -14,7 +14,7 @@ import Usage
 import WorkerService
 
 /// Runs the cron entries when they are due. Any number of schedulers may run: a tick is one row.
-public final class SchedulerService: Service {
+public final class SchedulerService: PulsedService {
     public let name = "cron"
     public let table: CronTable
     private let loop: EventLoop
@@ -40,17 +40,26 @@ public final class SchedulerService: Service {
 
     private static func count(_ entry: CronEntry, _ outcome: String) { CronMetrics.ticks(entry.name, outcome).add() }
 
-    public init(program: WorkerProgram) throws {
-        let entries = try Self.entries(settings: program.settings, relay: program.relay, database: program.database)
+    public convenience init(program: WorkerProgram) throws {
+        self.init(program: program, entries: try Self.entries(settings: program.settings, relay: program.relay, database: program.database))
+    }
+
+    /// - Parameter entries: instead of the installation's own.
+    public init(program: WorkerProgram, entries: [CronEntry]) {
         table = CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)")
         loop = program.loop
         log = program.log
-        clock = ServerClock(server: program.queues as? any ServerTime ?? OwnTime(nowMs: program.nowMs))
+        clock = Self.clock(program)
         // There from the start: an increase is seen only of what was there before.
         for entry in entries {
             for outcome in ["done", "failed"] { _ = CronMetrics.ticks(entry.name, outcome) }
             _ = CronMetrics.late(entry.name)
         }
+    }
+
+    /// The clock by which entries are due: that of the queues' server.
+    public static func clock(_ program: WorkerProgram) -> ServerClock {
+        ServerClock(server: program.queues as? any ServerTime ?? OwnTime(nowMs: program.nowMs))
     }
 
     /// The entries of this installation, for the scheduler and for `quittance cron`.
@@ -79,8 +88,11 @@ public final class SchedulerService: Service {
         await running?.value
     }
 
-    /// Looks at all entries, unless the last look is still at it.
+    public var pulse: QueuePulse { clock.pulse }
+
+    /// Looks at all entries, unless the last look is still at it. Redis is asked for its time in any case: a long tick is no silence.
     private func tick() {
+        Task { _ = try? await clock.nowMs() }
         state.withLock { state in
             guard state.running == nil else { return }
             state.running = Task {

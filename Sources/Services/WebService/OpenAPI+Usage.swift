@@ -192,6 +192,39 @@ extension OpenAPI {
            }
           }
          },
+         "/api/v1/cron/{entry}/next": {
+          "get": {
+           "summary": "When an entry is due next", "security": [{"bearer": []}],
+           "parameters": [
+            {"name": "entry", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "count", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10}}
+           ],
+           "responses": {
+            "200": {"description": "The ticks to come", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CronTicks"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
+         "/api/v1/cron/{entry}/pause": {
+          "post": {
+           "summary": "Let an entry rest until it is resumed", "security": [{"bearer": []}],
+           "parameters": [{"name": "entry", "in": "path", "required": true, "schema": {"type": "string"}}],
+           "responses": {
+            "200": {"description": "As it stands now", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CronEntry"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
+         "/api/v1/cron/{entry}/resume": {
+          "post": {
+           "summary": "Let a paused entry run again; ticks of the pause do not come back", "security": [{"bearer": []}],
+           "parameters": [{"name": "entry", "in": "path", "required": true, "schema": {"type": "string"}}],
+           "responses": {
+            "200": {"description": "As it stands now", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CronEntry"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
          "/api/v1/cron/{entry}/run": {
           "post": {
            "summary": "Run the latest tick of an entry that is due and did not run yet", "security": [{"bearer": []}],

@@ -175,17 +175,31 @@ extension OpenAPI {
             "stale": {"type": "boolean"}
            }
           },
-          "CronEntries": {
+          "CronEntry": {
            "type": "object",
            "properties": {
-            "entries": {
+            "entry": {"type": "string"}, "schedule": {"type": "string", "description": "Five fields, as crontab has them"},
+            "zone": {"type": "string", "description": "By whose clocks, a name of the time zone database"},
+            "catch_up": {"type": "string", "description": "After a downtime: none, latest or all(n)"},
+            "overlap": {"type": "string", "enum": ["allow", "skip", "queue-one"]}, "summary": {"type": "string"}, "paused": {"type": "boolean"},
+            "last_tick": {"type": ["string", "null"]}, "last_outcome": {"type": ["string", "null"]},
+            "last_detail": {"type": ["string", "null"]}, "next": {"$ref": "#/components/schemas/Time"}
+           }
+          },
+          "CronEntries": {
+           "type": "object", "properties": {"entries": {"type": "array", "items": {"$ref": "#/components/schemas/CronEntry"}}}
+          },
+          "CronTicks": {
+           "type": "object",
+           "properties": {
+            "entry": {"type": "string"}, "zone": {"type": "string"},
+            "next": {
              "type": "array",
              "items": {
               "type": "object",
               "properties": {
-               "entry": {"type": "string"}, "schedule": {"type": "string"}, "summary": {"type": "string"}, "paused": {"type": "boolean"},
-               "last_tick": {"type": ["string", "null"]}, "last_outcome": {"type": ["string", "null"]},
-               "last_detail": {"type": ["string", "null"]}, "next": {"$ref": "#/components/schemas/Time"}
+               "tick": {"type": "string"}, "at": {"$ref": "#/components/schemas/Time"},
+               "local": {"type": "string", "format": "date-time", "description": "By the zone's clock"}
               }
              }
             }
@@ -195,7 +209,7 @@ extension OpenAPI {
            "type": "object",
            "properties": {
             "entry": {"type": "string"}, "tick": {"type": ["string", "null"]},
-            "result": {"type": "string", "enum": ["done", "already done", "nothing due", "failed"]}, "detail": {"type": ["string", "null"]},
+            "result": {"type": "string", "enum": ["done", "already done", "skipped", "nothing due", "failed"]}, "detail": {"type": ["string", "null"]},
             "run": {
              "type": ["object", "null"],
              "properties": {

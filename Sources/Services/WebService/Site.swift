@@ -20,7 +20,7 @@ struct Site: Sendable {
 
     init(
         _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, cron: CronTable?,
-        log: Log, nowMs: @escaping @Sendable () -> Int64
+        dueNowMs: @escaping @Sendable () async throws -> Int64, log: Log, nowMs: @escaping @Sendable () -> Int64
     ) {
         let start = AttemptStart(
             database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
@@ -41,7 +41,7 @@ struct Site: Sendable {
             database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
             baseURL: configuration.baseURL, nowMs: nowMs)
         routes += TeamRecordCalls(database: database, nowMs: nowMs).routes + UsageCalls(database: database, nowMs: nowMs).routes
-        routes += allowed.routes + CronCalls(table: cron, database: database, nowMs: nowMs).routes + teamPages.routes
+        routes += allowed.routes + CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes + teamPages.routes
         router = Router(routes: routes)
         self.page = page
         self.log = log

@@ -2,6 +2,7 @@ import Database
 import EventLoop
 import Formats
 import HTTPServer
+import JobQueue
 import Outbox
 import Payments
 import PaymentsService
@@ -49,16 +50,17 @@ public final class WebServer: Service {
     ///   - relay: publishes the jobs that a call causes. It is started and stopped by the caller, before and after this server.
     ///   - transport: the way to the providers' APIs.
     ///   - cron: the entries that may be run over HTTP; without a table there are none.
+    ///   - serverClock: by which they are due; `nowMs` unless given.
     ///   - loops: loops that already run; without them the server starts one.
     public init(
         _ configuration: WebConfiguration, database: Database, relay: OutboxRelay, providers: ProviderRegistry,
-        transport: any ProviderTransport, cron: CronTable? = nil, loops: [EventLoop]? = nil, log: Log,
+        transport: any ProviderTransport, cron: CronTable? = nil, serverClock: ServerClock? = nil, loops: [EventLoop]? = nil, log: Log,
         nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
     ) {
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
         let site = Site(
             configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, cron: cron,
-            log: log, nowMs: nowMs)
+            dueNowMs: { if let serverClock { try await serverClock.nowMs() } else { nowMs() } }, log: log, nowMs: nowMs)
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
         server = HTTPServer(configuration: http, loops: loops, name: "web", log: log) { request, responder in
             if let answer = site.respondAtOnce(to: request) { return responder.respond(answer) }
@@ -72,7 +74,8 @@ public final class WebServer: Service {
         self.init(
             WebConfiguration(program.settings), database: program.database, relay: program.relay,
             providers: try Product.providers(program.settings, log: program.log), transport: transport,
-            cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"), log: program.log)
+            cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"),
+            serverClock: SchedulerService.clock(program), log: program.log)
     }
 
     /// Where it listens, once started.

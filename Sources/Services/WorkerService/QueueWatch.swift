@@ -37,16 +37,18 @@ final class QueueWatch: Sendable {
     }
 
     let watched: [Watched]
+    private let others: [any PulsedService]
     private let isConnected: @Sendable () -> Bool
     private let nowMs: @Sendable () -> Int64
     private let state = Mutex(State())
 
     /// - Parameter isConnected: whether the queues' server is connected, as far as this side knows.
     init(
-        _ watched: [Watched], isConnected: @escaping @Sendable () -> Bool = { false },
+        _ watched: [Watched], others: [any PulsedService] = [], isConnected: @escaping @Sendable () -> Bool = { false },
         nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
     ) {
         self.watched = watched
+        self.others = others
         self.isConnected = isConnected
         self.nowMs = nowMs
     }
@@ -55,10 +57,10 @@ final class QueueWatch: Sendable {
 
     /// Why this program is not ready: a sentence for each queue that did not answer lately.
     var silence: [String] {
-        watched.compactMap { watched in
-            guard let pulse = watched.pulse else { return nil }
-            guard let age = pulse.age else { return "queue \(watched.driver.queue) has not answered yet" }
-            return age <= QueuePulse.readyWithin ? nil : "queue \(watched.driver.queue) answered last \(age.components.seconds) s ago"
+        let queues = watched.compactMap { watched in watched.pulse.map { (what: "queue \(watched.driver.queue)", pulse: $0) } }
+        return (queues + others.map { (what: "the server's clock for \($0.name)", pulse: $0.pulse) }).compactMap { what, pulse in
+            guard let age = pulse.age else { return "\(what) has not answered yet" }
+            return age <= QueuePulse.readyWithin ? nil : "\(what) answered last \(age.components.seconds) s ago"
         }
     }
 

@@ -85,8 +85,9 @@ public struct WorkerProgram: Sendable {
             guard let working = service as? any QueueWorking else { continue }
             watched.append(QueueWatch.Watched(driver: queues.driver(of: working.queue), target: working.slots))
         }
-        guard let connection = (queues as? RedisQueues)?.connection else { return QueueWatch(watched) }
-        return QueueWatch(watched, isConnected: { connection.isConnected })
+        let others = services.compactMap { $0 as? any PulsedService }
+        guard let connection = (queues as? RedisQueues)?.connection else { return QueueWatch(watched, others: others) }
+        return QueueWatch(watched, others: others, isConnected: { connection.isConnected })
     }
 }
 

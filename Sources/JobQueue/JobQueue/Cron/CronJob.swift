@@ -38,6 +38,17 @@ public struct CronJob: Sendable {
         guard request.queue == queue else { throw CronError(field: "queue", rule: "the entry \(name) is of \(queue), its job of \(request.queue)") }
         return request.envelope(id: "cron:\(name):\(tick.name)", nowMs: nowMs)
     }
+
+    /// The job of a tick as it is fired. Where no two runs may overlap it owns a unique key, its own or the entry's, from then to its end.
+    func firing(_ tick: CronTick, nowMs: Int64) throws -> CronFiring.Tick {
+        var job = try job(tick, nowMs: nowMs)
+        let unique = job.unique ?? "cron:\(name)"
+        if overlap != .allow {
+            job.unique = unique
+            job.admitted = job.slots == nil && job.rate == nil ? .wholly : .uniquely
+        }
+        return CronFiring.Tick(atMs: tick.atMs, job: job.id, unique: unique, body: job.encoded())
+    }
 }
 
 /// One time at which an entry is due, or one extra run of it.

@@ -76,8 +76,7 @@ public final class CronScheduler: Sendable {
         for atMs in due {
             let tick = CronTick(entry: job.name, atMs: atMs, zone: job.schedule.zone, extra: nil)
             do {
-                let envelope = try job.job(tick, nowMs: nowMs)
-                ticks.append(CronFiring.Tick(atMs: atMs, job: envelope.id, body: envelope.encoded()))
+                ticks.append(try job.firing(tick, nowMs: nowMs))
             } catch {
                 // Later ticks wait with it: firing them would pass it over.
                 note(tick, "\(error)")

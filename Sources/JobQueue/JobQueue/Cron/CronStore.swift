@@ -11,7 +11,7 @@ public protocol CronStore: Sendable {
 
     /// Puts the jobs of ticks on the queue and marks the last tick, in one step: a tick that is not later than the last one of its entry,
     /// or that the server's clock has not reached, changes nothing. So may be called by any number of schedulers, and again after an
-    /// answer was lost.
+    /// answer was lost. Unless runs may overlap, a job that is put owns its unique key from then on.
     func fire(_ firing: CronFiring) async throws(QueueDriverError) -> CronFired
 
     /// Puts the job of an extra run on the queue, once for each name in a week.
@@ -69,11 +69,15 @@ public struct CronFiring: Sendable, Equatable {
         public let atMs: Int64
         /// The id of its job.
         public let job: String
+        /// The unique key that its job owns until it has come to its end, and by which the next tick sees that it has not; not looked at
+        /// where runs may overlap.
+        public let unique: String
         public let body: [UInt8]
 
-        public init(atMs: Int64, job: String, body: [UInt8]) {
+        public init(atMs: Int64, job: String, unique: String = "", body: [UInt8]) {
             self.atMs = atMs
             self.job = job
+            self.unique = unique
             self.body = body
         }
     }

@@ -5,7 +5,6 @@ public final class InMemoryCronStore: CronStore {
     private struct Entry {
         var lastMs: Int64
         var firedMs: Int64?
-        var job: String?
         var isPaused = false
         /// Schedule → when it became known.
         var since: [String: Int64] = [:]
@@ -44,32 +43,26 @@ public final class InMemoryCronStore: CronStore {
 
     public func fire(_ firing: CronFiring) async throws(QueueDriverError) -> CronFired {
         let now = clock.now()
-        var isBusy = firing.overlap != .allow && isUnfinished(state.withLock { $0.entries[firing.entry]?.job })
-        let (fired, bodies) = state.withLock { state in
+        return state.withLock { state in
             var fired = CronFired(nowMs: now)
-            var bodies: [EnqueueItem] = []
-            guard var entry = state.entries[firing.entry], !entry.isPaused else { return (fired, bodies) }
+            guard var entry = state.entries[firing.entry], !entry.isPaused else { return fired }
             for tick in firing.ticks where tick.atMs > entry.lastMs && tick.atMs <= now {
-                if isBusy && firing.overlap == .queueOne {
+                let isPut = driver.put(tick.body, owning: firing.overlap == .allow ? nil : (key: tick.unique, job: tick.job))
+                if !isPut && firing.overlap == .queueOne {
                     fired.isWaiting = true
                     break
                 }
                 entry.lastMs = tick.atMs
-                if isBusy {
+                if isPut {
+                    entry.firedMs = tick.atMs
+                    fired.firedMs.append(tick.atMs)
+                } else {
                     fired.skippedMs.append(tick.atMs)
-                    continue
                 }
-                entry.firedMs = tick.atMs
-                entry.job = tick.job
-                fired.firedMs.append(tick.atMs)
-                bodies.append(EnqueueItem(body: tick.body))
-                isBusy = firing.overlap != .allow
             }
             state.entries[firing.entry] = entry
-            return (fired, bodies)
+            return fired
         }
-        if !bodies.isEmpty { try await driver.enqueue(bodies) }
-        return fired
     }
 
     public func runNow(entry: String, name: String, body: [UInt8]) async throws(QueueDriverError) -> Bool {
@@ -86,10 +79,5 @@ public final class InMemoryCronStore: CronStore {
             if !isPaused { state.entries[entry]?.lastMs = max(known.lastMs, now) }
             return true
         }
-    }
-
-    private func isUnfinished(_ job: String?) -> Bool {
-        guard let job else { return false }
-        return driver.holds { (try? JobEnvelope(decoding: $0))?.id == job }
     }
 }

@@ -17,6 +17,8 @@ public final class ServerClock: Sendable {
         func nowMs(_ now: ContinuousClock.Instant) -> Int64 { serverMs + at.duration(to: now).wholeMilliseconds }
     }
 
+    /// When the server last answered.
+    public let pulse = QueuePulse()
     private let server: any ServerTime
     private let freshness: Duration
     private let anchor = Mutex<Anchor?>(nil)
@@ -35,6 +37,7 @@ public final class ServerClock: Sendable {
         if let known, known.at <= now, known.at.duration(to: now) < freshness { return known.nowMs(now) }
         do throws(QueueDriverError) {
             let serverMs = try await server.serverNowMs()
+            pulse.beat()
             anchor.withLock { $0 = Anchor(serverMs: serverMs, at: .now) }
             return serverMs
         } catch {

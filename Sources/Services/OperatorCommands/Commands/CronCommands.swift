@@ -30,7 +30,7 @@ enum CronCommands {
         var listing = Listing(
             ["entry", "schedule", "zone", "catch_up", "overlap", "paused", "last_tick", "last_outcome", "last_detail", .time("next"), "summary"],
             none: "No entries.")
-        for entry in try await table(database, context).listing(nowMs: context.nowMs()) {
+        for entry in try await table(database, context).listing(nowMs: await context.previewNowMs()) {
             listing.add(
                 .string(entry.name), .string(entry.expression), .string(entry.zone), .string(entry.catchUp.description),
                 .string(entry.overlap.rawValue), .bool(entry.paused), .optional(entry.lastTick), .optional(entry.lastOutcome),
@@ -50,17 +50,20 @@ enum CronCommands {
     private static let next = Command(
         CommandSyntax(
             "cron next", "when an entry is due next, by UTC and by the clocks of its zone",
-            operands: [entry, .optional("N", "how many ticks, 10 unless given")], options: [.json])
+            operands: [entry, .optional("N", "how many ticks, 10 unless given")],
+            options: [.value("--count", "N", "the same, as an option"), .json])
     ) { invocation, context in
-        guard let count = Int(invocation.operand(1) ?? "10"), (1...1000).contains(count) else {
-            throw UsageError("N is a whole number from 1 to 1000, not '\(invocation.operand(1) ?? "")'")
+        let asked = invocation.value("--count") ?? invocation.operand(1) ?? "10"
+        guard let count = Int(asked), (1...1000).contains(count) else {
+            throw UsageError("N is a whole number from 1 to 1000, not '\(asked)'")
         }
+        if invocation.has("--count") && invocation.operand(1) != nil { throw UsageError("N is given twice") }
         let schedule = try await context.withDatabase { database in
             let table = try table(database, context)
             return try table.schedule(of: find(invocation.operands[0], in: table))
         }
         var listing = Listing(["tick", .time("at"), "local", "zone"], none: "It is never due.")
-        for due in schedule.next(count, after: context.nowMs()) {
+        for due in schedule.next(count, after: await context.previewNowMs()) {
             listing.add(.string(CronTable.name(ofTick: due)), .int(due), .string(local(due, schedule.zone)), .string(schedule.zone.name))
         }
         context.output.listing(listing, asJSON: invocation.wantsJSON)
@@ -88,11 +91,11 @@ enum CronCommands {
             notes: [
                 "Prints one line of JSON: entry, tick, result (done, already done, failed, skipped, nothing due), detail; for \(UsageEntries.storage) and "
                     + "\(UsageEntries.limits) also run: what their job did (outcome, items, errors, duration_ms, detail), null until it begins. "
-                    + "The same tick never runs twice, whoever runs it.",
+                    + "The same tick never runs twice, whoever runs it. What is due is for Redis' clock to say.",
                 "Exit codes: 0 done, 1 the tick or its job failed, 3 already done, skipped or nothing due, 5 the job is still at work after the wait.",
             ])
     ) { invocation, context in
-        let nowMs = context.nowMs()
+        let nowMs = try await context.dueNowMs()
         let patience = Duration.seconds(try invocation.number("--wait", in: 0...waitMax, standard: 0))
         let answer = try await context.withDatabase { database in
             let table = try table(database, context)
@@ -129,9 +132,10 @@ enum CronCommands {
         let wasPaused = try await context.withDatabase { database in
             let table = try table(database, context)
             let name = try find(invocation.operands[0], in: table).name
-            try await table.install(nowMs: context.nowMs())
-            let before = try await table.listing(nowMs: context.nowMs()).first { $0.name == name }?.paused
-            _ = try await table.setPaused(paused, entry: name, nowMs: context.nowMs())
+            let nowMs = try await context.dueNowMs()
+            try await table.install(nowMs: nowMs)
+            let before = try await table.listing(nowMs: nowMs).first { $0.name == name }?.paused
+            _ = try await table.setPaused(paused, entry: name, nowMs: nowMs)
             return before
         }
         let word = paused ? "paused" : "running"

@@ -32,7 +32,7 @@ enum QueueChecks {
         let answer: RedisAnswer<[Finding]>
         do {
             answer = try await context.withRedisIfThere { queues in
-                var findings = [try await latency(queues.connection), try await scripts(queues.connection)]
+                var findings = [try await latency(queues.connection), try await scripts(queues)]
                 findings += try await workers(queues)
                 findings += try await handlers(queues)
                 return findings
@@ -59,14 +59,23 @@ enum QueueChecks {
         return .warn("Redis' latency", "\(text): put it nearer, or look for slow commands (SLOWLOG GET)")
     }
 
-    private static func scripts(_ redis: RedisConnection) async throws -> Finding {
+    /// A script is loaded by its first call, and a worker that gives signs of life calls `renew` every second: where there are such
+    /// workers and this release's version of it is not loaded, they are another release's, which may read keys otherwise.
+    private static func scripts(_ queues: RedisQueues) async throws -> Finding {
         let scripts = QueueScriptListing.all
         var command = RedisCommand("SCRIPT")
         command.append("EXISTS")
         for script in scripts { command.append(script.sha1) }
-        let loaded = (try await redis.perform(command).array ?? []).count { $0.int == 1 }
-        // A script is loaded by its first call; after a restart of Redis none is.
-        return .ok("queue scripts", loaded == 0 ? "none loaded yet: a worker loads them at its first step" : "\(loaded) of \(scripts.count) loaded")
+        let answers = try await queues.connection.perform(command).array ?? []
+        let loaded = Set(zip(scripts, answers).filter { $0.1.int == 1 }.map(\.0.name))
+        var workers = 0
+        for name in ProductQueues.names { workers += try await queues.driver(of: name).counts().workers }
+        if workers > 0 && !loaded.contains("renew") {
+            return .fail(
+                "queue scripts", "\(workers) workers are registered and never called this release's: they are of another release, restart them")
+        }
+        guard !loaded.isEmpty else { return .ok("queue scripts", "none loaded yet: a worker loads them at its first step") }
+        return .ok("queue scripts", "\(loaded.count) of \(scripts.count) loaded")
     }
 
     private static func workers(_ queues: RedisQueues) async throws -> [Finding] {
@@ -84,7 +93,10 @@ enum QueueChecks {
     private static func handlers(_ queues: RedisQueues) async throws -> [Finding] {
         var unknown: [String: Set<String>] = [:]
         for (name, known) in kinds {
-            for body in try await queues.driver(of: name).peek(limit: looked) {
+            // A worker that meets a kind it does not know puts the job off.
+            let driver = queues.redisDriver(of: name)
+            let putOff = try await queues.connection.call("ZRANGE", driver.keys.delayed, 0, looked - 1).array ?? []
+            for body in try await driver.peek(limit: looked) + putOff.compactMap(\.bytes) {
                 guard let job = try? JobEnvelope(decoding: body), !known.contains(job.kind) else { continue }
                 unknown[name, default: []].insert(job.kind)
             }
@@ -107,13 +119,22 @@ enum CronChecks {
                 let entries = try await CronCommands.table(database, context).listing(nowMs: context.nowMs())
                 var findings: [Finding] = []
                 for entry in entries {
+                    if entry.nextMs == nil {
+                        findings.append(.warn("cron \(entry.name)", "is never due by '\(entry.expression)': correct its schedule"))
+                    }
                     if entry.paused { findings.append(.warn("cron \(entry.name)", "is paused: `quittance cron resume \(entry.name)`")) }
                     if entry.lastOutcome == "failed" {
-                        findings.append(.warn("cron \(entry.name)", "failed at \(entry.lastTick ?? "its last tick"): \(entry.lastDetail ?? "")"))
+                        findings.append(
+                            .warn(
+                                "cron \(entry.name)",
+                                "failed at \(entry.lastTick ?? "its last tick"): \(entry.lastDetail ?? ""); cure the cause, then "
+                                    + "`quittance cron run \(entry.name) --now`"))
                     }
                 }
                 return findings.isEmpty ? [.ok("cron", "\(entries.count) entries, none paused, none failed")] : findings
             }
+        } catch let error as CronError {
+            return [.fail("cron", "\(error): no scheduler starts; install the package tzdata, or correct the entry")]
         } catch {
             // The database has findings of its own.
             return []
