@@ -31,7 +31,7 @@ public protocol PulsedDriver: QueueDriver {
     var pulse: QueuePulse { get }
 }
 
-/// A service of whose own something has to answer for it to be ready, besides queues that it works.
+/// A service that is ready only while something of its own answers, besides the queues that it works.
 public protocol PulsedService: Service {
     var pulse: QueuePulse { get }
 }
