@@ -1,3 +1,4 @@
+import EventLoop
 import Formats
 import JobQueue
 import Synchronization
