@@ -110,8 +110,9 @@ struct CommandDoctorFaultTests {
         if !fault.isFar {
             let (before, texts) = try await findings(stage)
             let said = texts[fault.what] ?? ""
-            // A machine that is busy may be slow, and its scheduler is not there yet.
-            #expect(before[fault.what] == nil || before[fault.what] == "ok" || fault.what == "scheduler", "\(said)")
+            // The stage has no scheduler yet, and its clock stands still while a slow machine's Redis goes on.
+            let isWell = before[fault.what] == nil || before[fault.what] == "ok"
+            #expect(isWell || ["scheduler", "clock"].contains(fault.what), "\(said)")
         }
         try await fault.cause(stage)
         let (levels, texts) = try await findings(stage)
