@@ -52,7 +52,7 @@ struct DoctorFault: Sendable, CustomTestStringConvertible {
                 _ = try $0.execute("UPDATE scheduling_ticks SET outcome = 'failed', detail = 'the shelf is empty'", [])
             }
         },
-        DoctorFault("scheduler", .warn, "nothing scheduled has run for 3 h: is the scheduler running?") { stage in
+        DoctorFault("scheduler", .warn, ": is the scheduler running?") { stage in
             _ = await stage.run("cron", "run", "purge", "--now")
             stage.turn(byMs: 3 * 60 * 60_000)
         },

@@ -25,7 +25,7 @@ enum QueueChecks {
         [
             (VerifyPayment.queue, VerifyPayment.kind), (GenerateDraft.queue, GenerateDraft.kind), (ActivatePlan.queue, ActivatePlan.kind),
             (CreateInvoice.queue, CreateInvoice.kind), (SendNotification.queue, SendNotification.kind), (MeasureStorage.queue, MeasureStorage.kind),
-            (CheckLimits.queue, CheckLimits.kind),
+            (CheckLimits.queue, CheckLimits.kind), (MakeBackup.queue, MakeBackup.kind),
         ].map { ($0.0, [$0.1]) }, uniquingKeysWith: { $0.union($1) })
 
     static func findings(_ context: CommandContext) async -> [Finding] {
