@@ -189,7 +189,7 @@ struct CommandLineTests {
 @Suite("The program quittance as a process")
 struct CommandProcessTests {
     private func process(_ stage: CommandStage, _ arguments: [String], _ more: [String: String] = [:]) async throws -> ProcessFixture {
-        var environment = ["VAR_DIRECTORY": stage.folder.file("var"), "REDIS_URL": CommandStage.nowhere, "PATH": "/usr/bin:/bin"]
+        var environment = ["VAR_DIRECTORY": stage.folder.file("var"), "REDIS_URL": stage.redis?.url ?? CommandStage.nowhere, "PATH": "/usr/bin:/bin"]
         environment.merge(more) { $1 }
         let process = try await ProcessFixture.start(try builtProduct("quittance"), arguments, environment: environment)
         try await process.waitForExit(within: .seconds(60))
