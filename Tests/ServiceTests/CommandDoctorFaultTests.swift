@@ -52,8 +52,10 @@ struct DoctorFault: Sendable, CustomTestStringConvertible {
                 _ = try $0.execute("UPDATE scheduling_ticks SET outcome = 'failed', detail = 'the shelf is empty'", [])
             }
         },
-        DoctorFault("scheduler", .warn, ": is the scheduler running?") { stage in
-            _ = await stage.run("cron", "run", "purge", "--now")
+        DoctorFault("scheduler", .warn, "nothing scheduled has run for 3 h: is the scheduler running?") { stage in
+            _ = await stage.run("cron", "resume", "purge")
+            stage.turn(byMs: 2 * 60_000)
+            _ = await stage.run("cron", "run", "purge")
             stage.turn(byMs: 3 * 60 * 60_000)
         },
         DoctorFault("Redis' latency", .warn, "put it nearer, or look for slow commands (SLOWLOG GET)", isFar: true) { _ in },
