@@ -29,7 +29,8 @@ struct DefectTests {
             try await eventually("it sleeps") { try await bench.driver.counts().delayed == 1 && memory.clock.sleepers > 0 }
             try await bench.pass(.milliseconds(30))
         }
-        try await eventually("done, and nothing left") { try await bench.driver.counts() == QueueCounts(workers: 1) }
+        try await eventually("done") { diary.count == 3 }
+        try await eventually("nothing left") { try await bench.driver.counts() == QueueCounts(workers: 1) }
         await worker.stopped()
         #expect(diary.all == ["a 1", "a 1", "a 1"])
         #expect(try await bench.driver.dead(offset: 0, limit: 1).isEmpty)
