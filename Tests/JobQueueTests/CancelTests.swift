@@ -1,6 +1,7 @@
 import Formats
 import JobQueue
 import Synchronization
+import Telemetry
 import TestSupport
 import Testing
 
@@ -105,6 +106,10 @@ struct CancelTests {
         #expect(try await driver.isMarked(cancelled: "job_long") == false)
         #expect(try await driver.enqueue(Self.job("again", on: driver, unique: "u")).isNew)
         #expect(diary.all.count { $0 == "long runs" } == 1)
+        let counted = MetricRegistry.shared.prometheusText().split(separator: "\n").filter {
+            $0.hasPrefix("jobs_finished_total") && $0.contains(driver.queue) && $0.contains("\"work\"") && $0.contains("\"cancelled\"")
+        }
+        #expect(counted.count == 1 && counted.allSatisfy { $0.hasSuffix(" 1") })
         await worker.stopped()
     }
 

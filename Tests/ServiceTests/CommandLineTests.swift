@@ -21,16 +21,27 @@ struct CommandLineTests {
                         The operator's command of Quittance. Results go to standard output, logs and errors to standard error.
 
                           status           where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
-                          queues           what waits on each queue, what is in hand, what is dead, and how many workers there are
                           payments         the newest payments
                           trace            the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
                           events           the newest events that matched nothing or could not be believed
                           tasks            what a person has to look at
                           reconcile        ask the providers about payments that wait
+                          queues list      what waits on each queue, what is in hand, what is dead, and how many workers there are
+                          queues show      one queue: what stands where, what operators have said, how old the next job is
+                          queues pause     hand nothing over, or no job of a kind, until it is resumed; what runs is finished
+                          queues resume    go on; jobs that were put aside come back to the head of the queue
+                          queues limit     let all workers of a queue together hold at most so many jobs
+                          queues drain     wait until everything that stands on a queue now has come to its end
+                          queues clear     delete every job that stands on a queue; their records in SQL say why
                           jobs list        the jobs that stand on the queues, in the order in which they will be claimed
                           jobs show        one job: where it stands, its record, its failed attempts
+                          jobs cancel      leave jobs off: what waits is gone, what runs is stopped within about a second
+                          jobs retry       try jobs now: what is delayed goes to the head of its queue, what is dead goes back as new
+                          jobs move        move jobs to another queue, with their due time and history
+                          jobs delete      delete jobs that stand on a queue; their records in SQL say why
                           workers list     the workers of every queue, with what they have in hand
                           dead list        what was given up, the latest first, with its reason
+                          dead show        one that was given up: why, its failed attempts, its body with what is sensitive hidden
                           dead replay      put what was given up back on its queue, as new
                           dead delete      forget what was given up; its record in SQL stays
                           replay           put what was given up back on its queue, as new
@@ -123,11 +134,16 @@ struct CommandLineTests {
                     code: .ok,
                     out: """
                         Usage:
-                          quittance dead list [--queue QUEUE] [--limit N] [--error ERROR] [--by-error] [--json]
-                          quittance dead replay [ID] [--all] [--error ERROR] [--limit N] [--queue QUEUE]
-                          quittance dead delete [ID] [--all] [--error ERROR] [--limit N] [--queue QUEUE]
+                          quittance dead list [--queue QUEUE] [--kind KIND] [--payment PAYMENT] [--error ERROR] [--older-than AGE] [--limit N] \
+                        [--by-error] [--json]
+                          quittance dead show ID [--queue QUEUE] [--json]
+                          quittance dead replay [ID] [--all] [--kind KIND] [--payment PAYMENT] [--error ERROR] [--older-than AGE] [--limit N] \
+                        [--queue QUEUE] [--json]
+                          quittance dead delete [ID] [--all] [--kind KIND] [--payment PAYMENT] [--error ERROR] [--older-than AGE] [--limit N] \
+                        [--queue QUEUE] [--json]
 
                           dead list    what was given up, the latest first, with its reason
+                          dead show    one that was given up: why, its failed attempts, its body with what is sensitive hidden
                           dead replay  put what was given up back on its queue, as new
                           dead delete  forget what was given up; its record in SQL stays
 
@@ -141,7 +157,7 @@ struct CommandLineTests {
             (["reconile"], "unknown command 'reconile'; did you mean reconcile?", "COMMAND [OPTION …]"),
             (["frobnicate"], "unknown command 'frobnicate'", "COMMAND [OPTION …]"),
             (["help", "nothing"], "there is no command 'nothing'", "COMMAND [OPTION …]"),
-            (["dead", "rplay"], "dead has no 'rplay'; did you mean replay?", "dead list|replay|delete"),
+            (["dead", "rplay"], "dead has no 'rplay'; did you mean replay?", "dead list|show|replay|delete"),
             (["invoices"], "invoices needs a further word", "invoices verify"),
             (["trace"], "trace: PAYMENT is missing", "trace PAYMENT [--json]"),
             (["trace", "a", "b"], "trace: there is one word too many: 'b'", "trace PAYMENT [--json]"),

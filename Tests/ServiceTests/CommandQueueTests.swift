@@ -63,7 +63,7 @@ struct CommandQueueTests {
     @Test("without Redis its commands say so in a sentence", arguments: [["queues"], ["dead"], ["refused"], ["rebuild-queues"]])
     func redisIsAway(arguments: [String]) async throws {
         let stage = try await CommandStage.make()
-        let name = arguments == ["dead"] ? "dead list" : arguments[0]
+        let name = ["dead", "queues"].contains(arguments[0]) ? "\(arguments[0]) list" : arguments[0]
         #expect(
             await stage.run(arguments)
                 == CommandResult(code: .failed, out: "", err: "quittance \(name): \(CommandTraceTests.redisIsAway)\n"))
@@ -113,8 +113,8 @@ struct CommandQueueTests {
     @Test(
         "dead asks for what it needs",
         arguments: [
-            (["dead", "replay"], "dead replay: one of ID, --all and --error is needed"),
-            (["dead", "delete", "x", "--all"], "dead delete: one of ID, --all and --error is needed"),
+            (["dead", "replay"], "dead replay: one of ID, --all and a filter is needed"),
+            (["dead", "delete", "x", "--all"], "dead delete: one of ID, --all and a filter is needed"),
             (["dead", "replay", "--all"], "dead replay: --all needs --queue"),
             (
                 ["dead", "--queue", "letters"],

@@ -54,7 +54,7 @@ public struct QueueMetrics: Sendable {
     package static func show(_ counts: QueueCounts, oldestAgeMs: Int64?, of queue: String) {
         let states = [
             ("ready", counts.ready), ("delayed", counts.delayed), ("in_flight", counts.inFlight), ("dead", counts.dead),
-            ("parked", counts.parked), ("waiting", counts.waiting),
+            ("parked", counts.parked), ("waiting", counts.waiting), ("moving", counts.moving),
         ]
         for (state, count) in states {
             depth(of: queue, state: state).set(Double(count))

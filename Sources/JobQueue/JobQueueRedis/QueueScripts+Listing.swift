@@ -7,6 +7,7 @@ public enum QueueScriptListing {
         [
             QueueScripts.step, QueueScripts.register, QueueScripts.renew, QueueScripts.release, QueueScripts.enqueue, QueueScripts.publish,
             QueueScripts.admit, QueueScripts.replay, QueueScripts.forget, QueueScripts.resume, QueueScripts.cancel, QueueScripts.find,
+            QueueScripts.count,
             QueueScripts.remove, QueueScripts.hasten, QueueScripts.arrive, QueueScripts.progress,
             CronScripts.look, CronScripts.fire, CronScripts.extra, CronScripts.pause,
         ].map { ($0.name, $0.sha1) }

@@ -12,6 +12,7 @@ enum QueueScripts {
     static let resume = script("resume", PackageResources.resume_lua)
     static let replay = script("replay", PackageResources.replay_lua)
     static let cancel = script("cancel", PackageResources.cancel_lua)
+    static let count = script("count", PackageResources.count_lua)
     static let find = script("find", PackageResources.find_lua)
     static let remove = script("remove", PackageResources.remove_lua)
     static let hasten = script("hasten", PackageResources.hasten_lua)

@@ -10,26 +10,31 @@ extension RedisDriver {
     }
 
     public func counts() async throws(QueueDriverError) -> QueueCounts {
-        let first = try await pipeline([
-            RedisCommand("LLEN", keys.ready), RedisCommand("ZCARD", keys.delayed), RedisCommand("ZCARD", keys.dead),
-            RedisCommand("ZRANGE", keys.leases, 0, -1), RedisCommand("HVALS", keys.waiting), RedisCommand("HKEYS", keys.control),
-            RedisCommand("HLEN", keys.moving),
-        ])
-        let workers = (first[3].array ?? []).compactMap(\.string)
-        let waiting = (first[4].array ?? []).compactMap { $0.string.flatMap { Int($0) } }
-        let parked = try await pipeline(
-            Self.control((first[5].array ?? []).compactMap(\.string)).pausedKinds.map { RedisCommand("LLEN", keys.parked($0)) })
-        let held = try await pipeline(
-            workers.flatMap { [RedisCommand("HLEN", keys.inflight($0)), RedisCommand("LLEN", keys.woken($0))] })
-        var counts = QueueCounts(
-            ready: Int(first[0].int ?? 0), delayed: Int(first[1].int ?? 0), dead: Int(first[2].int ?? 0), workers: workers.count,
-            parked: parked.reduce(0) { $0 + Int($1.int ?? 0) }, waiting: waiting.reduce(0, +),
-            moving: Int(first[6].int ?? 0))
-        for (index, value) in held.enumerated() {
-            // What was set aside for a worker has not been started: it is as ready as the rest.
-            if index.isMultiple(of: 2) { counts.inFlight += Int(value.int ?? 0) } else { counts.ready += Int(value.int ?? 0) }
+        // Workers come and go; what is counted is counted at one moment.
+        while true {
+            let known = try await pipeline([RedisCommand("ZRANGE", keys.leases, 0, -1), RedisCommand("HKEYS", keys.control)])
+            let workers = (known[0].array ?? []).compactMap(\.string).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            let kinds = Self.control((known[1].array ?? []).compactMap(\.string)).pausedKinds.sorted()
+            var counted = [
+                (keys.ready, "LLEN"), (keys.delayed, "ZCARD"), (keys.dead, "ZCARD"), (keys.moving, "HLEN"),
+            ]
+            let fixed = counted.count
+            counted += workers.flatMap { [(keys.inflight($0), "HLEN"), (keys.woken($0), "LLEN")] } + kinds.map { (keys.parked($0), "LLEN") }
+            var call = RedisScriptCall(QueueScripts.count, keys: [keys.leases, keys.waiting] + counted.map(\.0))
+            call.append(workers.joined(separator: " "))
+            for (_, command) in counted { call.append(command) }
+            let numbers = (try await run(call).array ?? []).compactMap(\.int).map { Int($0) }
+            guard numbers.count == 2 + counted.count else { continue }
+            let rest = numbers.dropFirst(2 + fixed)
+            var counts = QueueCounts(
+                ready: numbers[2], delayed: numbers[3], dead: numbers[4], workers: numbers[0],
+                parked: rest.dropFirst(2 * workers.count).reduce(0, +), waiting: numbers[1], moving: numbers[5])
+            for (place, number) in rest.prefix(2 * workers.count).enumerated() {
+                // What was set aside for a worker has not been started: it is as ready as the rest.
+                if place.isMultiple(of: 2) { counts.inFlight += number } else { counts.ready += number }
+            }
+            return counts
         }
-        return counts
     }
 
     public func control() async throws(QueueDriverError) -> QueueControl {

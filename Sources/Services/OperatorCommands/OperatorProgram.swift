@@ -7,16 +7,19 @@ public enum OperatorProgram {
     /// Every command, in the order in which the help lists them.
     static let table = CommandTable(
         commands: [
-            StatusCommand.command, QueuesCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command,
-            TasksCommand.command, ReconcileCommand.command,
-        ] + JobsCommands.commands + WorkersCommands.commands + DeadCommands.commands + [RefusedCommand.command] + CronCommands.commands
+            StatusCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command, TasksCommand.command,
+            ReconcileCommand.command,
+        ] + QueuesCommands.commands + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
+            RefusedCommand.command
+        ] + CronCommands.commands
             + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
             + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: [
-            "dead": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list", "apikey": "list",
+            "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list",
+            "apikey": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list",
         ])

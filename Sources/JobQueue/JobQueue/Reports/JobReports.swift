@@ -66,6 +66,8 @@ final class JobReports: Sendable {
     private func send(_ progress: JobProgress, of job: String, _ token: ClaimToken, _ worker: WorkerIdentity) async {
         do {
             guard try await driver.tell(progress, of: job, claimed: token, by: worker) else {
+                // Told after the attempt was over, perhaps by a task that outlived it.
+                _ = take(token)
                 return log.info("progress of a job that is no longer ours", ["job": .string(job)])
             }
         } catch {

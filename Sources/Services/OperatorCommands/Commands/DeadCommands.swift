@@ -1,80 +1,99 @@
-import Cryptography
-import Database
 import Formats
 import JobQueue
 import JobQueueRedis
-import Outbox
 import Telemetry
 
 /// `quittance dead …`: what was given up, with its history, and putting it back.
 enum DeadCommands {
-    static let commands = [list, replay, delete, shortReplay]
+    static let commands = [list, show, replay, delete, shortReplay]
 
-    /// Records looked at in one call.
-    private static let page = 200
-    private static let queueOption = CommandSyntax.Option.value("--queue", "QUEUE", "only this queue; all unless given")
     private static let which = CommandSyntax.Operand.optional("ID", "as `quittance dead` shows it")
-    private static let error = CommandSyntax.Option.value("--error", "ERROR", "everything of one error, as `quittance dead --by-error` names it")
-    private static let most = CommandSyntax.Option.value("--limit", "N", "with --all or --error: so many at most, the latest first")
+    private static let most = CommandSyntax.Option.value("--limit", "N", "so many of each queue at most, the latest first; all unless given")
     private static let all = CommandSyntax.Option.flag("--all", "everything that is dead on --queue")
-
-    private struct Found: Sendable {
-        let queue: String
-        let job: DeadJob
-
-        /// The job's id; for a body that is no job, the beginning of its record's digest.
-        var id: String { job.record.job ?? "body-" + Hex.encode(Array(Digest.sha256(job.record.bytes).prefix(6))) }
-    }
 
     // MARK: Looking
 
     private static let list = Command(
         CommandSyntax(
             "dead list", "what was given up, the latest first, with its reason",
-            options: [
-                queueOption, .value("--limit", "N", "how many of each queue, 50 unless given"), error,
+            options: [JobFilter.queueOption] + JobFilter.options + [
+                .value("--limit", "N", "how many of each queue, 50 unless given"),
                 .flag("--by-error", "one line for each error: kind and message without numbers and identifiers"), .json,
             ],
             notes: ["With --json each has its history: every failed attempt that is remembered."])
     ) { invocation, context in
-        let queues = try ProductQueues.named(invocation.value("--queue"))
-        if invocation.has("--by-error") { return try await listByError(queues, invocation, context) }
+        let filter = try JobFilter(invocation, nowMs: context.nowMs(), states: [.dead])
+        if invocation.has("--by-error") { return try await listByError(filter, invocation, context) }
         let limit = try invocation.number("--limit", in: 1...1000, standard: 50)
-        let found = try await context.withRedis { redis in
-            var found: [Found] = []
-            for queue in queues {
-                found += try await search(in: [queue], redis, limit: limit) { isOfError(invocation, $0) }
-            }
-            return found
-        }
+        let found = try await context.withRedis { redis in try await dead(filter.find(redis, limit: limit), redis) }
         if invocation.wantsJSON {
-            context.output.json(.array(found.map(json)))
+            context.output.json(.array(found.map { json($0.entry, $0.history) }))
         } else {
             var table = Listing(["id", "queue", "kind", "payment", .time("buried_at"), .number("attempts"), "reason"], none: "Nothing is dead.")
-            for entry in found {
-                let record = entry.job.record
+            for (entry, history) in found {
                 table.add(
-                    .string(entry.id), .string(entry.queue), .optional(record.kind), .optional(record.payment), .int(record.buriedAtMs),
-                    .int(Int64(entry.job.history.count)), .string(Redaction.text(record.reason)))
+                    .string(entry.id), .string(entry.queue), .optional(entry.kind), .optional(entry.payment), .optional(entry.record?.buriedAtMs),
+                    .int(Int64(history.count)), .string(Redaction.text(entry.reason ?? "")))
             }
             context.output.text(table.text)
         }
         return .ok
     }
 
-    private static func json(_ found: Found) -> JSON {
-        let record = found.job.record
-        let history = found.job.history.map { failure -> JSON in
+    private static func dead(_ entries: [StandingJob], _ redis: RedisQueues) async throws -> [(entry: StandingJob, history: [HistoryEntry])] {
+        var found: [(entry: StandingJob, history: [HistoryEntry])] = []
+        for entry in entries {
+            let history = entry.record?.job == nil ? [] : try await redis.redisDriver(of: entry.queue).history(ofJob: entry.id)
+            found.append((entry, history))
+        }
+        return found
+    }
+
+    private static func json(_ entry: StandingJob, _ history: [HistoryEntry]) -> JSON {
+        let history = history.map { failure -> JSON in
             [
                 "attempt": .int(Int64(failure.attempt)), "at": .string(Timestamp.rfc3339(failure.atMs)), "worker": .string(failure.worker),
                 "reason": .string(Redaction.text(failure.reason)),
             ]
         }
         return [
-            "id": .string(found.id), "queue": .string(found.queue), "kind": .optional(record.kind), "payment": .optional(record.payment),
-            "buried_at": .string(Timestamp.rfc3339(record.buriedAtMs)), "reason": .string(Redaction.text(record.reason)),
-            "worker": .string(record.worker), "error": .string(record.fingerprint.description), "history": .array(history),
+            "id": .string(entry.id), "queue": .string(entry.queue), "kind": .optional(entry.kind), "payment": .optional(entry.payment),
+            "buried_at": .optional(entry.record.map { Timestamp.rfc3339($0.buriedAtMs) }), "reason": .string(Redaction.text(entry.reason ?? "")),
+            "worker": .optional(entry.worker), "error": .optional(entry.record?.fingerprint.description), "history": .array(history),
         ]
+    }
+
+    private static let show = Command(
+        CommandSyntax(
+            "dead show", "one that was given up: why, its failed attempts, its body with what is sensitive hidden",
+            operands: [.needed("ID", "as `quittance dead` shows it")], options: [JobFilter.queueOption, .json])
+    ) { invocation, context in
+        let id = invocation.operands[0]
+        let filter = try JobFilter(invocation, nowMs: context.nowMs(), states: [.dead])
+        let found = try await context.withRedis { redis in
+            try await dead([try await one(id, filter, redis)], redis)
+        }
+        guard let (entry, history) = found.first, let record = entry.record else { return .notFound }
+        let body = record.displayBody.map(Redaction.json)
+        if invocation.wantsJSON {
+            var object = json(entry, history).object ?? JSONObject()
+            object["body"] = body ?? .null
+            object["bytes"] = .int(Int64(record.body.count))
+            context.output.json(.object(object))
+            return .ok
+        }
+        let rows = [
+            ("id", entry.id), ("queue", entry.queue), ("kind", entry.kind ?? "-"), ("payment", entry.payment ?? "-"),
+            ("buried", PlainTime.text(record.buriedAtMs)), ("worker", record.worker), ("error", record.fingerprint.description),
+            ("reason", Redaction.text(record.reason)), ("body", body?.text ?? "no job, \(record.body.count) bytes"),
+        ]
+        for line in Columns.lines(rows) { context.output.line(line.onOneLine) }
+        var attempts = Listing([.number("attempt"), .time("at"), "worker", "reason"], none: "No failed attempt is remembered.")
+        for failure in history {
+            attempts.add(.int(Int64(failure.attempt)), .int(failure.atMs), .string(failure.worker), .string(Redaction.text(failure.reason)))
+        }
+        context.output.text("\n" + attempts.text)
+        return .ok
     }
 
     // MARK: By error
@@ -88,11 +107,11 @@ enum DeadCommands {
         var queues: Set<String> = []
     }
 
-    private static func listByError(_ queues: [String], _ invocation: Invocation, _ context: CommandContext) async throws -> ExitCode {
-        let found = try await context.withRedis { try await search(in: queues, $0, limit: .max) { isOfError(invocation, $0) } }
+    private static func listByError(_ filter: JobFilter, _ invocation: Invocation, _ context: CommandContext) async throws -> ExitCode {
+        let found = try await context.withRedis { try await filter.find($0, limit: .max) }
         var groups: [ErrorFingerprint: ErrorGroup] = [:]
         for entry in found {
-            let record = entry.job.record
+            guard let record = entry.record else { continue }
             var group = groups[record.fingerprint] ?? ErrorGroup(kind: record.kind, latest: record, firstMs: record.buriedAtMs)
             group.count += 1
             group.firstMs = min(group.firstMs, record.buriedAtMs)
@@ -111,11 +130,6 @@ enum DeadCommands {
         return .ok
     }
 
-    private static func isOfError(_ invocation: Invocation, _ found: Found) -> Bool {
-        guard let error = invocation.value("--error") else { return true }
-        return found.job.record.fingerprint.description == error
-    }
-
     // MARK: Changing
 
     private static let replay = replayCommand("dead replay")
@@ -124,72 +138,62 @@ enum DeadCommands {
     private static func replayCommand(_ path: String) -> Command {
         Command(
             CommandSyntax(
-                path, "put what was given up back on its queue, as new", operands: [which], options: [all, error, most, queueOption],
+                path, "put what was given up back on its queue, as new", operands: [which],
+                options: [all] + JobFilter.options + [most, JobFilter.queueOption, .json],
                 notes: [
                     "`--error` with `--limit 5` first tries whether the cause is cured.",
                     "Its record in SQL is opened again first, so that it may have its effect. Effects that were had are not had twice.",
                 ])
         ) { invocation, context in
-            try await change(invocation, context, done: "is back on") { found, redis in
-                if let job = found.job.record.job {
-                    _ = try await context.withDatabase { database in try await database.write { try Outbox.reopen(job, in: $0) } }
-                }
-                return try await redis.redisDriver(of: found.queue).replayDead(found.job.record)
+            try await change(invocation, context, done: "is back on") { record, entry, desk in
+                try await desk.reopen(record)
+                return try await desk.driver(of: entry).replayDead(record)
             }
         }
     }
 
     private static let delete = Command(
         CommandSyntax(
-            "dead delete", "forget what was given up; its record in SQL stays", operands: [which], options: [all, error, most, queueOption])
+            "dead delete", "forget what was given up; its record in SQL stays", operands: [which],
+            options: [all] + JobFilter.options + [most, JobFilter.queueOption, .json])
     ) { invocation, context in
-        try await change(invocation, context, done: "is deleted from") { found, redis in
-            try await redis.redisDriver(of: found.queue).deleteDead(found.job.record)
+        try await change(invocation, context, done: "is deleted from") { record, entry, desk in
+            try await desk.driver(of: entry).deleteDead(record)
         }
     }
 
     private static func change(
         _ invocation: Invocation, _ context: CommandContext, done: String,
-        _ body: @Sendable (Found, RedisQueues) async throws -> Bool
+        _ body: @Sendable (DeadRecord, StandingJob, JobDesk) async throws -> Bool
     ) async throws -> ExitCode {
-        let queues = try ProductQueues.named(invocation.value("--queue"))
+        let filter = try JobFilter(invocation, nowMs: context.nowMs(), states: [.dead])
         let id = invocation.operand(0)
-        let error = invocation.value("--error")
-        guard [id != nil, invocation.has("--all"), error != nil].count(where: { $0 }) == 1 else {
-            throw UsageError("one of ID, --all and --error is needed")
+        let isFiltered = JobFilter.options.contains { invocation.has($0.name) }
+        guard [id != nil, invocation.has("--all"), isFiltered].count(where: { $0 }) == 1 else {
+            throw UsageError("one of ID, --all and a filter is needed")
         }
         if invocation.has("--all") && !invocation.has("--queue") { throw UsageError("--all needs --queue") }
-        let limit = try id != nil ? 1 : invocation.number("--limit", in: 1...1_000_000, standard: .max)
-        return try await context.withRedis { redis in
-            let found = try await search(in: queues, redis, limit: limit) { entry in
-                if let id { entry.id == id } else { isOfError(invocation, entry) }
+        let limit = try invocation.number("--limit", in: 1...1_000_000, standard: .max)
+        return try await context.withJobs { desk in
+            let found = if let id { [try await one(id, filter, desk.redis)] } else { try await filter.find(desk.redis, limit: limit) }
+            if let error = invocation.value("--error"), found.isEmpty {
+                throw CommandFailure(.notFound, "nothing dead has the error '\(error.onOneLine)'")
             }
-            if let id, found.isEmpty { throw CommandFailure(.notFound, "nothing dead has the id '\(id.onOneLine)'") }
-            if let error, found.isEmpty { throw CommandFailure(.notFound, "nothing dead has the error '\(error.onOneLine)'") }
-            var changed = 0
+            var deeds = Deeds()
             for entry in found {
-                guard try await body(entry, redis) else { continue }
-                changed += 1
-                context.output.line("\(entry.id) \(done) \(entry.queue)")
+                guard let record = entry.record else { continue }
+                let isDone = try await body(record, entry, desk)
+                deeds.add(entry.id, on: entry.queue, isDone ? "\(done) \(entry.queue)" : "was taken by somebody quicker", isDone: isDone)
             }
-            if changed == 0 { context.output.line(found.isEmpty ? "Nothing is dead on \(queues[0])." : "Somebody else was quicker.") }
-            return changed > 0 ? .ok : .nothingDue
+            return deeds.tell(
+                invocation, context.output, none: invocation.has("--all") ? "Nothing is dead on \(filter.queues[0])." : "Nothing such is dead.")
         }
     }
 
-    private static func search(
-        in queues: [String], _ redis: RedisQueues, limit: Int, where isWanted: (Found) -> Bool
-    ) async throws -> [Found] {
-        var found: [Found] = []
-        for queue in queues {
-            var offset = 0
-            while found.count < limit {
-                let jobs = try await redis.redisDriver(of: queue).dead(offset: offset, limit: page)
-                found += jobs.map { Found(queue: queue, job: $0) }.filter(isWanted).prefix(limit - found.count)
-                guard jobs.count == page else { break }
-                offset += page
-            }
+    private static func one(_ id: String, _ filter: JobFilter, _ redis: RedisQueues) async throws -> StandingJob {
+        for queue in filter.queues {
+            if let found = try await QueueInspection(queue, redis).jobs(in: [.dead], limit: 1, where: { $0.id == id }).first { return found }
         }
-        return found
+        throw CommandFailure(.notFound, "nothing dead has the id '\(id.onOneLine)'")
     }
 }

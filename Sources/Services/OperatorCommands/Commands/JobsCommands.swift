@@ -15,10 +15,8 @@ enum JobsCommands {
     private static let list = Command(
         CommandSyntax(
             "jobs list", "the jobs that stand on the queues, in the order in which they will be claimed",
-            options: [
-                .value("--queue", "QUEUE", "only this queue; all unless given"), .value("--kind", "KIND", "only this kind"),
-                .value("--state", "STATE", "only ready, delayed, in_flight or dead"),
-                .value("--limit", "N", "how many of each queue, 50 unless given"), .json,
+            options: [JobFilter.queueOption] + JobFilter.options + [
+                JobFilter.stateOption, .value("--limit", "N", "how many of each queue, 50 unless given"), .json,
             ],
             notes: [
                 "Bodies that are no jobs, such as events, are listed without id and kind. At most \(QueueInspection.scanMax) bodies are looked at in "
@@ -26,19 +24,9 @@ enum JobsCommands {
                 "With --json each has its parameters; what a log would mask is masked.",
             ])
     ) { invocation, context in
-        let queues = try ProductQueues.named(invocation.value("--queue"))
-        let kind = invocation.value("--kind")
-        let state = try invocation.choice("--state", of: StandingJob.State.allCases.map(\.rawValue)).flatMap(StandingJob.State.init(rawValue:))
+        let filter = try JobFilter(invocation, nowMs: context.nowMs(), states: [.inFlight, .ready, .waiting, .parked, .delayed, .dead])
         let limit = try invocation.number("--limit", in: 1...10_000, standard: 50)
-        let found = try await context.withRedis { redis in
-            var found: [StandingJob] = []
-            for queue in queues {
-                found += try await QueueInspection(queue, redis).jobs(in: state.map { [$0] } ?? [.inFlight, .ready, .delayed, .dead], limit: limit) {
-                    kind == nil || $0.job?.kind == kind
-                }
-            }
-            return found
-        }
+        let found = try await context.withRedis { try await filter.find($0, limit: limit) }
         if invocation.wantsJSON {
             context.output.json(.array(found.map(json)))
         } else {
@@ -48,15 +36,13 @@ enum JobsCommands {
             for entry in found {
                 table.add(
                     .optional(entry.job?.id), .string(entry.queue), .optional(entry.job?.kind), .string(entry.state.rawValue),
-                    .optional(entry.job.map { Int64($0.attempt) }), .optional(entry.job?.payment), .optional(enqueuedAt(entry)),
+                    .optional(entry.job.map { Int64($0.attempt) }), .optional(entry.job?.payment), .optional(entry.enqueuedAtMs),
                     .optional(entry.dueMs), .optional(entry.worker))
             }
             context.output.text(table.text)
         }
         return .ok
     }
-
-    private static func enqueuedAt(_ entry: StandingJob) -> Int64? { entry.job.flatMap { $0.enqueuedAtMs > 0 ? $0.enqueuedAtMs : nil } }
 
     private static func json(_ entry: StandingJob) -> JSON {
         let job = entry.job
@@ -67,14 +53,14 @@ enum JobsCommands {
         object["state"] = JSON.string(entry.state.rawValue)
         object["attempt"] = JSON.optional(job.map { Int64($0.attempt) })
         object["payment"] = JSON.optional(job?.payment)
-        object["enqueued_at"] = JSON.optional(enqueuedAt(entry).map(Timestamp.rfc3339))
+        object["enqueued_at"] = JSON.optional(entry.enqueuedAtMs.map(Timestamp.rfc3339))
         object["due_at"] = JSON.optional(entry.dueMs.map(Timestamp.rfc3339))
         object["worker"] = JSON.optional(entry.worker)
         object["reason"] = JSON.optional(entry.reason.map { Redaction.text($0) })
         object["unique"] = JSON.optional(job?.unique)
         object["traceparent"] = JSON.optional(job?.traceparent)
-        object["bytes"] = JSON.int(Int64(entry.bytes))
-        object["args"] = job.map { Redaction.json($0.args.redactedForDisplay) } ?? JSON.null
+        object["bytes"] = JSON.int(Int64(entry.body.body.count))
+        object["args"] = job.map { Redaction.json($0.displayArgs) } ?? JSON.null
         return .object(object)
     }
 
@@ -84,15 +70,22 @@ enum JobsCommands {
         CommandSyntax(
             "jobs show", "one job: where it stands, its record, its failed attempts",
             operands: [.needed("ID", "a job's id, as listings and logs show it")], options: [.json],
-            notes: ["Redis may be away: the record is then all there is. Without a record every queue is searched."])
+            notes: [
+                "Redis may be away: the record is then all there is.",
+                "progress: what its handler has told. ended: how it ended, where that is remembered: cancelled and deleted jobs, and kinds that keep "
+                    + "results.",
+            ])
     ) { invocation, context in
         let id = invocation.operands[0]
         let record = try await context.withDatabase { database in try await database.read { try JobRecord.find(id, in: $0) } }
         let answer = try await context.withRedisIfThere { redis in
-            try await search(id, in: record.map { [$0.queue] } ?? ProductQueues.names, redis)
+            // It may have been moved to another queue than its record says.
+            let first = record.map { [$0.queue] } ?? []
+            return try await search(id, in: first + ProductQueues.names.filter { !first.contains($0) }, redis)
         }
         let standing = answer.value?.standing
-        guard record != nil || standing != nil else {
+        let report = answer.value?.report
+        guard record != nil || standing != nil || report != nil else {
             if let problem = answer.problem { throw CommandFailure(.failed, problem) }
             throw CommandFailure(.notFound, "there is no job '\(id.onOneLine)'")
         }
@@ -100,24 +93,44 @@ enum JobsCommands {
         if invocation.wantsJSON {
             context.output.json([
                 "id": .string(id), "record": record.map(json) ?? .null, "standing": standing.map(json) ?? .null,
-                "history": .array(history.map(json)), "redis": .optional(answer.problem),
+                "progress": report.flatMap(progress) ?? .null, "ended": report?.ending.map(json) ?? .null, "history": .array(history.map(json)),
+                "redis": .optional(answer.problem),
             ])
         } else {
-            write(id, record, standing, history, problem: answer.problem, to: context.output)
+            write(id, record, standing, report, history, problem: answer.problem, to: context.output)
         }
         return .ok
     }
 
     private static func search(
         _ id: String, in queues: [String], _ redis: RedisQueues
-    ) async throws -> (standing: StandingJob?, history: [HistoryEntry]) {
-        var history: [HistoryEntry] = []
+    ) async throws -> (standing: StandingJob?, report: JobReport?, history: [HistoryEntry]) {
+        var (report, history): (JobReport?, [HistoryEntry]) = (nil, [])
         for queue in queues {
-            let found = try await QueueInspection(queue, redis).jobs(in: [.inFlight, .delayed, .dead, .ready], limit: 1) { $0.job?.id == id }
-            history += try await redis.redisDriver(of: queue).history(ofJob: id)
-            if let standing = found.first { return (standing, history) }
+            let driver = redis.redisDriver(of: queue)
+            let found = try await driver.find(job: id)
+            history += try await driver.history(ofJob: id)
+            if let known = try await driver.report(ofJob: id) { report = known }
+            if let found { return (StandingJob(queue: queue, found), report, history) }
         }
-        return (nil, history)
+        return (nil, report, history)
+    }
+
+    private static func progress(_ report: JobReport) -> JSON? {
+        guard let progress = report.progress else { return nil }
+        return [
+            "fraction": .number("\(progress.fraction)"), "done": .optional(progress.done), "total": .optional(progress.total),
+            "note": .optional(progress.note.map(Redaction.text)), "attempt": .int(Int64(progress.attempt)),
+            "at": .optional(report.progressAtMs.map(Timestamp.rfc3339)),
+        ]
+    }
+
+    private static func json(_ ended: JobReport.Ended) -> JSON {
+        [
+            "state": .string(ended.state.rawValue), "at": .string(Timestamp.rfc3339(ended.atMs)),
+            "reason": .optional(ended.reason.map(Redaction.text)),
+            "result": ended.result.flatMap { try? JSON(parsing: $0) }.map { Redaction.json($0.redactedForDisplay) } ?? .null,
+        ]
     }
 
     private static func json(_ record: JobRecord) -> JSON {
@@ -137,7 +150,8 @@ enum JobsCommands {
     }
 
     private static func write(
-        _ id: String, _ record: JobRecord?, _ standing: StandingJob?, _ history: [HistoryEntry], problem: String?, to output: CommandOutput
+        _ id: String, _ record: JobRecord?, _ standing: StandingJob?, _ report: JobReport?, _ history: [HistoryEntry], problem: String?,
+        to output: CommandOutput
     ) {
         var rows = [("id", id)]
         rows.append(("kind", record?.kind ?? standing?.job?.kind ?? "-"))
@@ -156,7 +170,15 @@ enum JobsCommands {
         if let due = standing?.dueMs { rows.append(("due", PlainTime.text(due))) }
         if let worker = standing?.worker { rows.append(("worker", worker)) }
         if let attempt = standing?.job?.attempt { rows.append(("attempts spent", "\(attempt)")) }
-        if let args = standing?.job?.args { rows.append(("parameters", Redaction.json(args.redactedForDisplay).text)) }
+        if let args = standing?.job?.displayArgs { rows.append(("parameters", Redaction.json(args).text)) }
+        if let progress = report?.progress {
+            let units = progress.total.map { ", \(progress.done ?? 0) of \($0)" } ?? ""
+            let note = progress.note.map { ": " + Redaction.text($0) } ?? ""
+            rows.append(("progress", "\(Int(progress.fraction * 100)) %\(units)\(note)"))
+        }
+        if let ended = report?.ending {
+            rows.append(("ended", "\(ended.state.rawValue) \(PlainTime.text(ended.atMs))" + (ended.reason.map { ": " + Redaction.text($0) } ?? "")))
+        }
         for line in Columns.lines(rows.map { ($0.0, $0.1) }) { output.line(line.onOneLine) }
         var attempts = Listing([.number("attempt"), .time("at"), "worker", "reason"], none: "No failed attempt is remembered.")
         for failure in history {

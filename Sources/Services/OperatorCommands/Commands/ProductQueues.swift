@@ -42,19 +42,3 @@ enum ProductQueues {
         return listing
     }
 }
-
-/// `quittance queues`
-enum QueuesCommand {
-    static let command = Command(
-        CommandSyntax(
-            "queues", "what waits on each queue, what is in hand, what is dead, and how many workers there are", options: [.json],
-            notes: [
-                "ready: nobody works on it. delayed: due later, mostly retries. in flight: in a worker's hands. dead: given up, see "
-                    + "`quittance dead`."
-            ])
-    ) { invocation, context in
-        let listing = try await context.withRedis { try await ProductQueues.listing($0) }
-        context.output.listing(listing, asJSON: invocation.wantsJSON)
-        return .ok
-    }
-}
