@@ -13,10 +13,12 @@ func shim(_ name: String, pkgConfig: String? = nil) -> Target {
     .systemLibrary(name: name, path: "Sources/Shims/\(name)", pkgConfig: pkgConfig)
 }
 
-func room(_ folder: String, _ name: String, _ dependencies: [String] = [], resources: [Resource]? = nil) -> Target {
+func room(
+    _ folder: String, _ name: String, _ dependencies: [String] = [], resources: [Resource]? = nil, settings: [SwiftSetting] = []
+) -> Target {
     .target(
         name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/\(folder)/\(name)",
-        resources: resources, swiftSettings: strict)
+        resources: resources, swiftSettings: strict + settings)
 }
 
 func program(_ name: String, _ dependencies: [String]) -> Target {
@@ -59,7 +61,10 @@ let platform: [Target] = [
 ]
 
 let jobQueue: [Target] = [
-    room("JobQueue", "JobQueue", ["Formats", "Telemetry", "EventLoop"]),
+    // Asynchronous functions stay where their caller runs: a job passes through several, and each change of place costs as much as an
+    // allocation.
+    room(
+        "JobQueue", "JobQueue", ["Formats", "Telemetry", "EventLoop"], settings: [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
     room("JobQueue", "JobQueueRedis", ["JobQueue", "RedisClient", "EventLoop", "Formats", "Telemetry"], resources: [.embedInCode("Scripts")]),
     room("JobQueue", "JobQueueTestKit", ["JobQueue"]),
 ]

@@ -89,40 +89,80 @@ struct VersionTests {
             return .done
         }
         try await old.start()
-        try await eventually("parked") {
-            let counts = try await bench.driver.counts()
-            return counts.ready == 0 && counts.inFlight == 0
-        }
+        try await eventually("parked") { try await bench.driver.counts() == QueueCounts(workers: 1, parked: 1) }
         await old.stopped()
         #expect(diary.all.isEmpty)
         #expect(try await bench.driver.dead(offset: 0, limit: 1).isEmpty)
         #expect(try await bench.driver.history(ofJob: job.id).isEmpty)
+        #expect(try await bench.driver.control().unhandledKinds == [UnhandledKind(kind: "letter", version: 3)])
+        #expect(try await bench.driver.control().operatorPausedKinds.isEmpty)
     }
 
-    @Test("a parked job is done by the first worker that knows its version, as if nothing had been")
-    func parkedIsDone() async throws {
-        let bench = MemoryBench(queue: uniqueQueue())
+    @Test("a parked job is done by the first worker that knows its version, as if nothing had been", arguments: Backend.allCases)
+    func parkedIsDone(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
         let diary = Diary()
         try await bench.driver.put([
             envelope("letter", ["$v": 3, "to": "a@b", "copies": 1], queue: bench.driver.queue),
             envelope("nobody.knows", [:], queue: bench.driver.queue),
         ])
-        let old = jobWorker(bench.driver, clock: bench.clock.clock)
+        let old = jobWorker(bench.driver)
         old.register(OldLetter.self, retry: once) { _, _ in .done }
         try await old.start()
-        try await eventually("both are parked") { try await bench.driver.counts() == QueueCounts(delayed: 2, workers: 1) }
+        try await eventually("both are parked") { try await bench.driver.counts() == QueueCounts(workers: 1, parked: 2) }
         await old.stopped()
 
-        let new = jobWorker(bench.driver, clock: bench.clock.clock)
-        new.register(Letter.self, retry: once) { letter, context in
+        let new = letterWorker(bench.driver, diary)
+        try await new.start()
+        try await eventually("the letter is done") { diary.all == ["a@b 1"] }
+        try await eventually("the other still waits") { try await bench.driver.counts() == QueueCounts(workers: 1, parked: 1) }
+        #expect(try await bench.driver.control().unhandledKinds == [UnhandledKind(kind: "nobody.knows", version: 1)])
+        await new.stopped()
+    }
+
+    @Test("a worker that knows a kind and idles gets what one beside it could only park", arguments: Backend.allCases)
+    func sideBySide(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
+        let diary = Diary()
+        let old = jobWorker(bench.driver)
+        old.register(OldLetter.self, retry: once) { _, _ in .done }
+        let driver = try await bench.peer()
+        try await old.start()
+        try await bench.driver.put(
+            (1...20).map { number in
+                JobEnvelope(
+                    id: "job_\(number)", kind: "letter", queue: bench.driver.queue, args: ["$v": 3, "to": .string("\(number)"), "copies": 1],
+                    enqueuedAtMs: 1, unique: "letter:\(number)")
+            })
+        try await eventually("all are parked") { try await bench.driver.counts() == QueueCounts(workers: 1, parked: 20) }
+        let new = letterWorker(driver, diary)
+        try await new.start()
+        try await eventually("some came back and were done") { !diary.all.isEmpty }
+        // The old one takes some of them again and again; each goes aside and comes back until the new one has it.
+        try await eventually(within: .seconds(30), "all are done, each once") {
+            Set(diary.all).count == 20
+        }
+        #expect(diary.all.count == 20)
+        try await eventually("nothing is left") { try await bench.driver.counts() == QueueCounts(workers: 2) }
+        await old.stopped()
+        await new.stopped()
+    }
+
+    private func letterWorker(_ driver: any QueueDriver, _ diary: Diary) -> JobWorker {
+        let worker = jobWorker(driver)
+        worker.register(Letter.self, retry: once) { letter, context in
             diary.write("\(letter.to) \(context.attempt)")
             return .done
         }
-        try await new.start()
-        bench.clock.turn(by: .seconds(61))
-        try await eventually("the letter is done") { diary.all == ["a@b 1"] }
-        try await eventually("the other still waits") { try await bench.driver.counts() == QueueCounts(delayed: 1, workers: 1) }
-        await new.stopped()
+        return worker
+    }
+
+    @Test("the name under which an unknown kind is kept aside is read back, and no other name is taken for one")
+    func names() {
+        for unhandled in [UnhandledKind(kind: "draft.generate", version: 2), UnhandledKind(kind: "a:?b", version: .max)] {
+            #expect(UnhandledKind(parkedAs: unhandled.parkedAs) == unhandled)
+        }
+        for name in ["draft.generate", "?", "?x:y", "", "2:letter"] { #expect(UnhandledKind(parkedAs: name) == nil) }
     }
 
     @Test("parameters over 64 KiB are refused when the job is asked for, with the remedy; just below they pass")

@@ -8,12 +8,19 @@ final class Doorbell: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Whether ``State/rung`` is set. Whoever rings has said before, under a lock of its own, what it rings for; the waiter takes that lock
+    /// after it has unset this. So a ring that finds it set may go: the waiter will still come by.
+    private let isRung = Atomic<Bool>(false)
 
     func ring() {
+        if isRung.load(ordering: .acquiring) { return }
         let waiter = state.withLock { state in
             let waiter = state.waiter
             state.waiter = nil
-            if waiter == nil { state.rung = true }
+            if waiter == nil {
+                state.rung = true
+                isRung.store(true, ordering: .releasing)
+            }
             return waiter
         }
         waiter?.resume()
@@ -25,6 +32,7 @@ final class Doorbell: Sendable {
             let resumeNow = state.withLock { state in
                 if state.rung {
                     state.rung = false
+                    isRung.store(false, ordering: .releasing)
                     return true
                 }
                 precondition(state.waiter == nil, "a doorbell has one waiter")

@@ -111,7 +111,10 @@ public final class InMemoryDriver: QueueDriver {
 
     public func pause(kind: String?) async throws(QueueDriverError) {
         change { queue, _ in
-            if let kind { queue.control.pausedKinds.insert(kind) } else { queue.control.isPaused = true }
+            guard let kind else { return queue.control.isPaused = true }
+            queue.control.pausedKinds.insert(kind)
+            // One of them may know it.
+            if UnhandledKind(parkedAs: kind) != nil { for worker in queue.workers.values { worker.signal(.workWaiting) } }
         }
     }
 

@@ -37,7 +37,8 @@ public struct JobRate: Sendable, Equatable {
 }
 
 /// The keys by which the flow of a job is held: what its queue is asked when it is admitted, and told when it has come to its end.
-public struct JobFlow: Sendable, Equatable {
+/// An object, since each outcome has room for one and few jobs have it.
+public final class JobFlow: Sendable, Equatable {
     /// The job's id.
     public let job: String
     public let unique: String?
@@ -49,6 +50,10 @@ public struct JobFlow: Sendable, Equatable {
         self.unique = unique
         self.slots = slots
         self.rate = rate
+    }
+
+    public static func == (one: JobFlow, other: JobFlow) -> Bool {
+        one.job == other.job && one.unique == other.unique && one.slots == other.slots && one.rate == other.rate
     }
 }
 

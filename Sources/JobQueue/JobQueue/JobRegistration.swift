@@ -3,31 +3,31 @@ import Telemetry
 /// Called when a job was not run, or was given up, so that the product can record it with the reason.
 public typealias JobNotice = @Sendable (_ job: JobEnvelope, _ reason: String) async throws -> Void
 
-/// How one kind of job is done. Made by ``JobWorker``'s `register`.
-struct JobHandler: Sendable {
+/// How one kind of job is done. Made by ``JobWorker``'s `register`. An object: it is looked up for every job, and all that it holds need
+/// not be counted each time.
+final class JobHandler: Sendable {
+    typealias Run = @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome
+
     let kind: String
     let retry: RetryPolicy
     let timeout: Duration?
     let onSkip: JobNotice?
     /// How long the end of such a job is remembered, with its result.
-    var keepResult: Duration?
-    /// Set by the worker that takes the handler on.
-    var metrics: KindMetrics?
+    let keepResult: Duration?
+    /// What the worker that takes the handler on counts.
+    let metrics: KindMetrics?
     /// The newest version of the parameters that it reads.
     let schemaVersion: Int
-    private(set) var run: @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome
+    let run: Run
 
-    init<P: JobParameters>(
-        _ type: P.Type, retry: RetryPolicy, permission: (any JobGuard)?, timeout: Duration?, onSkip: JobNotice?,
+    convenience init<P: JobParameters>(
+        _ type: P.Type, retry: RetryPolicy, permission: (any JobGuard)?, timeout: Duration?, onSkip: JobNotice?, keepResult: Duration? = nil,
         handle: @escaping @Sendable (P, JobContext) async throws -> JobOutcome
     ) {
         precondition(P.upcastersAreComplete, "\(P.self) has version \(P.schemaVersion) but its upcasters do not lead there")
-        kind = P.kind
-        schemaVersion = P.schemaVersion
-        self.retry = retry
-        self.timeout = timeout
-        self.onSkip = onSkip
-        run = { job, context in
+        self.init(
+            kind: P.kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: nil, schemaVersion: P.schemaVersion
+        ) { job, context in
             // Read before the guard is asked: what cannot be read needs no permission to be buried.
             let parameters = try job.parameters(as: P.self)
             if let permission, case .skip(let reason) = try await permission.admit(job) { return .skipped(reason: reason) }
@@ -36,25 +36,53 @@ struct JobHandler: Sendable {
     }
 
     /// A kind whose results are kept.
-    init<P: JobParameters, Output: Encodable & Sendable>(
+    convenience init<P: JobParameters, Output: Encodable & Sendable>(
         keeping kept: Duration, _ type: P.Type, retry: RetryPolicy, permission: (any JobGuard)?, timeout: Duration?,
         _ execute: @escaping @Sendable (P, JobContext) async throws -> Output
     ) {
-        self.init(type, retry: retry, permission: permission, timeout: timeout, onSkip: nil) { parameters, context in
+        self.init(type, retry: retry, permission: permission, timeout: timeout, onSkip: nil, keepResult: kept) { parameters, context in
             context.reports?.keep(JobResult(try await execute(parameters, context)), context.token)
             return .done
         }
-        keepResult = kept
+    }
+
+    private init(
+        kind: String, retry: RetryPolicy, timeout: Duration?, onSkip: JobNotice?, keepResult: Duration?, metrics: KindMetrics?,
+        schemaVersion: Int, run: @escaping Run
+    ) {
+        self.kind = kind
+        self.retry = retry
+        self.timeout = timeout
+        self.onSkip = onSkip
+        self.keepResult = keepResult
+        self.metrics = metrics
+        self.schemaVersion = schemaVersion
+        self.run = run
     }
 
     /// Whether the job's parameters are of a version that is known here. A newer one waits for a worker that knows it.
     func understands(_ job: JobEnvelope) -> Bool { job.argsVersion <= schemaVersion }
 
-    func replacing(_ run: @escaping @Sendable (JobEnvelope, JobContext) async throws -> JobOutcome) -> JobHandler {
-        var handler = self
-        handler.run = run
-        return handler
+    func replacing(_ run: @escaping Run) -> JobHandler {
+        JobHandler(
+            kind: kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: metrics, schemaVersion: schemaVersion,
+            run: run)
     }
+
+    func counted(by metrics: KindMetrics) -> JobHandler {
+        JobHandler(
+            kind: kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: metrics, schemaVersion: schemaVersion,
+            run: run)
+    }
+}
+
+/// The handlers of a worker that has started: nothing is added any more, so that looking one up takes no lock.
+final class HandlerTable: Sendable {
+    private let handlers: [String: JobHandler]
+
+    init(_ handlers: [String: JobHandler]) { self.handlers = handlers }
+
+    subscript(_ kind: String) -> JobHandler? { handlers[kind] }
 }
 
 extension ParametersError: JobErrorClassifying {

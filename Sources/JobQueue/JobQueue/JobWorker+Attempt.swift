@@ -26,6 +26,8 @@ extension JobWorker {
             return .park(claimed.token, kind: job.kind)
         }
         if let expiresAtMs = job.expiresAtMs, expiresAtMs <= configuration.clock.now() { return await expire(claimed, job) }
+        // Before it is asked for its keys: a job that stays aside takes none.
+        guard let handler = handler(of: job.kind), handler.understands(job) else { return await park(claimed, job) }
         if let item = FlowItem(job) {
             switch await admit(item, claimed.token, worker: worker) {
             case .admitted: job.admitted = .wholly
@@ -34,14 +36,6 @@ extension JobWorker {
             case nil: return .giveBack(claimed.token)
             }
         }
-        guard let handler = handler(of: job.kind), handler.understands(job) else {
-            metrics(of: job).parked.add()
-            configuration.log.warning(
-                "no handler for this kind and version, job put off",
-                ["job": .string(job.id), "kind": .string(job.kind), "version": .int(Int64(job.argsVersion))])
-            return .retry(claimed.token, delay: configuration.unknownKindDelay, body: job.encoded(as: claimed))
-        }
-
         let beganMs = configuration.clock.now()
         handler.metrics?.began(job, nowMs: beganMs)
         let outcome = await run(job, claimed, handler, worker: worker, nowMs: beganMs)

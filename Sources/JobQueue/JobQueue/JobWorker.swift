@@ -17,9 +17,6 @@ public final class JobWorker: Service {
         public var onSkip: JobNotice?
         /// Told of every job before it goes to the dead set. What it throws is logged; the job is buried all the same.
         public var onBury: JobNotice?
-        /// How long a job of a kind that nobody has registered waits until it is looked at again: during a rolling deployment another
-        /// worker may know it.
-        public var unknownKindDelay: Duration
         /// Where the effects of this worker's jobs are recorded.
         public var effects: Effects?
         public var clock: JobClock
@@ -30,7 +27,7 @@ public final class JobWorker: Service {
         public var middleware: [any JobMiddleware] = []
 
         public init(
-            name: String, concurrency: Int = 16, onSkip: JobNotice? = nil, onBury: JobNotice? = nil, unknownKindDelay: Duration = .seconds(60),
+            name: String, concurrency: Int = 16, onSkip: JobNotice? = nil, onBury: JobNotice? = nil,
             effects: Effects? = nil, clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) }, log: Log = Log()
         ) {
             precondition(concurrency >= 1, "a worker runs at least one job at a time")
@@ -38,7 +35,6 @@ public final class JobWorker: Service {
             self.concurrency = concurrency
             self.onSkip = onSkip
             self.onBury = onBury
-            self.unknownKindDelay = unknownKindDelay
             self.effects = effects
             self.clock = clock
             self.random = random
@@ -53,7 +49,11 @@ public final class JobWorker: Service {
     let unknownKind: KindMetrics
     private let machine: Mutex<JobWorkerMachine>
     private let handlers = Mutex<[String: JobHandler]>([:])
+    /// What ``handlers`` holds once the worker has started.
+    private let table = AtomicLazyReference<HandlerTable>()
     private let pausedKinds = Mutex<Set<String>>([])
+    /// Kinds that this worker brings back from aside.
+    let unparkings = Mutex<[UnhandledKind: Unparking]>([:])
     /// Spares jobs the lock while no kind is paused.
     private let anyKindPaused = Atomic<Bool>(false)
     let cancelled = CancelledJobs()
@@ -87,9 +87,7 @@ public final class JobWorker: Service {
     public var isStopping: Bool { machine.withLock { $0.phase != .running } }
 
     func add(_ handler: JobHandler) {
-        var handler = handler.wrapped(in: configuration.middleware)
-        handler.metrics = line.metrics.kind(handler.kind)
-        let known = handler
+        let known = handler.wrapped(in: configuration.middleware).counted(by: line.metrics.kind(handler.kind))
         precondition(!started.load(ordering: .acquiring), "kinds are registered before the worker starts")
         handlers.withLock { handlers in
             precondition(handlers[known.kind] == nil, "the kind \(known.kind) is registered twice")
@@ -97,13 +95,17 @@ public final class JobWorker: Service {
         }
     }
 
-    func handler(of kind: String) -> JobHandler? { handlers.withLock { $0[kind] } }
+    func handler(of kind: String) -> JobHandler? {
+        if let table = table.load() { return table[kind] }
+        return handlers.withLock { $0[kind] }
+    }
 
     // MARK: Service
 
     /// Begins to work. Does not wait for the queue's server: while that is away the worker keeps trying.
     public func start() async throws {
         guard !started.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        _ = table.storeIfNil(HandlerTable(handlers.withLock { $0 }))
         // Unstructured: it lives until `stop`, which waits for it.
         Task { await self.work() }
     }
@@ -167,6 +169,7 @@ public final class JobWorker: Service {
         guard anyKindPaused.load(ordering: .acquiring) || !kinds.isEmpty else { return }
         pausedKinds.withLock { $0 = kinds }
         anyKindPaused.store(!kinds.isEmpty, ordering: .releasing)
+        unpark(kinds)
     }
 
     func isPaused(_ kind: String) -> Bool {
@@ -182,11 +185,25 @@ public final class JobWorker: Service {
     private func begin(_ jobs: [ClaimedJob]) {
         guard !jobs.isEmpty else { return }
         let worker = line.identity
+        let claimedAt = ContinuousClock.now
+        let last = jobs[jobs.count - 1].token
         let tasks = jobs.map { job in
-            (job.token, Task { self.finish(job, await self.attempt(job, worker: worker)) })
+            let isLast = job.token == last
+            return (
+                job.token,
+                Task {
+                    if isLast { self.lastBegan(since: claimedAt) }
+                    self.finish(job, await self.attempt(job, worker: worker))
+                }
+            )
         }
         let late = machine.withLock { machine in tasks.filter { machine.started($0.0, $0.1) } }
         for (_, task) in late { task.cancel() }
+    }
+
+    private func lastBegan(since claimedAt: ContinuousClock.Instant) {
+        machine.withLock { $0.began(after: claimedAt.duration(to: .now)) }
+        line.bell.ring()
     }
 
     private func finish(_ job: ClaimedJob, _ operation: StepOperation?) {

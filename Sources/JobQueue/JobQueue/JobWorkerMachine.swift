@@ -31,7 +31,7 @@ struct JobWorkerMachine {
 
     let concurrency: Int
     private(set) var phase = Phase.running
-    private var attempts: [ClaimToken: Attempt] = [:]
+    private var attempts = ClaimTable<Attempt>()
     private var outcomes: [StepOperation] = []
     /// The queue may have something that we have not asked for.
     private var worthAsking = true
@@ -40,7 +40,12 @@ struct JobWorkerMachine {
     /// The suspect that runs alone.
     private var isolated: ClaimToken?
 
-    init(concurrency: Int) { self.concurrency = concurrency }
+    private var pace: ClaimPace
+
+    init(concurrency: Int) {
+        self.concurrency = concurrency
+        pace = ClaimPace(most: concurrency)
+    }
 
     var running: Int { attempts.count }
 
@@ -48,7 +53,7 @@ struct JobWorkerMachine {
     mutating func plan() -> Plan {
         switch phase {
         case .running:
-            let free = isolated == nil ? max(0, concurrency - attempts.count) : 0
+            let free = isolated == nil ? max(0, min(concurrency - attempts.count, pace.allowance)) : 0
             guard !outcomes.isEmpty || signalled || (worthAsking && free > 0) else { return .wait(listen: free > 0) }
             return step(claimMax: free)
         case .draining:
@@ -61,8 +66,12 @@ struct JobWorkerMachine {
 
     private mutating func step(claimMax: Int) -> Plan {
         signalled = false
-        let told = Array(outcomes.prefix(QueueLimits.operationsMax))
-        outcomes.removeFirst(told.count)
+        var told: [StepOperation] = []
+        swap(&told, &outcomes)
+        if told.count > QueueLimits.operationsMax {
+            outcomes = Array(told[QueueLimits.operationsMax...])
+            told.removeLast(outcomes.count)
+        }
         return .step(told, claimMax: claimMax)
     }
 
@@ -83,19 +92,27 @@ struct JobWorkerMachine {
             starting = [suspect]
             isolated = suspect.token
         }
-        let kept = Set(starting.map(\.token))
-        for job in result.claimed where !kept.contains(job.token) { outcomes.append(.giveBack(job.token)) }
         for job in starting { attempts[job.token] = Attempt(body: job.body) }
+        if !starting.isEmpty { pace.claimed() }
+        if starting.count < result.claimed.count {
+            for job in result.claimed where !attempts.contains(job.token) { outcomes.append(.giveBack(job.token)) }
+        }
         return starting
     }
 
     /// Remembers the task of an attempt, unless it has come to its end already.
     /// - Returns: whether the task is to be cancelled at once.
     mutating func started(_ token: ClaimToken, _ task: Task<Void, Never>) -> Bool {
-        guard let attempt = attempts[token] else { return false }
-        attempts[token]?.task = task
-        return attempt.interruption != nil || attempt.abandoned
+        var isLate = false
+        attempts.update(token) { attempt in
+            attempt.task = task
+            isLate = attempt.interruption != nil || attempt.abandoned
+        }
+        return isLate
     }
+
+    /// The last job of a claim has begun, so long after it was to.
+    mutating func began(after lag: Duration) { pace.began(after: lag) }
 
     func interruption(of token: ClaimToken) -> Interruption? { attempts[token]?.interruption }
 
@@ -106,23 +123,24 @@ struct JobWorkerMachine {
             isolated = nil
             worthAsking = true
         }
-        guard let attempt = attempts.removeValue(forKey: token), !attempt.abandoned else { return }
+        guard let attempt = attempts.remove(token), !attempt.abandoned else { return }
         if let operation { outcomes.append(operation) }
     }
 
     /// - Returns: the task to cancel.
     mutating func timeOut(_ token: ClaimToken) -> Task<Void, Never>? {
         guard let attempt = attempts[token], attempt.interruption == nil, !attempt.abandoned else { return nil }
-        attempts[token]?.interruption = .timeout
+        attempts.update(token) { $0.interruption = .timeout }
         return attempt.task
     }
 
     /// - Returns: the tasks to cancel.
     mutating func cancel(_ jobs: Set<String>) -> [Task<Void, Never>] {
-        attempts.compactMap { token, attempt in
-            guard attempt.interruption == nil, !attempt.abandoned, let job = try? JobEnvelope(decoding: attempt.body), jobs.contains(job.id)
+        attempts.keys.compactMap { token in
+            guard let attempt = attempts[token], attempt.interruption == nil, !attempt.abandoned,
+                let job = try? JobEnvelope(decoding: attempt.body), jobs.contains(job.id)
             else { return nil }
-            attempts[token]?.interruption = .cancelled
+            attempts.update(token) { $0.interruption = .cancelled }
             return attempt.task
         }
     }
@@ -134,7 +152,7 @@ struct JobWorkerMachine {
         isolated = nil
         worthAsking = true
         return attempts.keys.compactMap { token in
-            attempts[token]?.abandoned = true
+            attempts.update(token) { $0.abandoned = true }
             return attempts[token]?.task
         }
     }
@@ -144,7 +162,7 @@ struct JobWorkerMachine {
     /// - Returns: the tasks to cancel.
     mutating func interruptAll() -> [Task<Void, Never>] {
         attempts.keys.compactMap { token in
-            if attempts[token]?.interruption == nil { attempts[token]?.interruption = .shutdown }
+            attempts.update(token) { $0.interruption = $0.interruption ?? .shutdown }
             return attempts[token]?.task
         }
     }
@@ -152,7 +170,7 @@ struct JobWorkerMachine {
     mutating func handBack() {
         phase = .handingBack
         for token in attempts.keys.sorted() where attempts[token]?.abandoned == false {
-            attempts[token]?.abandoned = true
+            attempts.update(token) { $0.abandoned = true }
             outcomes.append(.giveBack(token))
         }
     }

@@ -31,15 +31,15 @@ public struct ClaimedJob: Sendable, Equatable {
     }
 }
 
-/// What becomes of a claimed body.
+/// What becomes of a claimed body. What most jobs come to takes up little room: a step carries hundreds.
 public enum StepOperation: Sendable, Equatable {
     /// Finished. `historyOf` names the job whose history is to be forgotten with it, when it may have one.
     /// `flow` is let go with it, `ending` remembered.
     case ack(ClaimToken, historyOf: String? = nil, flow: JobFlow? = nil, ending: JobEnding? = nil)
     /// Again after `delay`, as `body`. `history` is added to the job's, when given.
-    case retry(ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry? = nil)
+    indirect case retry(ClaimToken, delay: Duration, body: [UInt8], history: HistoryEntry? = nil)
     /// To the dead set. `flow` is let go with it, `ending` remembered.
-    case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil, flow: JobFlow? = nil, ending: JobEnding? = nil)
+    indirect case bury(ClaimToken, record: DeadRecord, history: HistoryEntry? = nil, flow: JobFlow? = nil, ending: JobEnding? = nil)
     /// Back to the head of the queue, untouched: nothing was spent.
     case giveBack(ClaimToken)
     /// Put aside until its kind is resumed; back to the head of the queue when it has been resumed meanwhile.

@@ -3,7 +3,7 @@ import JobQueue
 /// Which claims a worker holds, as this side knows it: a pure value. After a lost reply or a restarted server both sides may differ; the
 /// ledger is then compared with the worker's hash in Redis, so that no body can hang in the hands of a worker who does not know of it.
 struct ClaimLedger {
-    private(set) var held: Set<ClaimToken> = []
+    private var claims = ClaimTable<Bool>()
     /// Outcomes that were sent and whose answer never came.
     private var doubtful: Set<ClaimToken> = []
     private var mustCompare = false
@@ -14,6 +14,8 @@ struct ClaimLedger {
     private(set) var steps = 0
     private var mismatches = 0
 
+    var held: Set<ClaimToken> { Set(claims.keys) }
+
     func needsComparing(generation current: Int) -> Bool { mustCompare || (generation ?? current) != current }
 
     /// Compares with the tokens that Redis has for the worker.
@@ -21,8 +23,9 @@ struct ClaimLedger {
     ///   of are given back.
     mutating func compare(_ actual: Set<ClaimToken>, _ operations: [StepOperation], generation current: Int) -> [StepOperation] {
         let remaining = operations.filter { actual.contains($0.token) || !doubtful.contains($0.token) }
+        let held = held
         let unknown = actual.subtracting(held)
-        held.formIntersection(actual)
+        for token in held.subtracting(actual) { claims.remove(token) }
         doubtful = []
         mustCompare = false
         mismatches = 0
@@ -39,8 +42,8 @@ struct ClaimLedger {
         isStepping = false
         // A reconnect between asking and answering shows itself at the next step.
         if generation == nil { generation = current }
-        for operation in operations { held.remove(operation.token) }
-        for job in result.claimed { held.insert(job.token) }
+        for operation in operations { claims.remove(operation.token) }
+        for job in result.claimed { claims[job.token] = true }
     }
 
     /// A call between steps may have let a claim go.
@@ -54,13 +57,13 @@ struct ClaimLedger {
     }
 
     /// A claim was let go between steps.
-    mutating func gone(_ token: ClaimToken) { held.remove(token) }
+    mutating func gone(_ token: ClaimToken) { claims.remove(token) }
 
     /// A count that Redis gave between two steps. One difference may be a late command of a dead connection; two in a row are real.
     /// - Returns: whether a step should follow to set it right.
     mutating func counted(_ count: Int, askedAtStep: Int) -> Bool {
         guard !isStepping, askedAtStep == steps else { return false }
-        guard count != held.count else {
+        guard count != claims.count else {
             mismatches = 0
             return false
         }

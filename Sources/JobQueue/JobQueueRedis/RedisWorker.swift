@@ -44,6 +44,9 @@ final class RedisWorker: @unchecked Sendable {
     /// When the last sign of life that was answered had been sent.
     private var lastSign: ContinuousClock.Instant
     private var silenceReported = false
+    /// When this worker was last told that jobs are aside for want of a handler.
+    private var unhandledTold: ContinuousClock.Instant?
+    private static let unhandledPause = Duration.seconds(5)
 
     init(
         identity: WorkerIdentity, connection: RedisConnection, keys: QueueKeys, reclaimer: Reclaimer, log: Log,
@@ -181,9 +184,10 @@ final class RedisWorker: @unchecked Sendable {
         guard let parts = reply.array, let nowMs = parts.count > 1 ? parts[1].int : nil else {
             return log.error("redis answered something unexpected to renew", fields)
         }
-        guard parts.count == 12, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
+        guard parts.count == 13, let nextDueMs = parts[2].int, let late = parts[3].int, let count = parts[4].int, let expiryMs = parts[5].int,
             let expired = parts[6].array, let sweeps = parts[7].array,
-            let held = parts[8].int, let claimable = parts[9].int, let lastCancel = parts[10].int, let moving = parts[11].int
+            let held = parts[8].int, let claimable = parts[9].int, let lastCancel = parts[10].int, let moving = parts[11].int,
+            let unhandled = parts[12].int
         else {
             // Fenced: no further sign of life can bring the lease back.
             stopTimers()
@@ -205,6 +209,11 @@ final class RedisWorker: @unchecked Sendable {
             signal(.workWaiting)
         }
         if moving > 0 { finishMoves(nowMs) }
+        // A step tells which kinds: this worker may know one of them. It does not at most of these steps, so they are few.
+        if unhandled == 1 && unhandledTold.map({ now - $0 > Self.unhandledPause }) ?? true {
+            unhandledTold = now
+            signal(.workWaiting)
+        }
         // A step tells which jobs: one of them may be in hand.
         if lastCancel > heardCancel.load(ordering: .acquiring) { signal(.workWaiting) }
         waiter?.read()

@@ -17,6 +17,11 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
     /// Where, in bytes from the start of the text.
     public let offset: Int
 
+    public init(code: Code, offset: Int) {
+        self.code = code
+        self.offset = offset
+    }
+
     public var description: String { "not valid JSON at byte \(offset): \(code.rawValue)" }
 }
 
@@ -72,11 +77,11 @@ extension ArraySlice {
 }
 
 /// A recursive descent over a lent buffer. The recursion is bounded by `depthLimit`.
-private struct JSONParser {
-    private let input: UnsafeBufferPointer<UInt8>
+struct JSONParser {
+    let input: UnsafeBufferPointer<UInt8>
     private let end: Int
     private let depthLimit: Int
-    private var at = 0
+    var at = 0
 
     init(input: UnsafeBufferPointer<UInt8>, depthLimit: Int) {
         self.input = input
@@ -86,12 +91,17 @@ private struct JSONParser {
 
     mutating func document() throws(JSONError) -> JSON {
         let value = try value(depth: 0)
-        skipSpace()
-        guard at == end else { throw fail(.trailingData) }
+        try finish()
         return value
     }
 
-    private func fail(_ code: JSONError.Code) -> JSONError { JSONError(code: code, offset: at) }
+    /// Only white space may follow.
+    mutating func finish() throws(JSONError) {
+        skipSpace()
+        guard at == end else { throw fail(.trailingData) }
+    }
+
+    func fail(_ code: JSONError.Code) -> JSONError { JSONError(code: code, offset: at) }
 
     @inline(__always)
     private mutating func skipSpace() {
@@ -105,13 +115,13 @@ private struct JSONParser {
 
     /// Skips white space and gives the byte there, without passing it.
     @inline(__always)
-    private mutating func peek() throws(JSONError) -> UInt8 {
+    mutating func peek() throws(JSONError) -> UInt8 {
         skipSpace()
         guard at < end else { throw fail(.unexpectedEnd) }
         return input[at]
     }
 
-    private mutating func value(depth: Int) throws(JSONError) -> JSON {
+    mutating func value(depth: Int) throws(JSONError) -> JSON {
         switch try peek() {
         case UInt8(ascii: "\""):
             at += 1
@@ -226,8 +236,25 @@ private struct JSONParser {
 
     // MARK: Strings
 
+    /// The rest of a string whose opening quote has been passed, when it is ASCII without an escape: where it stands. Otherwise nil, the
+    /// cursor as before.
+    mutating func plainString() -> Range<Int>? {
+        let start = at
+        while at < end {
+            let byte = input[at]
+            if byte == UInt8(ascii: "\"") {
+                at += 1
+                return start..<at - 1
+            }
+            if byte == UInt8(ascii: "\\") || byte < 0x20 || byte >= 0x80 { break }
+            at += 1
+        }
+        at = start
+        return nil
+    }
+
     /// The rest of a string whose opening quote has been passed.
-    private mutating func string() throws(JSONError) -> String {
+    mutating func string() throws(JSONError) -> String {
         let start = at
         var seen: UInt8 = 0
         while at < end {

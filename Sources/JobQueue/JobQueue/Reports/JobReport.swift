@@ -39,8 +39,8 @@ public struct JobProgress: Sendable, Equatable {
     }
 }
 
-/// What is to be remembered of a job beyond its end.
-public struct JobEnding: Sendable, Equatable {
+/// What is to be remembered of a job beyond its end. An object, as ``JobFlow`` is: each outcome has room for one.
+public final class JobEnding: Sendable, Equatable {
     public enum State: String, Sendable, CaseIterable {
         case done, skipped, discarded, dead, cancelled, deleted
     }
@@ -68,6 +68,11 @@ public struct JobEnding: Sendable, Equatable {
         self.result = result
         self.kept = kept
         self.entry = entry
+    }
+
+    public static func == (one: JobEnding, other: JobEnding) -> Bool {
+        one.job == other.job && one.state == other.state && one.reason == other.reason && one.result == other.result && one.kept == other.kept
+            && one.entry == other.entry
     }
 }
 

@@ -6,7 +6,8 @@
 --         {'OK', now, time of the next delayed body or -1, 1 when our own lease had run out unnoticed, bodies in our hands,
 --          time when the next lease runs out, workers whose lease has run out, retired members that are due for a sweep,
 --          1 when nothing can be claimed because the queue is paused or its workers hold all that it allows,
---          bodies that could be claimed, number of the last cancellation, bodies on their way to another queue}
+--          bodies that could be claimed, number of the last cancellation, bodies on their way to another queue,
+--          1 when jobs are kept aside because a worker had no handler for them}
 --
 -- The first write is HDEL: see step.
 
@@ -57,8 +58,14 @@ if room then
     held = 1
   end
 end
+local unhandled = 0
+for _, field in ipairs(redis.call('HKEYS', control)) do
+  if string.sub(field, 1, 6) == 'kind:?' then
+    unhandled = 1
+  end
+end
 local waiting = redis.call('LLEN', ready) + redis.call('LLEN', woken)
 return {
   'OK', now, nextDue, late, redis.call('HLEN', inflight), tonumber(first[2]), expired, sweeps, held, waiting, tonumber(said[2] or 0),
-  redis.call('HLEN', moving),
+  redis.call('HLEN', moving), unhandled,
 }
