@@ -77,7 +77,9 @@ public final class Instance: Sendable {
         folder = try TemporaryFolder("quittance-e2e")
         (ingestPort, webPort, sandboxPort) = (try freePort(), try freePort(), try freePort())
         // Of the surrounding environment only what programs need to run at all, and what counts or watches them.
-        let needed: Set = ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS"]
+        let needed: Set = [
+            "PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "LLVM_PROFILE_FILE", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS",
+        ]
         var environment = Spawning.inheritedEnvironment().filter { needed.contains($0.key) }
         let own = [
             "REDIS_URL": redis.url, "DATABASE_URL": "sqlite:\(folder.path)/quittance.db", "VAR_DIRECTORY": folder.file("var"),
