@@ -132,7 +132,7 @@ let everyRoom = [
 ]
 
 let services: [Target] = [
-    room("Services", "ProgramStart", ["ErrorReports", "Settings", "Telemetry", "EventLoop"]),
+    room("Services", "ProgramStart", ["ErrorReports", "Settings", "Telemetry", "EventLoop"], resources: [.embedInCode("VERSION")]),
     room(
         "Services", "IngestService",
         [
@@ -253,7 +253,7 @@ let testTargets: [Target] = [
         "DomainTests",
         everyRoom + [
             "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
-            "JobQueueRedis", "SandboxService", "Subprocess", "Typesetting",
+            "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting",
         ]),
     tests(
         "UsageTests",
@@ -262,9 +262,9 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
-            "ErrorReports", "HTTPServer", "HTTPClient", "RedisClient",
+            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient",
         ]),
-    tests("EndToEndTests", ["HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
+    tests("EndToEndTests", ["HTTPServer", "HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]
 
 let package = Package(

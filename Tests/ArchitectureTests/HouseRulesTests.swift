@@ -62,6 +62,17 @@ struct HouseRulesTests {
         #expect(Set(binaries) == programs.subtracting(["quittance", "bench", "chaos"]))
     }
 
+    @Test("the version is that of the newest chapter of the changelog")
+    func versionIsTheChangelogs() throws {
+        let version = try SourceTree.text("Sources/Services/ProgramStart/VERSION").filter { $0 != "\n" }
+        #expect(version.split(separator: ".").compactMap { Int($0) }.count == 3)
+        let chapters = try SourceTree.lines("CHANGELOG.md").filter { $0.hasPrefix("## [") }.map { $0.dropFirst(4).prefix { $0 != "]" } }
+        #expect(chapters.first == version[...])
+        for path in try SourceTree.files(below: "Sources", ending: ".swift") {
+            #expect(try !SourceTree.text(path).contains(version), "\(path) says the version by itself")
+        }
+    }
+
     @Test("every relative link of the README and the docs leads somewhere")
     func linksLead() throws {
         let pages = try ["README.md"] + SourceTree.files(below: "docs", ending: ".md")

@@ -13,6 +13,12 @@ import Synchronization
 import TestSupport
 import Testing
 
+private final class Tally: Sendable {
+    private let number = Mutex(0)
+    var count: Int { number.withLock { $0 } }
+    func add() { number.withLock { $0 += 1 } }
+}
+
 @Suite("Drafts of paid inquiries")
 struct DraftMakingTests {
     private static let templateNames = ["organization_name", "contact_name", "email"] + InquiryForm.textFields
@@ -162,31 +168,61 @@ struct DraftMakingTests {
         }
     }
 
-    @Test("the same job delivered to four workers at once makes one draft, whose file is the one that was entered")
+    @Test("the same job delivered to four workers at once asks for one text and makes one draft, whose file is the one that was entered")
     func concurrent() async throws {
         try await DraftingFixture.with { room in
             let (id, _, job) = try await room.paidInquiry()
-            // Every call is answered differently, and none before all have asked.
-            let asked = Mutex(0)
+            // Every call would be answered differently, and none before all others have been put off.
+            let (asked, putOff) = (Tally(), Tally())
             let answer: @Sendable (Int) async -> HTTPResponse = { number in
-                asked.withLock { $0 += 1 }
-                try? await eventually(within: .seconds(5)) { asked.withLock { $0 } == 4 }
+                asked.add()
+                try? await eventually(within: .seconds(10)) { putOff.count == 3 }
                 return DraftingFixture.written("Text number \(number)")
             }
             try await room.withWriter(answer) { url in
                 try await withThrowingTaskGroup(of: JobOutcome.self) { group in
                     for _ in 0..<4 {
                         let making = try await room.making(database: try room.domain.another(), baseURL: url)
-                        group.addTask { try await making.deliver(job) }
+                        group.addTask {
+                            do { return try await making.deliver(job) } catch let error as EffectError {
+                                guard case .busy = error else { throw error }
+                                putOff.add()
+                                try await eventually(within: .seconds(20)) {
+                                    try await room.domain.database.read { try $0.query("SELECT inquiry FROM drafts_answers").count } == 1
+                                }
+                                return try await making.deliver(job)
+                            }
+                        }
                     }
                     for try await outcome in group { #expect(outcome == .done) }
                 }
             }
+            #expect(asked.count == 1)
             let draft = try #require(try await room.draft(of: id))
             #expect(Digest.sha256Hex(try await room.files.read(draft.path)) == draft.sha256)
             let kept = try await room.domain.database.read { try $0.first("SELECT content FROM drafts_answers")?.text("content") ?? "" }
             #expect(try await room.text(of: draft).contains(kept))
             #expect(try await room.domain.database.read { try $0.query("SELECT inquiry FROM drafts_generated").count } == 1)
+        }
+    }
+
+    @Test("a text whose answer was lost is asked for again under the same request id, and only one that was kept is used")
+    func answerLost() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, job) = try await room.paidInquiry()
+            let effects = EffectTable(database: room.domain.database)
+            try await room.next("slow")
+            await #expect(throws: TextGenerationError.self) { try await room.making(timeout: .milliseconds(200)).deliver(job) }
+            // It may be written, and paid for, all the same.
+            let open = try #require(try await effects.list(EffectFilter(openOnly: true)).first)
+            #expect(open.identity == EffectIdentity(DraftMaking.effect, key: id) && open.owner == nil && open.rule == .againVisibly)
+            try await room.next("500")
+            await #expect(throws: TextGenerationError.self) { try await room.making().deliver(job) }
+            // Answered, with no text: nothing is under way any more.
+            #expect(try await effects.list(EffectFilter()).map(\.state) == [.withdrawn])
+            #expect(try await room.making().deliver(job) == .done)
+            let record = try #require(try await effects.list(EffectFilter()).first)
+            #expect(record.state == .done && record.result?["content"]?.string?.hasPrefix("Introduction") == true)
         }
     }
 

@@ -150,14 +150,16 @@ final class DraftingFixture: Sendable {
     func making(
         database: Database? = nil, baseURL: String? = nil, script: String = DraftingFixture.script, timeout: Duration = .seconds(20),
         staff: String? = nil
-    ) async throws -> DraftMaking {
+    ) async throws -> DraftDelivery {
         let generation = TextGeneration(
             baseURL: baseURL ?? "http://\(sandbox.boundAddress)/openai/v1", apiKey: "sk-test", model: "writer", client: client, timeout: timeout)
         let template = DocumentTemplate(
             python: Self.python, script: script, template: try files.absolutePath(Self.kitPath), pool: DomainFixture.pool)
-        return DraftMaking(
-            database: database ?? domain.database, outbox: Outbox(slot: "worker-drafts.0"), generation: generation, template: template, files: files,
-            staffEmail: staff)
+        let used = database ?? domain.database
+        let making = DraftMaking(
+            database: used, outbox: Outbox(slot: "worker-drafts.0"), generation: generation, template: template, files: files, staffEmail: staff)
+        return DraftDelivery(
+            making: making, effects: Effects(store: EffectTable(database: used), owners: Living()), worker: WorkerIdentity(name: "worker-drafts"))
     }
 
     /// What a Word reader finds in the draft's file: paragraphs, cells, header, footer and title.
@@ -172,9 +174,17 @@ final class DraftingFixture: Sendable {
     }
 }
 
-extension DraftMaking {
+/// Drafts made by one worker.
+struct DraftDelivery: Sendable {
+    let making: DraftMaking
+    let effects: Effects
+    let worker: WorkerIdentity
+
     /// One delivery of the job.
     func deliver(_ job: JobEnvelope, nowMs: Int64 = DomainFixture.nowMs) async throws -> JobOutcome {
-        try await run(try job.parameters(as: GenerateDraft.self), job: job, log: Log(), nowMs: { nowMs })
+        let context = JobContext(job: job, attempt: 1, worker: worker, log: Log(), effects: effects)
+        return try await making.run(try job.parameters(as: GenerateDraft.self), context: context, nowMs: { nowMs })
     }
+
+    func failed(_ job: JobEnvelope, reason: String, nowMs: Int64) async throws { try await making.failed(job, reason: reason, nowMs: nowMs) }
 }

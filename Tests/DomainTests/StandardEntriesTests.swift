@@ -92,7 +92,7 @@ struct StandardEntriesTests {
         #expect(try await room.table.runDue(entry, nowMs: Self.nowMs + 2000) == .alreadyDone(tick: tick))
     }
 
-    @Test("the purge takes finished jobs, events and ticks that are older than ninety days, and nothing else")
+    @Test("the purge takes finished jobs, events, ticks and effects that are older than ninety days, and nothing else")
     func purge() async throws {
         let room = try await Room()
         let old = Self.nowMs - 91 * Self.dayMs
@@ -119,9 +119,17 @@ struct StandardEntriesTests {
                     VALUES ($1, 'played', 'sandbox', 'signed', 't', $2, 'text/plain', X'00', '', $3)
                     """, [.text("played/\(id)"), .integer(receivedAtMs), .text(outcome)])
             }
+            for (state, age) in EffectRecord.State.allCases.flatMap({ [($0, old), ($0, young)] }) {
+                let identity = EffectIdentity("payout", key: "\(state.rawValue) \(age == old ? "old" : "young")")
+                try EffectTable.update(identity, in: connection) { record in
+                    record = EffectRecord(
+                        identity: identity, state: state, rule: .ask, owner: nil, fence: 1, result: state == .done ? [:] : nil, detail: nil,
+                        beganAtMs: age, changedAtMs: age)
+                }
+            }
             try connection.execute("INSERT INTO payments_unmatched VALUES ('played/unmatched', 'played', 'ref')")
         }
-        #expect(try await room.run("purge") == "1 jobs, 4 events, 1 ticks, 0 effects removed")
+        #expect(try await room.run("purge") == "1 jobs, 4 events, 1 ticks, 2 effects removed")
         let (jobs, events) = try await room.domain.database.read { connection in
             (
                 try connection.query("SELECT id FROM outbox_jobs ORDER BY id").map { try $0.text("id") },
@@ -130,6 +138,12 @@ struct StandardEntriesTests {
         }
         #expect(jobs == ["job_open", "job_young"])
         #expect(events == ["played/young"])
+        // What is open is kept for a person, however old.
+        let effects = try await EffectTable(database: room.domain.database).list(EffectFilter())
+        #expect(
+            Set(effects.map(\.identity.key)) == [
+                "done young", "withdrawn young", "pending old", "pending young", "doubtful old", "doubtful young",
+            ])
     }
 
     @Test("payments that wait for more than fifteen minutes are asked about, once a tick, whoever fires it")

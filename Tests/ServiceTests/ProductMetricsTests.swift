@@ -25,6 +25,14 @@ struct ProductMetricsTests {
         try await BlockingPool(name: "test-end", threads: 1).run { loop.stop() }
     }
 
+    /// What a scrape sees of a stage's database.
+    static func samples(of stage: CommandStage) async throws -> [String: String] {
+        let registry = MetricRegistry()
+        let suite = ProductMetricsTests()
+        try await suite.read(stage, into: registry)
+        return suite.samples(registry)
+    }
+
     /// The samples as a scrape sees them.
     private func samples(_ registry: MetricRegistry) -> [String: String] {
         var samples: [String: String] = [:]

@@ -2,16 +2,11 @@ import ErrorReports
 import EventLoop
 import Formats
 import HTTPServer
-import JobQueue
-import RedisClient
+import ProgramStart
 import Synchronization
 import Telemetry
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// Takes envelopes as Sentry does.
 private final class PlayedSentry: Sendable {
@@ -165,42 +160,23 @@ struct SentryTests {
         await sentry.stop()
     }
 
-    @Test("a worker tells of a buried job with its payment, and of its own crash at its next start", .timeLimit(.minutes(3)))
-    func worker() async throws {
+    @Test("what is about no payment in particular carries the program's mode, and a crash the release that crashed")
+    func modeAndRelease() async throws {
         let sentry = try await PlayedSentry()
-        let instance = try await Instance.make()
-        #expect(try await instance.quittance("migrate").code == 0)
-        let settings = ["SENTRY_DSN": sentry.dsn]
-        try await instance.start("worker-plans", with: settings)
-        let job = JobEnvelope(
-            id: "job_1", kind: "plan.activate", queue: "plans", args: ["phone": "+2250707123456"], payment: "pay_1", enqueuedAtMs: 1,
-            unknown: [JobEnvelope.UnknownField(name: "x", value: 1)])
-        let loop = try EventLoop.started(name: "test-redis")
-        let connection = RedisConnection(loop: loop, address: instance.redis.address, name: "test", waitsForConnection: true)
-        connection.start()
-        _ = try await connection.call("LPUSH", "quittance:{plans}:ready", job.encoded())
-        try await eventually(within: .seconds(30), "the burial is told") { sentry.envelopes.contains { $0.message == "job buried" } }
-        let burial = try #require(sentry.envelopes.first { $0.message == "job buried" })
-        #expect(burial.tag("job") == "job_1" && burial.tag("payment") == "pay_1" && burial.tag("kind") == "plan.activate")
-        #expect(!burial.raw.contains("0707123456"))
-
-        let process = try instance.process("worker-plans")
-        process.signal(SIGSEGV)
-        try await process.waitForExit()
-        try await instance.start("worker-plans", with: settings)
-        try await eventually(within: .seconds(30), "the crash is told") { sentry.envelopes.contains { $0.event["level"] == "fatal" } }
-        #expect(sentry.envelopes.first { $0.event["level"] == "fatal" }?.tag("signal") == "SIGSEGV")
-        try await instance.kill9("worker-plans")
-        try await instance.start("worker-plans", with: settings)
-        try await eventually(within: .seconds(30), "the kill is told") { sentry.envelopes.count { $0.event["level"] == "fatal" } == 2 }
-        // An orderly end is none.
-        try await instance.stop("worker-plans")
-        try await instance.start("worker-plans", with: settings)
-        try await instance.stop("worker-plans")
-        #expect(sentry.envelopes.count { $0.event["level"] == "fatal" } == 2)
-        connection.close()
-        try await BlockingPool(name: "test-end", threads: 1).run { loop.stop() }
-        instance.end()
+        let reporter = try reporter(sentry.dsn) { $0.mode = "live" }
+        reporter.report(ErrorReport("a call failed"))
+        var crash = ErrorReport("the program ended without a goodbye", level: .fatal, fields: ["mode": "sandbox"])
+        crash.release = "quittance@1.2.2"
+        reporter.report(crash)
+        await reporter.flush(within: .seconds(10))
+        let seen = sentry.envelopes.map { [$0.event["release"]?.string, $0.event["environment"]?.string, $0.tag("mode")] }
+        #expect(seen == [["quittance@1.2.3", "live", "live"], ["quittance@1.2.2", "sandbox", "sandbox"]])
         await sentry.stop()
+    }
+
+    @Test("the release is made of the one version that there is")
+    func release() {
+        #expect(Release.text == "quittance@" + Release.version)
+        #expect(Release.version.split(separator: ".").compactMap { Int($0) }.count == 3)
     }
 }

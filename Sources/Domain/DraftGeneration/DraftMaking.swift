@@ -9,6 +9,10 @@ import PrivateFiles
 import Telemetry
 
 /// Carries out ``GenerateDraft``.
+///
+/// The text is paid for: it is asked for as an effect, whose answer is kept before anything is made of it. The crash window's policy is
+/// *again, the duplicate visible*, since such endpoints know no idempotency keys: a text whose answer was lost is asked for once more under
+/// the same request id, and costs twice, but only the answer that was kept is ever used.
 public struct DraftMaking: Sendable {
     private let database: Database
     private let outbox: Outbox
@@ -28,14 +32,18 @@ public struct DraftMaking: Sendable {
         self.staffEmail = staffEmail
     }
 
-    public func run(_ parameters: GenerateDraft, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+    /// The name of the effect; its key is the inquiry.
+    public static let effect = "text-generation"
+
+    public func run(_ parameters: GenerateDraft, context: JobContext, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let (job, log) = (context.job, context.log)
         let started = nowMs()
         let begun = try await database.write { connection in try Self.begin(parameters.inquiry, job: job, nowMs: started, in: connection) }
         guard case .inquiry(let inquiry) = begun else {
             if case .nothingToDo(let reason) = begun { return .skipped(reason: reason) }
             return .done
         }
-        let answer = try await answer(for: inquiry, nowMs: nowMs)
+        let answer = try await answer(for: inquiry, context, nowMs: nowMs)
         let document = try await template.fill(Self.values(of: inquiry, answer: answer))
         let stored = try await files.write(document, to: "drafts/\(inquiry.id).docx")
         let finished = nowMs()
@@ -99,10 +107,12 @@ public struct DraftMaking: Sendable {
     }
 
     /// The kept answer, or a new one, kept at once.
-    private func answer(for inquiry: Inquiry, nowMs: @Sendable () -> Int64) async throws -> DraftAnswer {
+    private func answer(for inquiry: Inquiry, _ context: JobContext, nowMs: @Sendable () -> Int64) async throws -> DraftAnswer {
         if let kept = try await database.read({ try DraftAnswer.of(inquiry: inquiry.id, in: $0) }) { return kept }
         let prompt = DraftPrompt(inquiry)
-        let answer = try await generation.generate(system: prompt.system, user: prompt.user)
+        let answer = try await context.effect(Self.effect, key: inquiry.id, policy: .againVisibly) { [generation] key in
+            try await generation.generate(system: prompt.system, user: prompt.user, request: key)
+        }
         let now = nowMs()
         // Whoever was first has said what the document says: a second delivery of the job writes the same file, byte for byte.
         return try await database.write { connection in

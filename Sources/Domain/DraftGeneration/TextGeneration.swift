@@ -32,13 +32,14 @@ public struct TextGeneration: Sendable {
     /// Longest answer that is taken, in tokens; a huge value alone makes servers answer 429.
     static let tokensMax: Int64 = 4000
 
-    func generate(system: String, user: String) async throws -> DraftAnswer {
-        guard let breaker else { return try await call(system: system, user: user) }
-        return try await breaker.run { try await call(system: system, user: user) }
+    /// - Parameter request: what the endpoint's own records name the request by, so that one that was made twice can be seen there.
+    func generate(system: String, user: String, request: String) async throws -> DraftAnswer {
+        guard let breaker else { return try await call(system: system, user: user, request: request) }
+        return try await breaker.run { try await call(system: system, user: user, request: request) }
     }
 
-    private func call(system: String, user: String) async throws -> DraftAnswer {
-        var headers: HTTPHeaders = ["content-type": "application/json", "accept": "application/json"]
+    private func call(system: String, user: String, request id: String) async throws -> DraftAnswer {
+        var headers: HTTPHeaders = ["content-type": "application/json", "accept": "application/json", "x-client-request-id": id]
         if let apiKey { headers["authorization"] = "Bearer \(apiKey)" }
         // OpenAI deprecates `max_tokens`, compatible servers read only that one.
         let limitName = baseURL.contains("api.openai.com") ? "max_completion_tokens" : "max_tokens"
@@ -50,7 +51,8 @@ public struct TextGeneration: Sendable {
             method: "POST", url: baseURL + "/chat/completions", headers: headers, body: body.bytes, timeout: timeout)
         let response: HTTPClient.Response
         do { response = try await client.send(request) } catch {
-            throw TextGenerationError(kind: .unavailable, message: error.message, retryAfterSeconds: nil)
+            throw TextGenerationError(
+                kind: .unavailable, message: error.message, retryAfterSeconds: nil, isUnanswered: error.mayHaveReachedServer)
         }
         return try Self.read(status: response.status, headers: response.headers, body: response.body, model: model)
     }
@@ -94,12 +96,15 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
     }
     public let kind: Kind
     public let message: String
+    /// Whether the request may be worked on, and paid for, all the same.
+    let isUnanswered: Bool
     /// At most the cap of the drafts' retries: a server that asks for more is asked again all the same.
     public let retryAfterSeconds: Int64?
     static let retryAfterMax: Int64 = 900
 
-    init(kind: Kind, message: String, retryAfterSeconds: Int64?) {
+    init(kind: Kind, message: String, retryAfterSeconds: Int64?, isUnanswered: Bool = false) {
         self.kind = kind
+        self.isUnanswered = isUnanswered
         self.message = message
         self.retryAfterSeconds = retryAfterSeconds
     }
@@ -117,6 +122,7 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
         } else {
             kind = .refused
         }
+        isUnanswered = false
         message = "status \(status)" + (code.isEmpty ? "" : " \(code)") + (text.isEmpty ? "" : ": " + String(text.prefix(200)))
         retryAfterSeconds = headers["retry-after"].flatMap { RetryAfter.seconds($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
     }
@@ -126,4 +132,9 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
     }
 
     public var description: String { "text generation: \(message)" }
+}
+
+/// With an answer nothing is under way any more, and there is no text to keep: the next attempt asks anew.
+extension TextGenerationError: EffectErrorClassifying {
+    public var effectCannotHaveHappened: Bool { !isUnanswered }
 }

@@ -40,7 +40,7 @@ public struct GeneratedDraft: Sendable {
 }
 
 /// The AI's answer to an inquiry.
-package struct DraftAnswer: Sendable {
+package struct DraftAnswer: Codable, Sendable {
     package let model: String
     package let content: String
     package let promptTokens: Int64?

@@ -35,12 +35,15 @@ public struct EffectTable: EffectStore {
     }
 
     public static func list(_ filter: EffectFilter, in connection: Connection) throws -> [EffectRecord] {
-        let open = filter.openOnly ? "state IN ('pending', 'doubtful') AND" : ""
+        // Said so that the index of open effects serves.
+        let open = filter.openOnly || filter.doubtfulOnly ? "state IN ('pending', 'doubtful') AND" : ""
+        let doubtful = filter.doubtfulOnly ? "state = 'doubtful' AND" : ""
         return try connection.query(
             """
-            SELECT * FROM outbox_effects WHERE \(open) ($1 IS NULL OR name = $1) AND ($2 IS NULL OR key = $2)
-            ORDER BY changed_at DESC, key DESC LIMIT $3
-            """, [.optional(filter.name), .optional(filter.key), .integer(Int64(filter.limit))]
+            SELECT * FROM outbox_effects
+            WHERE \(open) \(doubtful) ($1 IS NULL OR name = $1) AND ($2 IS NULL OR key = $2) AND ($3 IS NULL OR began_at < $3)
+            ORDER BY changed_at DESC, key DESC LIMIT $4
+            """, [.optional(filter.name), .optional(filter.key), .optional(filter.begunBeforeMs), .integer(Int64(filter.limit))]
         ).map(EffectRecord.init)
     }
 

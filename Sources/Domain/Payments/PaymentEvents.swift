@@ -189,6 +189,13 @@ public struct EventRecord: Sendable {
             .map(EventRecord.init)
     }
 
+    /// What people search by of the payment that an event, as it was archived, belongs to; empty where it belongs to none.
+    public static func searchFields(of event: ProviderEvent, in connection: Connection) throws -> [String: String] {
+        let row = try connection.first("SELECT payment FROM payments_events WHERE id = $1", [.text(event.archiveID)])
+        guard let payment = try row?.textOrNil("payment") ?? event.payment else { return [:] }
+        return try PaymentStore.searchFields(of: payment, in: connection)
+    }
+
     /// Events of one outcome (`unmatched`, `quarantined`, …), newest first.
     public static func list(outcome: PaymentEvents.Outcome, limit: Int, in connection: Connection) throws -> [EventRecord] {
         try connection.query(

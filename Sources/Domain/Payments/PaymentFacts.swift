@@ -168,30 +168,3 @@ public struct PaymentFacts: Sendable {
         }
     }
 }
-
-/// Something a person has to look at.
-public struct PaymentTask: Sendable {
-    public let id: Int64
-    public let payment: String
-    public let kind: String
-    public let detail: String
-    public let createdAtMs: Int64
-
-    static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
-        try connection.execute(
-            "INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
-    }
-
-    /// Open tasks, oldest first; of one payment or of all.
-    public static func open(of payment: String? = nil, limit: Int = 200, in connection: Connection) throws -> [PaymentTask] {
-        try connection.query(
-            "SELECT * FROM payments_tasks WHERE closed_at IS NULL AND ($1 IS NULL OR payment = $1) ORDER BY id LIMIT $2",
-            [.optional(payment), .integer(Int64(limit))]
-        ).map { row in
-            PaymentTask(
-                id: try row.int("id"), payment: try row.text("payment"), kind: try row.text("kind"), detail: try row.text("detail"),
-                createdAtMs: try row.int("created_at"))
-        }
-    }
-}

@@ -106,6 +106,10 @@ public enum PaymentStore {
         return try PaymentAttempt(row)
     }
 
+    static func payment(ofAttempt id: String, in connection: Connection) throws -> String? {
+        try connection.first("SELECT payment FROM payments_attempts WHERE id = $1", [.text(id)])?.text("payment")
+    }
+
     /// The attempts of a payment in the order they were started.
     public static func attempts(of payment: String, in connection: Connection) throws -> [PaymentAttempt] {
         try connection.query("SELECT * FROM payments_attempts WHERE payment = $1 ORDER BY number", [.text(payment)]).map(PaymentAttempt.init)

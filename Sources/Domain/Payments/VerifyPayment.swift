@@ -48,7 +48,14 @@ public struct PaymentVerification: Sendable {
         guard let adapter = events.providers.known(attempt.provider) else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
-        let answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) { try await ask(adapter, references) }
+        let answer: ProviderNotice
+        do {
+            answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) { try await ask(adapter, references) }
+        } catch let error as ProviderError {
+            let asked = nowMs()
+            if error.kind == .notFound { try await database.write { try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: $0) } }
+            throw error
+        }
         let now = nowMs()
         _ = try await database.write { [events] connection in
             guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else {
@@ -57,6 +64,7 @@ public struct PaymentVerification: Sendable {
             try connection.execute(
                 "UPDATE payments_attempts SET checks = checks + 1, last_answer = $2 WHERE id = $1",
                 [.text(attempt.id), .text(Self.summary(of: answer))])
+            try AttemptIntent.settle(attempt.id, isKnown: answer.claim != .unknown, nowMs: now, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
             return try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
         }

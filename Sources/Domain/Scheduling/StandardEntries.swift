@@ -45,7 +45,8 @@ public enum StandardEntries {
             let findings = try reconciliation.findings(
                 minimumAgeMs: 15 * 60_000, onlyDue: true, nowMs: run.nowMs, limit: reconcileMax, in: connection)
             let (asked, givenUp) = try reconciliation.carryOut(findings, cause: run.cause, nowMs: run.nowMs, in: connection)
-            return "\(asked) asked, \(givenUp) given up"
+            let doubtful = try AttemptIntent.resolveAbandoned(nowMs: run.nowMs, limit: reconcileMax, in: connection)
+            return "\(asked) asked, \(givenUp) given up" + (doubtful == 0 ? "" : ", \(doubtful) for a person")
         }
     }
 

@@ -24,12 +24,14 @@ public final class JobService: Service {
         public var grace: Duration
         public var clock: JobClock
         public var random: @Sendable () -> Double
+        /// Where the effects of jobs are recorded; nil when no kind has any.
+        public var effects: Effects?
         public var log: Log
 
         public init(
             name: String = "jobs", concurrency: Int = 16, concurrencyOfQueue: [String: Int] = [:], durability: Durability? = nil,
             grace: Duration = .seconds(25), clock: JobClock = .system, random: @escaping @Sendable () -> Double = { .random(in: 0..<1) },
-            log: Log = Log()
+            effects: Effects? = nil, log: Log = Log()
         ) {
             self.name = name
             self.concurrency = concurrency
@@ -38,6 +40,7 @@ public final class JobService: Service {
             self.grace = grace
             self.clock = clock
             self.random = random
+            self.effects = effects
             self.log = log
         }
     }
@@ -71,7 +74,7 @@ public final class JobService: Service {
             if let known = workers[queue] { return known }
             var settings = JobWorker.Configuration(
                 name: configuration.name, concurrency: configuration.concurrencyOfQueue[queue] ?? configuration.concurrency,
-                clock: configuration.clock, random: configuration.random, log: configuration.log)
+                effects: configuration.effects, clock: configuration.clock, random: configuration.random, log: configuration.log)
             settings.middleware = middleware
             let made = JobWorker(driver: queues.driver(of: queue), configuration: settings)
             workers[queue] = made

@@ -33,24 +33,52 @@ extension JobTestKit {
         }
     }
 
+    /// Does a job, delivers the same job again, and expects that the second delivery left no trace: every effect outside has the result that
+    /// it had, none was begun or taken over anew, and no further job was put on a queue.
+    /// - Parameter limit: how far the clock may be turned for each delivery, see ``drain(turning:)``.
+    /// - Returns: the effects outside, the latest first.
+    @discardableResult
+    public func runTwice<P: JobParameters>(_ parameters: P, payment: String? = nil, turning limit: Duration = .zero) async throws -> [EffectRecord] {
+        let job = try JobEnvelope(testing: parameters, payment: payment, nowMs: clock.nowMs)
+        let all = EffectFilter(limit: Int(Int32.max))
+        try await push(job)
+        try await drain(turning: limit)
+        let once = try await effects.list(all)
+        let put = queues.jobs.count
+        try await push(job)
+        try await drain(turning: limit)
+        let twice = try await effects.list(all)
+        guard once == twice else {
+            throw JobExpectationFailure("\(P.kind) delivered twice has other effects outside than run once:\n  \(twice)\nthan\n  \(once)")
+        }
+        let more = queues.jobs.dropFirst(put + 1)
+        guard more.isEmpty else {
+            throw JobExpectationFailure(
+                "\(P.kind) delivered twice put more jobs on queues: " + more.map(\.description).joined(separator: "\n"))
+        }
+        return twice
+    }
+
     /// Expects that a job leaves the same effects however it is delivered: once, twice, and with its worker killed after each step that
-    /// it passes and the job redelivered. At-least-once delivery asks this of every handler; this is how one shows it.
+    /// it passes, those of its effects outside among them, and the job redelivered. At-least-once delivery asks this of every handler; this is how one shows it.
     ///
     /// - Parameters:
     ///   - parameters: of the job.
     ///   - payment: of the job, where its kind wants one.
     ///   - world: makes the surroundings of one try, such as an empty database. The code under test is given them.
+    ///   - store: where the effects outside are recorded; in memory unless given.
     ///   - effects: what the tries are compared by.
     ///   - register: tells a fresh process of one try what it can do.
     /// - Returns: the steps that one undisturbed run passes.
     @discardableResult
     public static func expectSameEffects<P: JobParameters, World: Sendable, Effects: Equatable>(
-        of parameters: P, payment: String? = nil, in world: () async throws -> World, effects: (World) async throws -> Effects,
+        of parameters: P, payment: String? = nil, in world: () async throws -> World,
+        store: (World) -> any EffectStore = { _ in InMemoryEffects() }, effects: (World) async throws -> Effects,
         register: @escaping @Sendable (JobService, World) -> Void
     ) async throws -> [String] {
         func run(_ deliveries: Int, crashAfter step: Int?) async throws -> (effects: Effects, steps: [String]) {
             let surroundings = try await world()
-            let kit = JobTestKit { jobs in register(jobs, surroundings) }
+            let kit = JobTestKit(effects: store(surroundings)) { jobs in register(jobs, surroundings) }
             let job = try JobEnvelope(testing: parameters, payment: payment, nowMs: kit.clock.nowMs)
             do {
                 if let step { kit.crashAfter(step: .number(step)) }

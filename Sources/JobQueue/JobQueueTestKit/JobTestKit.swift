@@ -24,6 +24,8 @@ public final class JobTestKit: Sendable {
     public let clock: TurnedClock
     /// Where the code under test puts its jobs.
     public let queues: TestQueues
+    /// What is known of the effects that jobs had; it outlives a crash.
+    public let effects: any EffectStore
     /// Steps that attempts have passed, and where the next crash is.
     let path: StepPath
     private let configuration: JobService.Configuration
@@ -36,16 +38,19 @@ public final class JobTestKit: Sendable {
 
     /// - Parameters:
     ///   - concurrency: jobs at a time. 1 makes the order of everything certain.
+    ///   - effects: where `context.effect` records; in memory unless given.
     ///   - random: what jitter is made of, from 0 up to, not including, 1.
     ///   - register: tells a fresh process what it can do. Called again after each crash.
     public init(
-        concurrency: Int = 1, random: Double = 0.5, @JobMiddlewareBuilder middleware: () -> [any JobMiddleware] = { [] },
+        concurrency: Int = 1, effects: any EffectStore = InMemoryEffects(), random: Double = 0.5,
+        @JobMiddlewareBuilder middleware: () -> [any JobMiddleware] = { [] },
         register: @escaping @Sendable (JobService) -> Void
     ) {
         let clock = TurnedClock()
         self.clock = clock
         queues = TestQueues(clock: clock.clock)
         path = StepPath()
+        self.effects = effects
         configuration = JobService.Configuration(name: "test", concurrency: concurrency, clock: clock.clock, random: { random })
         self.middleware = [path] + middleware()
         self.register = register
@@ -135,7 +140,10 @@ public final class JobTestKit: Sendable {
 
     private func startIfNeeded() async throws {
         guard state.withLock({ $0.service == nil }) else { return }
-        let service = JobService(queues: queues, configuration: configuration) { middleware }
+        // Each process knows by itself only of the effects that it has in hand.
+        var fresh = configuration
+        fresh.effects = Effects(store: effects, owners: LeasedOwners(queues: queues), clock: clock.clock)
+        let service = JobService(queues: queues, configuration: fresh) { middleware }
         register(service)
         state.withLock { $0.service = service }
         try await service.start()

@@ -13,6 +13,13 @@ public enum JobTestStep: Sendable, Equatable, ExpressibleByStringLiteral, Expres
     /// The handler has finished, and the queue has not been told.
     public static let handled = JobTestStep.named("handled")
 
+    /// The intent of the effect is written, and nothing has been called.
+    public static func intended(_ effect: String) -> JobTestStep { .named(Effects.Step.intended.name(of: effect)) }
+    /// The outside has been called for the effect, and the result is not written.
+    public static func called(_ effect: String) -> JobTestStep { .named(Effects.Step.called.name(of: effect)) }
+    /// The result of the effect is written, and the handler has not gone on.
+    public static func finished(_ effect: String) -> JobTestStep { .named(Effects.Step.finished.name(of: effect)) }
+
     public init(stringLiteral value: String) { self = .named(value) }
     public init(integerLiteral value: Int) { self = .number(value) }
 }

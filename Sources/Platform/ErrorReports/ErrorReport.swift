@@ -15,6 +15,8 @@ public struct ErrorReport: Sendable {
     public var fields: [String: String]
     /// What stands together besides the message, such as a job's kind and its normalised reason.
     public var fingerprint: [String]
+    /// Nil for the release of the program that sends it.
+    public var release: String?
 
     public init(
         _ message: String, level: Level = .error, detail: String? = nil, fields: [String: String?] = [:], fingerprint: [String] = []
@@ -38,6 +40,8 @@ struct SentryEnvelope {
     let atMs: Int64
     let program: String
     let release: String
+    /// Where the report says nothing of it.
+    let mode: String?
 
     /// Longest text of a tag, as Sentry takes it.
     private static let tagLengthMax = 200
@@ -61,10 +65,10 @@ struct SentryEnvelope {
         if repeated > 0 { extra["repeated"] = .int(Int64(repeated)) }
         var event: JSONObject = [
             "event_id": .string(id), "timestamp": .string(Timestamp.rfc3339(atMs)), "platform": "other", "level": .string(report.level.rawValue),
-            "logger": .string(program), "release": .string(release), "message": ["formatted": .string(report.message)],
+            "logger": .string(program), "release": .string(report.release ?? release), "message": ["formatted": .string(report.message)],
             "fingerprint": .array(report.group.map { .string(Redaction.text($0)) }),
         ]
-        if let mode = report.fields["mode"] {
+        if let mode = report.fields["mode"] ?? mode {
             event["environment"] = .string(mode)
             tags["mode"] = .string(mode)
         }

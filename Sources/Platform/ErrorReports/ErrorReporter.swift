@@ -12,16 +12,19 @@ public final class ErrorReporter: Sendable {
         /// `ingest`, `worker-payments.1`
         public var program: String
         public var release: String
+        /// `sandbox` or `live`: of reports that are about no payment in particular.
+        public var mode: String?
         /// Reports that wait at most.
         public var waitingMax = 100
         /// The same group is told once in this time; the next report says how many were held back.
         public var quiet = Duration.seconds(30)
         public var timeout = Duration.seconds(10)
 
-        public init(address: SentryAddress, program: String, release: String) {
+        public init(address: SentryAddress, program: String, release: String, mode: String? = nil) {
             self.address = address
             self.program = program
             self.release = release
+            self.mode = mode
         }
     }
 
@@ -75,7 +78,7 @@ public final class ErrorReporter: Sendable {
             state.waiting.append(
                 SentryEnvelope(
                     id: Self.makeID(), report: report, repeated: held, atMs: WallClock.nowMs, program: configuration.program,
-                    release: configuration.release))
+                    release: configuration.release, mode: configuration.mode))
             guard !state.isSending else { return false }
             state.isSending = true
             return true

@@ -25,6 +25,6 @@ let note: JobNotice = { job, reason in try await making.failed(job, reason: reas
 let worker = program.worker(queue: GenerateDraft.queue, onSkip: note, onBury: note)
 worker.register(GenerateDraft.self, retry: GenerateDraft.retry, guard: PaidGuard(database: program.database), timeout: .seconds(300)) {
     parameters, context in
-    try await making.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
+    try await making.run(parameters, context: context, nowMs: program.nowMs)
 }
 await program.run([worker])

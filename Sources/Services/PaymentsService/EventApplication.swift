@@ -39,10 +39,11 @@ public struct EventApplication: Sendable {
                     do {
                         // The jobs that an event causes are steps of its trace.
                         let trace = event.event.traceparent.flatMap { Trace(traceparent: $0) } ?? Trace()
-                        return .applied(
-                            try Trace.$current.withValue(trace) {
-                                try connection.savepoint { try events.apply(event, nowMs: now, in: connection) }
-                            })
+                        let outcome = try Trace.$current.withValue(trace) {
+                            try connection.savepoint { try events.apply(event, nowMs: now, in: connection) }
+                        }
+                        guard outcome == .quarantined, ErrorReports.isOn else { return .applied(outcome, [:]) }
+                        return .applied(outcome, try EventRecord.searchFields(of: event.event, in: connection))
                     } catch let error as DatabaseError where error.isTransient {
                         throw error
                     } catch {
@@ -55,16 +56,17 @@ public struct EventApplication: Sendable {
     }
 
     private enum Applied: Sendable {
-        case applied(PaymentEvents.Outcome)
+        /// With what people search by, where it is told of.
+        case applied(PaymentEvents.Outcome, [String: String])
         case noEvent(String)
         case failed(String)
     }
 
     private func conclude(_ applied: Applied, _ item: Result<ReadEvent, EventFormatError>) -> BatchOutcome {
         switch applied {
-        case .applied(let outcome):
+        case .applied(let outcome, let fields):
             Self.counter(outcome.rawValue).add()
-            if outcome == .quarantined { tell("event quarantined", nil, item) }
+            if outcome == .quarantined { tell("event quarantined", nil, item, fields) }
             return .ack
         case .noEvent(let reason):
             Self.counter("no_event").add()
@@ -80,12 +82,12 @@ public struct EventApplication: Sendable {
         }
     }
 
-    private func tell(_ message: String, _ reason: String?, _ item: Result<ReadEvent, EventFormatError>) {
+    private func tell(_ message: String, _ reason: String?, _ item: Result<ReadEvent, EventFormatError>, _ known: [String: String] = [:]) {
         guard ErrorReports.isOn else { return }
         var report = ErrorReport(message, detail: reason)
         if case .success(let read) = item {
             let event = read.event
-            report.fields = ["event": event.id, "provider": event.provider, "mode": event.mode]
+            report.fields = ["event": event.id]
             report.fields["payment"] = event.payment
             report.fields["trace"] = event.traceparent
             switch read.reading {
@@ -95,6 +97,9 @@ public struct EventApplication: Sendable {
             case .unreadable(let why): report.detail = why
             case .noAdapter: report.detail = "the provider is off here"
             }
+            report.fields.merge(known) { told, _ in told }
+            // Whatever is known of the payment: the event is of this provider and this mode.
+            report.fields.merge(["provider": event.provider, "mode": event.mode]) { $1 }
             report.fingerprint = [event.provider, event.mode]
         }
         ErrorReports.report(report)

@@ -35,9 +35,11 @@ public enum ProgramStart {
     /// Sets up error reports, tells of an earlier run that crashed, and leaves this run's own note. An operator's command needs none: its
     /// errors are read by who called it.
     private static func reportErrors(_ settings: Settings, program: String) {
+        let mode = mode(of: settings)
         if let dsn = settings.sentryDSN {
             if let address = SentryAddress(dsn: dsn.value) {
-                ErrorReports.configure(ErrorReporter(ErrorReporter.Configuration(address: address, program: program, release: Release.text)))
+                ErrorReports.configure(
+                    ErrorReporter(ErrorReporter.Configuration(address: address, program: program, release: Release.text, mode: mode)))
             } else {
                 Log().warning("SENTRY_DSN names no project, errors are only logged")
             }
@@ -48,7 +50,13 @@ public enum ProgramStart {
             Log().error("an earlier run ended without a goodbye", ["detail": .string(report.detail ?? "")])
             ErrorReports.report(report)
         }
-        CrashNote.leave(folder: folder, program: program, release: Release.text)
+        CrashNote.leave(folder: folder, program: program, release: Release.text, mode: mode)
+    }
+
+    /// A program that has one provider live is live.
+    private static func mode(of settings: Settings) -> String {
+        let modes = settings.providers.values.map(\.mode)
+        return (modes.contains(.live) ? ProviderMode.live : modes.contains(.sandbox) ? .sandbox : .off).rawValue
     }
 
     /// Runs services until SIGTERM or SIGINT, then ends the program with the group's exit code.

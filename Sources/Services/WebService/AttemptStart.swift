@@ -14,9 +14,6 @@ import Telemetry
 struct AttemptStart: Sendable {
     /// Attempts that a repeated click leads to again: so young, open and with an address to pay at.
     static let reuseForMs: Int64 = 10 * 60_000
-    /// A call to a provider is over after this, one way or the other.
-    static let callMaxMs: Int64 = 60_000
-
     let database: Database
     let events: PaymentEvents
     let transport: any ProviderTransport
@@ -28,9 +25,6 @@ struct AttemptStart: Sendable {
     let effects: Effects
     /// This process as an owner of effects.
     private let identity = WorkerIdentity(name: "web")
-
-    /// The name of the effect; its key is the attempt.
-    static let effect = "provider.initiate"
 
     init(
         database: Database, events: PaymentEvents, transport: any ProviderTransport, baseURL: String, ingestURL: String, log: Log,
@@ -44,7 +38,7 @@ struct AttemptStart: Sendable {
         self.log = log
         self.nowMs = nowMs
         effects = Effects(
-            store: EffectTable(database: database), owners: TimedOwners(patience: .milliseconds(Self.callMaxMs), nowMs: nowMs),
+            store: EffectTable(database: database), owners: TimedOwners(patience: .milliseconds(AttemptIntent.callMaxMs), nowMs: nowMs),
             clock: JobClock(now: nowMs, sleep: JobClock.system.sleep), log: log)
     }
 
@@ -103,7 +97,7 @@ struct AttemptStart: Sendable {
     ) async throws -> Initiation {
         let owner = EffectOwner(queue: "web", worker: identity.description, token: .random(in: .min ... .max), job: attempt.id)
         let order = order(payment, attempt, plan)
-        let kept = try await effects.run(Self.effect, key: attempt.id, policy: policy(adapter), owner: owner) { [transport] _ in
+        let kept = try await effects.run(AttemptIntent.effect, key: attempt.id, policy: policy(adapter), owner: owner) { [transport] _ in
             KeptInitiation(try await adapter.initiate(order, over: transport))
         }
         guard let initiation = kept.initiation else {
@@ -116,8 +110,9 @@ struct AttemptStart: Sendable {
         guard adapter.capabilities.statusReferenceKinds.contains("ours") else { return .onceThenTask }
         return .ask { [transport] key in
             do throws(ProviderError) {
-                _ = try await adapter.status(of: .ours(key), over: transport)
-                return .happened(KeptInitiation())
+                let notice = try await adapter.status(of: .ours(key), over: transport)
+                // The attempt's id names one payment there: where nothing is said of it, a start under the same id makes no second one.
+                return notice.claim == .unknown ? .didNotHappen : .happened(KeptInitiation())
             } catch {
                 guard error.kind == .notFound else { throw error }
                 return .didNotHappen
@@ -171,7 +166,7 @@ struct AttemptStart: Sendable {
                 && nowMs - $0.createdAtMs < Self.reuseForMs
         }
         if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }
-        if young.contains(where: { $0.paymentURL == nil && nowMs - $0.createdAtMs < Self.callMaxMs }) {
+        if young.contains(where: { $0.paymentURL == nil && nowMs - $0.createdAtMs < AttemptIntent.callMaxMs }) {
             throw WebProblem.conflict("the payment is being started already; try again in a few seconds")
         }
         return nil
@@ -197,7 +192,9 @@ struct AttemptStart: Sendable {
         let now = nowMs()
         let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
         _ = try await database.write { try events.facts.record(notice, attempt: attempt, source: source, nowMs: now, in: $0) }
-        return refusal.problem(payment: payment.id, attempt: attempt.id)
+        var problem = refusal.problem(payment: payment.id, attempt: attempt.id)
+        problem.about = payment.searchFields(attempt, [])
+        return problem
     }
 
     private func standing(of attempt: String) async throws -> Started {

@@ -71,10 +71,10 @@ struct Site: Sendable {
         defer { route.seconds.observe(begin.duration(to: .now)) }
         do {
             let response = try await carryOut(request, route, values)
-            if response.status >= 500 { tell("a call was answered \(response.status)", nil, route) }
+            if response.status >= 500 { tell("a call was answered \(response.status)", nil, route, values) }
             return Self.guarded(response)
         } catch {
-            return Self.guarded(answer(to: problem(of: error, route), route))
+            return Self.guarded(answer(to: problem(of: error, route, values), route))
         }
     }
 
@@ -92,25 +92,29 @@ struct Site: Sendable {
     }
 
     /// What a failed call is answered; what is no caller's fault is recorded.
-    private func problem(of error: any Error, _ route: Route) -> WebProblem {
+    private func problem(of error: any Error, _ route: Route, _ values: [String: String]) -> WebProblem {
         if let problem = WebProblem(error) {
-            if problem.status >= 500 { tell("a call was answered \(problem.status)", problem.title, route) }
+            if problem.status >= 500 { tell("a call was answered \(problem.status)", problem.title, route, values, problem.about) }
             return problem
         }
         var fields: [String: Log.Value] = ["route": .string("\(route.method) \(route.pattern)"), "error": .string("\(error)")]
         fields["trace"] = Trace.current.map { .string($0.id) }
         log.error("a call failed", fields)
-        tell("a call failed", "\(error)", route)
+        tell("a call failed", "\(error)", route, values)
         if let error = error as? DatabaseError, error.isTransient { return .unavailable }
         return WebProblem(status: 500, title: "Internal error", detail: "the failure was recorded")
     }
 
-    private func tell(_ message: String, _ detail: String?, _ route: Route) {
+    private func tell(_ message: String, _ detail: String?, _ route: Route, _ values: [String: String], _ about: [String: String] = [:]) {
         // A probe that is told "not ready" asks again every few seconds.
         if case .operation = route.kind { return }
         let name = "\(route.method) \(route.pattern)"
-        ErrorReports.report(
-            ErrorReport(message, detail: detail, fields: ["route": name, "trace": Trace.current?.traceparent], fingerprint: [name]))
+        guard ErrorReports.isOn else { return }
+        var report = ErrorReport(message, detail: detail, fields: ["route": name, "trace": Trace.current?.traceparent], fingerprint: [name])
+        // What the path names is known at once; a database that may be the trouble is not asked for more.
+        report.fields.merge(values.filter { ["payment", "provider"].contains($0.key) }) { $1 }
+        report.fields.merge(about) { $1 }
+        ErrorReports.report(report)
     }
 
     private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {

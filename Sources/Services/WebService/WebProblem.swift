@@ -18,6 +18,8 @@ struct WebProblem: Error {
     /// Members of the problem's own.
     var extra: [(String, JSON)] = []
     var headers: [(String, String)] = []
+    /// What people search by, for reports of errors; the caller is not told.
+    var about: [String: String] = [:]
 
     var response: HTTPResponse {
         var response = HTTPResponse.problem(status, title, detail: detail, extra: extra)

@@ -16,22 +16,10 @@ struct BurialReport: Sendable {
         ]
         if let payment = job.payment {
             // A database that is away is no reason to keep the burial quiet.
-            let known = try? await database.read { try Self.fields(of: payment, in: $0) }
-            fields.merge(known ?? [:]) { $1 }
+            let known = try? await database.read { try PaymentStore.searchFields(of: payment, in: $0) }
+            for (name, value) in known ?? [:] { fields[name] = value }
         }
         let fingerprint = [ErrorFingerprint(kind: job.kind, reason: reason).description]
         ErrorReports.report(ErrorReport("job buried", detail: reason, fields: fields, fingerprint: fingerprint))
-    }
-
-    static func fields(of payment: String, in connection: Connection) throws -> [String: String?] {
-        guard let payment = try PaymentStore.find(payment, in: connection) else { return [:] }
-        var fields: [String: String?] = [payment.purpose == "kit" ? "inquiry_id" : "subject": payment.subject]
-        guard let attempt = try PaymentStore.attempts(of: payment.id, in: connection).last else { return fields }
-        fields["provider"] = attempt.provider
-        fields["mode"] = attempt.mode
-        fields["order_id"] = payment.metadata["order_id"] ?? attempt.id
-        let references = try PaymentStore.references(of: attempt.id, in: connection)
-        fields["provider_ref"] = references.first { !["ours", "order"].contains($0.kind) }?.value ?? attempt.id
-        return fields
     }
 }

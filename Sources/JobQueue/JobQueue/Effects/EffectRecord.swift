@@ -57,7 +57,7 @@ public struct EffectRecord: Sendable, Equatable {
     public let identity: EffectIdentity
     public internal(set) var state: State
     public internal(set) var rule: EffectRule
-    /// Nil when nobody is at it.
+    /// Nil when nobody is at it. Of a doubtful one: whose job found it so.
     public internal(set) var owner: EffectOwner?
     /// Counts the owners. Only the latest may say what has become of the effect.
     public internal(set) var fence: Int64
@@ -152,15 +152,25 @@ extension EffectRecord {
     }
 
     /// - Returns: whether it became doubtful by this.
-    static func doubt(_ record: inout EffectRecord?, seen fence: Int64, detail: String, nowMs: Int64) -> Bool {
+    static func doubt(_ record: inout EffectRecord?, seen fence: Int64, owner: EffectOwner, detail: String, nowMs: Int64) -> Bool {
         guard var found = record, found.state == .pending, found.fence == fence else { return false }
         found.state = .doubtful
-        found.owner = nil
+        found.owner = owner
         found.detail = detail
         found.changedAtMs = nowMs
         record = found
         return true
     }
+
+    /// Puts an effect before a person whose owner is gone and whose rule forbids a second call, without anybody wanting it again.
+    /// - Parameter seen: as it was found; one that changed since is left alone.
+    /// - Returns: whether it became doubtful by this.
+    public static func doubt(_ record: inout EffectRecord?, seen: EffectRecord, nowMs: Int64) -> Bool {
+        let owner = seen.owner ?? EffectOwner(queue: "", worker: "", token: 0, job: seen.identity.key)
+        return doubt(&record, seen: seen.fence, owner: owner, detail: seen.detail ?? ownerGone, nowMs: nowMs)
+    }
+
+    static let ownerGone = "its owner went away before a result was there"
 
     /// A person has found out what happened to an effect that nobody is at, or knows that its owner is gone.
     /// - Parameter result: what the call gave; nil when it was not carried out, and may be tried again.

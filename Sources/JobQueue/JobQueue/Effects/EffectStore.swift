@@ -4,12 +4,20 @@ import Synchronization
 public struct EffectFilter: Sendable {
     /// Those without a result: begun, or doubtful.
     public var openOnly: Bool
+    /// Those that a person must decide about.
+    public var doubtfulOnly: Bool
+    /// Those whose intent was written before then.
+    public var begunBeforeMs: Int64?
     public var name: String?
     public var key: String?
     public var limit: Int
 
-    public init(openOnly: Bool = false, name: String? = nil, key: String? = nil, limit: Int = 100) {
+    public init(
+        openOnly: Bool = false, doubtfulOnly: Bool = false, begunBeforeMs: Int64? = nil, name: String? = nil, key: String? = nil, limit: Int = 100
+    ) {
         self.openOnly = openOnly
+        self.doubtfulOnly = doubtfulOnly
+        self.begunBeforeMs = begunBeforeMs
         self.name = name
         self.key = key
         self.limit = limit
@@ -53,7 +61,8 @@ public final class InMemoryEffects: EffectStore {
 
     public func list(_ filter: EffectFilter) async throws -> [EffectRecord] {
         let all = records.withLock { Array($0.values) }.filter { record in
-            (!filter.openOnly || record.isOpen) && filter.name.map { $0 == record.identity.name } ?? true
+            guard !filter.openOnly || record.isOpen, !filter.doubtfulOnly || record.state == .doubtful else { return false }
+            return filter.begunBeforeMs.map { record.beganAtMs < $0 } ?? true && filter.name.map { $0 == record.identity.name } ?? true
                 && filter.key.map { $0 == record.identity.key } ?? true
         }
         return Array(all.sorted { ($0.changedAtMs, $0.identity.key) > ($1.changedAtMs, $1.identity.key) }.prefix(filter.limit))

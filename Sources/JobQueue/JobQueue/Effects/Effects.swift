@@ -10,6 +10,9 @@ public struct Effects: Sendable {
     /// Where a process can die. Between two of these nothing is written and nothing is called.
     package enum Step: Sendable, CaseIterable {
         case begun, intended, called, finished
+
+        /// As a test names it: `mail intended`.
+        package func name(of effect: String) -> String { "\(effect) \(self)" }
     }
 
     /// One call that this process is at.
@@ -56,7 +59,7 @@ public struct Effects: Sendable {
         _ call: @Sendable (_ key: String) async throws -> Value
     ) async throws -> Value {
         let identity = EffectIdentity(name, key: key)
-        try await passing(.begun, identity)
+        try await pass(.begun, identity)
         let now = clock.now()
         let beginning = try await store.update(identity) {
             EffectRecord.begin(&$0, identity, rule: policy.rule, owner: owner, nowMs: now)
@@ -71,6 +74,11 @@ public struct Effects: Sendable {
             guard try await !isHeld(record, askedBy: owner) else { throw busy(identity) }
             return try await resolve(record, policy, owner, call)
         }
+    }
+
+    private func pass(_ step: Step, _ identity: EffectIdentity) async throws {
+        try await passing(step, identity)
+        try await JobStep.observer?(step.name(of: identity.name))
     }
 
     // MARK: Somebody else's
@@ -98,7 +106,7 @@ public struct Effects: Sendable {
     ) async throws -> Value {
         let identity = record.identity
         let now = clock.now()
-        if case .onceThenTask = policy { throw try await doubt(record, nowMs: now) }
+        if case .onceThenTask = policy { throw try await doubt(record, owner, nowMs: now) }
         let taken = try await store.update(identity) {
             EffectRecord.takeOver(&$0, seen: record.fence, rule: policy.rule, owner: owner, nowMs: now)
         }
@@ -119,10 +127,11 @@ public struct Effects: Sendable {
         }
     }
 
-    private func doubt(_ record: EffectRecord, nowMs: Int64) async throws -> EffectError {
+    private func doubt(_ record: EffectRecord, _ owner: EffectOwner, nowMs: Int64) async throws -> EffectError {
         let identity = record.identity
+        let detail = record.detail ?? EffectRecord.ownerGone
         let doubted = try await store.update(identity) { found -> EffectRecord? in
-            EffectRecord.doubt(&found, seen: record.fence, detail: "its owner went away before a result was there", nowMs: nowMs) ? found : nil
+            EffectRecord.doubt(&found, seen: record.fence, owner: owner, detail: detail, nowMs: nowMs) ? found : nil
         }
         guard let doubted else { return busy(identity) }
         Self.count(identity.name, "doubtful")
@@ -137,7 +146,7 @@ public struct Effects: Sendable {
         _ identity: EffectIdentity, _ fence: Int64, _ owner: EffectOwner, _ call: @Sendable (String) async throws -> Value
     ) async throws -> Value {
         try await holding(identity, fence) {
-            try await passing(.intended, identity)
+            try await pass(.intended, identity)
             try await requireLease(identity, fence, owner)
             let value: Value
             do { value = try await call(identity.key) } catch {
@@ -146,9 +155,9 @@ public struct Effects: Sendable {
                 Self.count(identity.name, certain ? "withdrawn" : "failed")
                 throw error
             }
-            try await passing(.called, identity)
+            try await pass(.called, identity)
             let kept = try await finish(identity, fence, value)
-            try await passing(.finished, identity)
+            try await pass(.finished, identity)
             return kept
         }
     }

@@ -16,7 +16,9 @@ enum EffectsCommands {
         CommandSyntax(
             "effects list", "calls to the outside, the latest first, with what is known of them",
             options: [
-                .flag("--pending", "only those without a result"), .value("--name", "NAME", "only this effect"),
+                .flag("--pending", "only those without a result"),
+                .flag("--overdue", "only those without one for over two minutes, which the metric effects_pending counts"),
+                .value("--name", "NAME", "only this effect"),
                 .value("--limit", "N", "how many, 100 unless given"), .json,
             ],
             notes: [
@@ -26,7 +28,8 @@ enum EffectsCommands {
             ])
     ) { invocation, context in
         let filter = EffectFilter(
-            openOnly: invocation.has("--pending"), name: invocation.value("--name"),
+            openOnly: invocation.has("--pending") || invocation.has("--overdue"),
+            begunBeforeMs: invocation.has("--overdue") ? context.nowMs() - EffectTable.overdueMs : nil, name: invocation.value("--name"),
             limit: try invocation.number("--limit", in: 1...10_000, standard: 100))
         let records = try await context.withDatabase { try await EffectTable(database: $0).list(filter) }
         if invocation.wantsJSON {

@@ -77,12 +77,14 @@ enum TasksCommand {
     static let most = 1000
 
     static let command = Command(
-        CommandSyntax("tasks", "what a person has to look at", options: [.json])
+        CommandSyntax(
+            "tasks", "what a person has to look at", options: [.json],
+            notes: ["Those of kind effect are calls to the outside that nobody knows the result of: `quittance effects settle` ends them."])
     ) { invocation, context in
         let tasks = try await context.withDatabase { database in try await database.read { try PaymentTask.open(limit: most, in: $0) } }
         var listing = Listing([.number("task"), .time("created_at"), "payment", "kind", "detail"], none: "No open tasks.")
         for task in tasks {
-            listing.add(.int(task.id), .int(task.createdAtMs), .string(task.payment), .string(task.kind), .string(task.detail))
+            listing.add(.optional(task.id), .int(task.createdAtMs), .optional(task.payment), .string(task.kind), .string(task.detail))
         }
         context.output.listing(listing, asJSON: invocation.wantsJSON)
         return .ok

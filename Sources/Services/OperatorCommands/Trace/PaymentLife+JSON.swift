@@ -126,7 +126,7 @@ extension PaymentLife {
 
     private var tasksJSON: [JSON] {
         tasks.map { task in
-            ["id": .int(task.id), "kind": .string(task.kind), "detail": .string(task.detail), "created_at": Self.time(task.createdAtMs)]
+            ["id": .optional(task.id), "kind": .string(task.kind), "detail": .string(task.detail), "created_at": Self.time(task.createdAtMs)]
         }
     }
 }

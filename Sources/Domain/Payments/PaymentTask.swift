@@ -1,0 +1,48 @@
+import Database
+import JobQueue
+import Outbox
+
+/// Something a person has to look at.
+public struct PaymentTask: Sendable {
+    /// Nil for an effect: it is named by `detail`, and `quittance effects settle` ends it.
+    public let id: Int64?
+    /// Nil where no payment is concerned.
+    public let payment: String?
+    public let kind: String
+    public let detail: String
+    public let createdAtMs: Int64
+
+    static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
+        try connection.execute(
+            "INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
+    }
+
+    /// Open tasks, oldest first, then calls to the outside of which nobody knows whether they were carried out; of one payment or of all.
+    public static func open(of payment: String? = nil, limit: Int = 200, in connection: Connection) throws -> [PaymentTask] {
+        let tasks = try connection.query(
+            "SELECT * FROM payments_tasks WHERE closed_at IS NULL AND ($1 IS NULL OR payment = $1) ORDER BY id LIMIT $2",
+            [.optional(payment), .integer(Int64(limit))]
+        ).map { row in
+            PaymentTask(
+                id: try row.int("id"), payment: try row.text("payment"), kind: try row.text("kind"), detail: try row.text("detail"),
+                createdAtMs: try row.int("created_at"))
+        }
+        return tasks + (try doubts(of: payment, limit: limit - tasks.count, in: connection))
+    }
+
+    /// Doubtful effects are tasks by being doubtful: no second record could be left behind by a crash.
+    private static func doubts(of payment: String?, limit: Int, in connection: Connection) throws -> [PaymentTask] {
+        guard limit > 0 else { return [] }
+        return try EffectTable.list(EffectFilter(doubtfulOnly: true, limit: limit), in: connection).reversed().compactMap { effect in
+            // The job's, or the attempt's where a request wanted it.
+            let job = try effect.owner.flatMap { try JobRecord.find($0.job, in: connection) }
+            let concerned = try job?.payment ?? PaymentStore.payment(ofAttempt: effect.identity.key, in: connection)
+            guard payment == nil || payment == concerned else { return nil }
+            return PaymentTask(
+                id: nil, payment: concerned, kind: "effect",
+                detail: "nobody knows whether \(effect.identity) was carried out (\(effect.detail ?? "no result")): find out there, then "
+                    + "`quittance effects settle \(effect.identity)`", createdAtMs: effect.changedAtMs)
+        }
+    }
+}
