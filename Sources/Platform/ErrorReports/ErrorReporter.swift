@@ -90,7 +90,8 @@ public final class ErrorReporter: Sendable {
     /// Waits until everything handed in is sent or given up, at most `limit`.
     public func flush(within limit: Duration) async {
         let alarm = Task {
-            try? await Task.sleep(for: limit)
+            // One that is called off wakes nobody: others may have begun to wait meanwhile.
+            do { try await Task.sleep(for: limit) } catch { return }
             self.resumeIdle()
         }
         await withCheckedContinuation { continuation in
