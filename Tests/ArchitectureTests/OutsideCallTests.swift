@@ -18,8 +18,8 @@ struct OutsideCallTests {
         "Sources/Programs/web/main.swift": "makes the transport", "Sources/Programs/worker-drafts/main.swift": "makes the client of texts",
         "Sources/Programs/worker-notifications/main.swift": "makes the client of mails",
     ]
-    /// The providers and the world played, and loads measured: nothing there is anybody's money.
-    private static let played = ["Sources/Platform/", "Sources/Services/SandboxService/", "Sources/Services/Benchmarks/"]
+    /// The providers and the world played, loads and faults measured: nothing there is anybody's money.
+    private static let played = ["Sources/Platform/", "Sources/Services/SandboxService/", "Sources/Services/Benchmarks/", "Sources/Services/Chaos/"]
     /// Calls that have an effect outside, and where they may be made without being one: in the adapters themselves.
     private static let effects = [".initiate(", "smtp.send(", "generation.generate("]
     private static let adapters = "Sources/Providers/"
