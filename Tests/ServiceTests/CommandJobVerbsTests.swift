@@ -203,21 +203,25 @@ struct CommandJobVerbsTests {
         #expect(await stage.run("queues", "resume", "notifications").out == "notifications is now running\n")
         #expect(try await stage.json("queues", "resume", "notifications", "--kind", "letter.send", "--json")["changed"] == true)
         #expect(await stage.run("queues", "limit", "notifications", "none").out == "notifications: no limit\n")
+        try await stage.withQueue("notifications") {
+            try await $0.pause(kind: UnhandledKind(kind: "draft.generate", version: 2).parkedAs)
+        }
         #expect(
             await stage.run("queues", "show", "notifications").out == """
-                  queue         notifications
-                  ready         1
-                  delayed       0
-                  waiting       0
-                  parked        0
-                  in flight     0
-                  moving        0
-                  dead          0
-                  workers       0
-                  oldest        0 s
-                  paused        no
-                  paused kinds  -
-                  limit         -
+                  queue          notifications
+                  ready          1
+                  delayed        0
+                  waiting        0
+                  parked         0
+                  in flight      0
+                  moving         0
+                  dead           0
+                  workers        0
+                  oldest         0 s
+                  paused         no
+                  paused kinds   -
+                  unknown kinds  draft.generate, version 2
+                  limit          -
 
                 """)
         #expect(await stage.run("queues", "show", "lost").code == .usage)

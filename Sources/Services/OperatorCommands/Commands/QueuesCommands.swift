@@ -28,7 +28,10 @@ enum QueuesCommands {
     private static let show = Command(
         CommandSyntax(
             "queues show", "one queue: what stands where, what operators have said, how old the next job is", operands: [name], options: [.json],
-            notes: ["waiting: the slots of its key are taken. parked: its kind is paused. moving: on its way to another queue."])
+            notes: [
+                "waiting: the slots of its key are taken. parked: its kind is paused, or no worker has known it yet. moving: on its way to",
+                "another queue.",
+            ])
     ) { invocation, context in
         let queue = try queue(invocation)
         let (counts, control, next) = try await context.withRedis { redis in
@@ -46,14 +49,18 @@ enum QueuesCommands {
             for (key, number) in numbers { object[key] = .int(Int64(number)) }
             object["oldest_age_ms"] = .optional(ageMs)
             object["paused"] = .bool(control.isPaused)
-            object["paused_kinds"] = .array(control.pausedKinds.sorted().map { .string($0) })
+            object["paused_kinds"] = .array(control.operatorPausedKinds.map { .string($0) })
+            object["unknown_kinds"] = .array(
+                control.unhandledKinds.map { ["kind": .string($0.kind), "version": .int(Int64(clamping: $0.version))] })
             object["limit"] = .optional(control.concurrency.map { Int64($0) })
             context.output.json(.object(object))
         } else {
             var rows = [("queue", queue)] + numbers.map { ($0.0.replacing("_", with: " "), "\($0.1)") }
             rows.append(("oldest", ageMs.map(PlainTime.age) ?? "-"))
             rows.append(("paused", control.isPaused ? "yes" : "no"))
-            rows.append(("paused kinds", control.pausedKinds.isEmpty ? "-" : control.pausedKinds.sorted().joined(separator: ", ")))
+            let unknown = control.unhandledKinds.map { "\($0.kind), version \($0.version)" }
+            rows.append(("paused kinds", control.operatorPausedKinds.isEmpty ? "-" : control.operatorPausedKinds.joined(separator: ", ")))
+            rows.append(("unknown kinds", unknown.isEmpty ? "-" : unknown.joined(separator: "; ")))
             rows.append(("limit", control.concurrency.map(String.init) ?? "-"))
             for line in Columns.lines(rows) { context.output.line(line.onOneLine) }
         }
