@@ -8,6 +8,7 @@ public final class InMemoryDriver: QueueDriver {
     public let queue: String
     private let clock: JobClock
     private let state: Mutex<InMemoryQueue>
+    private let alarms = Mutex<[(atMs: Int64, task: Task<Void, Never>)]>([])
     /// Shown each body that is put on the queue by a producer.
     private let onPut: (@Sendable ([UInt8]) -> Void)?
 
@@ -166,13 +167,20 @@ public final class InMemoryDriver: QueueDriver {
     }
 
     private func setAlarm(atMs: Int64, nowMs: Int64) {
-        Task { [weak self, clock] in
-            try? await clock.sleep(.milliseconds(max(0, atMs - nowMs)))
+        // Ends with the driver: on a clock that is turned by hand it might sleep for ever.
+        let alarm = Task { [weak self, clock] in
+            do { try await clock.sleep(.milliseconds(max(0, atMs - nowMs))) } catch { return }
             guard let self else { return }
             self.state.withLock { $0.alarmMs = nil }
             self.change { _, _ in }
         }
+        alarms.withLock { alarms in
+            alarms.removeAll { $0.atMs <= nowMs }
+            alarms.append((atMs, alarm))
+        }
     }
+
+    deinit { for alarm in alarms.withLock({ $0 }) { alarm.task.cancel() } }
 
     private static func check(_ bodies: [[UInt8]]) throws(QueueDriverError) {
         if bodies.contains(where: { $0.count > QueueLimits.bodyBytesMax }) {
