@@ -12,6 +12,8 @@ struct ChaosJob: JobParameters {
     let runMs: Int
     /// Attempts that fail before one succeeds.
     let failures: Int
+    /// It also has an effect outside, before the one in SQL.
+    let callsOutside: Bool
 }
 
 /// The effects in SQL. The first commit of a job's effect wins, as everywhere in the product: ``Outbox/finish(_:as:detail:nowMs:in:)``

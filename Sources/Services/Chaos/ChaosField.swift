@@ -41,7 +41,7 @@ final class ChaosField: Sendable {
         let address = RedisAddress(place: .tcp(SocketAddress("127.0.0.1", redisPort)))
         redis = RedisConnection(loop: loop, address: address, name: "chaos", timeout: .seconds(10), waitsForConnection: true)
         try await run("rm", ["-rf", folder])
-        try await run("mkdir", ["-p", folder + "/redis", folder + "/var"])
+        try await run("mkdir", ["-p", folder + "/redis", folder + "/var", folder + "/outside"])
         redis.start()
         try await startRedis()
     }

@@ -154,7 +154,7 @@ private final class SteadyLoad: Service {
         }
     }
 
-    /// Most jobs are short; some are long, fail first, come later, or have keys.
+    /// Most jobs are short; some are long, call outside, have keys, come later, or fail first.
     private func request() -> (request: JobRequest, isDirect: Bool) {
         state.withLock { state in
             let number = state.number
@@ -164,7 +164,10 @@ private final class SteadyLoad: Service {
             let failures = kind >= 90 ? Int.random(in: 1...2, using: &state.random) : 0
             let isDirect = number.isMultiple(of: 2)
             let dueMs = (80..<90).contains(kind) ? WallClock.nowMs + Int64.random(in: 50...1500, using: &state.random) : nil
-            guard var request = try? JobRequest(ChaosJob(number: number, runMs: run, failures: failures), runAtMs: dueMs) else {
+            guard
+                var request = try? JobRequest(
+                    ChaosJob(number: number, runMs: run, failures: failures, callsOutside: (40..<50).contains(kind)), runAtMs: dueMs)
+            else {
                 preconditionFailure("three integers are a JSON object")
             }
             if isDirect && (60..<70).contains(kind) { request.slots = JobSlots(key: "lane-\(number % 7)", max: 1) }

@@ -14,6 +14,7 @@ enum ChaosReport {
         if let figures {
             lines.append(
                 "  acknowledged \(figures.acknowledged), effects \(figures.effects), doubled attempts refused \(figures.refused), "
+                    + "calls outside \(figures.calls), second ones refused by their key \(figures.callsRefused), "
                     + "workers fenced \(figures.fenced) (required \(found.fencedRequired)), workers reclaimed \(figures.reclaimed), "
                     + "frozen inside of a SQL transaction \(found.frozenInTransaction); empty \(Number.fixed(figures.drainSeconds, 1)) s after the load"
             )
@@ -34,6 +35,7 @@ enum ChaosReport {
             "rounds": .int(Int64(found.rounds.values.reduce(0, +))), "kinds": .object(JSONObject(kinds)), "recovery_seconds": all(found).json,
             "seconds": Distribution.number(figures?.seconds ?? 0), "acknowledged": .int(Int64(figures?.acknowledged ?? 0)),
             "effects": .int(Int64(figures?.effects ?? 0)), "refused": .int(Int64(figures?.refused ?? 0)),
+            "calls_outside": .int(Int64(figures?.calls ?? 0)), "calls_refused": .int(Int64(figures?.callsRefused ?? 0)),
             "fenced": .int(Int64(figures?.fenced ?? 0)), "fenced_required": .int(Int64(found.fencedRequired)),
             "reclaimed": .int(Int64(figures?.reclaimed ?? 0)), "frozen_in_transaction": .int(Int64(found.frozenInTransaction)),
             "drain_seconds": Distribution.number(figures?.drainSeconds ?? 0), "violations": .array(violations.map { .string($0) }),

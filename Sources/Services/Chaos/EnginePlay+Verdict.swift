@@ -10,6 +10,9 @@ struct EngineFigures: Sendable {
     var effects = 0
     /// Attempts that found the effect there already.
     var refused = 0
+    /// Calls outside, and second ones that the other side refused under their key.
+    var calls = 0
+    var callsRefused = 0
     var fenced = 0
     var reclaimed = 0
     var drainSeconds = 0.0
@@ -30,6 +33,7 @@ extension EnginePlay {
         for name in Self.workerNames { await end(name) }
         try await checkKeys(workers: 0)
         try await checkBooks(&figures)
+        try await checkOutside(&figures)
         for name in Self.workerNames {
             figures.fenced += TextFile.lines(of: field.log(of: name), containing: Self.fencedLine).count
             figures.reclaimed += TextFile.lines(of: field.log(of: name), containing: "worker lost, its work is back").count
@@ -121,6 +125,19 @@ extension EnginePlay {
         if !unhappy.isEmpty { field.violate("\(unhappy.count) jobs did not end well, such as \(unhappy.sorted()[0])") }
         let effectless = try await texts("SELECT id FROM outbox_jobs WHERE id NOT IN (SELECT job FROM chaos_effects)")
         if !effectless.isEmpty { field.violate("\(effectless.count) committed jobs have no effect, such as \(effectless.sorted()[0])") }
+    }
+
+    /// Every job that calls outside has its call there and its result on record.
+    private func checkOutside(_ figures: inout EngineFigures) async throws {
+        let wanted = try await texts("SELECT id FROM outbox_jobs WHERE json_extract(args, '$.callsOutside') AND outcome = 'done'")
+        let made = try outside.keys()
+        figures.calls = made.count
+        figures.callsRefused = outside.refused
+        if wanted != made { field.violate("\(wanted.subtracting(made).count) calls outside are missing, \(made.subtracting(wanted).count) too many") }
+        let recorded = try await texts("SELECT key FROM outbox_effects WHERE name = '\(Outside.effect)' AND state = 'done'")
+        let open = try await texts("SELECT key || ' ' || state FROM outbox_effects WHERE state <> 'done'")
+        if !open.isEmpty { field.violate("\(open.count) calls outside have no result, such as \(open.sorted()[0])") }
+        if recorded != wanted { field.violate("\(wanted.count) jobs call outside, \(recorded.count) calls are on record as done") }
     }
 
     private func texts(_ sql: String) async throws -> Set<String> {

@@ -15,6 +15,7 @@ final class EnginePlay: Sendable {
     let field: ChaosField
     let database: Database
     let options: ChaosOptions
+    let outside: Outside
     private let links: [FaultyProxy]
     private let found = Mutex(Found())
 
@@ -40,6 +41,7 @@ final class EnginePlay: Sendable {
     init(field: ChaosField, options: ChaosOptions) throws {
         self.field = field
         self.options = options
+        outside = Outside(folder: field.folder + "/outside")
         links = try (0...FaultPlan.producerLink).map { _ in try FaultyProxy(to: field.redisPort) }
         database = try Database.open(.sqlite(path: field.folder + "/quittance.db"), log: Log("chaos"))
         _ = try database.migrate(ChaosEffects.everyMigration)
@@ -63,7 +65,7 @@ final class EnginePlay: Sendable {
     }
 
     private func startWorker(_ slot: Int) async throws {
-        let arguments = [ChaosWorker.command] + (options.losesEffects ? [ChaosWorker.losing] : [])
+        let arguments = [ChaosWorker.command, outside.folder] + (options.losesEffects ? [ChaosWorker.losing] : [])
         try await field.start(
             Self.workerNames[slot], try ChaosField.program("chaos"), arguments, environment: environment(link: slot, slot: slot))
     }
