@@ -33,8 +33,8 @@ final class RedisFaultStage: Sendable {
     /// Jobs that the producer puts at most.
     private static let jobsMax = 20_000
 
-    init(config: [String: String]) async throws {
-        server = try await RedisServer.start(config: config)
+    init(config: [String: String], tls: RedisServer.TLS? = nil) async throws {
+        server = try await RedisServer.start(config: config, tls: tls)
         network = try TCPProxy(to: server.port)
         adminLoop = try EventLoop.started(name: "admin")
         admin = RedisConnection(loop: adminLoop, address: server.address, name: "admin", timeout: .seconds(10), waitsForConnection: true)
@@ -42,9 +42,11 @@ final class RedisFaultStage: Sendable {
         admin.start()
         endless.start()
         adminDriver = RedisDriver(connection: admin, prefix: Self.prefix, queue: queue)
-        let address = RedisAddress(place: .tcp(SocketAddress("127.0.0.1", network.port)))
+        var address = server.address
+        address.place = .tcp(SocketAddress("127.0.0.1", network.port))
+        let behind = address
         processes = try (0..<3).map {
-            RedisQueues(loop: try EventLoop.started(name: "process"), address: address, prefix: Self.prefix, name: "process-\($0)")
+            RedisQueues(loop: try EventLoop.started(name: "process"), address: behind, prefix: Self.prefix, name: "process-\($0)")
         }
         let queue = queue
         producer = processes[0].redisDriver(of: queue)

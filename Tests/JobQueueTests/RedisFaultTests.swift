@@ -137,9 +137,12 @@ struct RedisFaultTests {
 
     @Test("a fault loses nothing, does nothing twice, and work goes on", arguments: RedisFault.allCases)
     func fault(_ fault: RedisFault) async throws {
-        await Self.places.enter()
-        defer { Self.places.leave() }
-        let stage = try await RedisFaultStage(config: fault.config)
+        try await Self.run(fault, on: try await RedisFaultStage(config: fault.config))
+    }
+
+    static func run(_ fault: RedisFault, on stage: RedisFaultStage, named name: String = "") async throws {
+        await places.enter()
+        defer { places.leave() }
         try await stage.startWorkers()
         async let producing: Void = stage.produce()
         do {
@@ -158,8 +161,8 @@ struct RedisFaultTests {
             let ended = ContinuousClock.now
             try await eventually(within: .seconds(30), "work goes on") { stage.firstDone(putAfter: ended) != nil }
             let recovery = ended.duration(to: stage.firstDone(putAfter: ended) ?? .now)
-            print("recovery, \(fault.rawValue): \(recovery)")
-            #expect(recovery < Self.allowed, "\(recovery) after: \(fault.rawValue)")
+            print("recovery, \(name)\(fault.rawValue): \(recovery)")
+            #expect(recovery < allowed, "\(recovery) after: \(fault.rawValue)")
             if let told = fault.told, fault.length > .zero {
                 let refusals = Array(stage.refusals.dropFirst(before))
                 let expected = refusals.filter { $0.code == told.code && $0.message.contains(told.word) }

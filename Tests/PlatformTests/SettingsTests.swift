@@ -83,6 +83,7 @@ import Testing
         arguments: [
             ("redis://localhost", RedisAddress(place: .tcp(SocketAddress("localhost", 6379)))),
             ("redis://:pw@h:1/", RedisAddress(place: .tcp(SocketAddress("h", 1)), password: "pw")),
+            ("rediss://ops:pw@h", RedisAddress(place: .tcp(SocketAddress("h", 6379)), username: "ops", password: "pw", tls: RedisTLS())),
             ("unix:///run/redis.sock", RedisAddress(place: .unix(path: "/run/redis.sock"))),
             ("unix://var/redis.sock?db=2", RedisAddress(place: .unix(path: "var/redis.sock"), database: 2)),
             ("unix://u:p%20w@/run/r.sock", RedisAddress(place: .unix(path: "/run/r.sock"), username: "u", password: "p w")),
@@ -91,18 +92,36 @@ import Testing
         #expect(try Settings(environment: ["REDIS_URL": text]).redis == address)
     }
 
+    @Test("of Redis' certificates")
+    func redisCertificates() throws {
+        let settings = try Settings(environment: [
+            "REDIS_URL": "rediss://h", "REDIS_CA_FILE": "/ca.pem", "REDIS_CERTIFICATE_FILE": "/c.pem", "REDIS_KEY_FILE": "/k.pem",
+            "REDIS_SERVER_NAME": "redis.internal", "REDIS_VERIFY": "no",
+        ])
+        #expect(
+            settings.redis.tls
+                == RedisTLS(
+                    authoritiesFile: "/ca.pem", certificateFile: "/c.pem", keyFile: "/k.pem", serverName: "redis.internal", verifiesServer: false))
+    }
+
     @Test(
         "that are wrong are told with variable, fault, rule and example",
         arguments: [
             (
-                ["REDIS_URL": "rediss://:hunter2@x"],
-                "REDIS_URL: TLS to Redis is not built yet; use redis:// on a private network, or unix://. "
-                    + "Rule: redis://[user:password@]host[:port][/database] or unix:///path/to/socket. Example: REDIS_URL=redis://127.0.0.1:6390/0"
+                ["REDIS_URL": "rediss://:hunter2@x", "REDIS_KEY_FILE": "/k.pem"],
+                "REDIS_CERTIFICATE_FILE: it is not set, and its counterpart is. Rule: a certificate and its key are given together. "
+                    + "Example: REDIS_CERTIFICATE_FILE=/etc/quittance/redis.pem"
+            ),
+            (
+                ["REDIS_URL": "redis://:hunter2@x", "REDIS_CA_FILE": "/ca.pem"],
+                "REDIS_CA_FILE: it is set, and REDIS_URL is not rediss://. Rule: certificates are for TLS only. "
+                    + "Example: REDIS_URL=rediss://redis.example.com"
             ),
             (
                 ["REDIS_URL": "redis+sentinel://a,b/mymaster"],
                 "REDIS_URL: Sentinel is not built yet; name the Redis itself by redis://. "
-                    + "Rule: redis://[user:password@]host[:port][/database] or unix:///path/to/socket. Example: REDIS_URL=redis://127.0.0.1:6390/0"
+                    + "Rule: redis:// or rediss://[user:password@]host[:port][/database], or unix:///path/to/socket. "
+                    + "Example: REDIS_URL=redis://127.0.0.1:6390/0"
             ),
             (
                 ["DATABASE_URL": "postgres://u:hunter2@db/x"],

@@ -17,9 +17,10 @@ final class Bench: Sendable {
 
     /// Runs `body` with a bench, and clears it away whatever happens.
     static func with(
-        config: [String: String] = [:], password: String? = nil, _ body: (Bench) async throws -> Void
+        config: [String: String] = [:], password: String? = nil, tls: RedisServer.TLS? = nil, _ body: (Bench) async throws -> Void
     ) async throws {
-        let bench = Bench(server: try await RedisServer.start(config: config, password: password), loop: try EventLoop.started(name: "test"))
+        let bench = Bench(
+            server: try await RedisServer.start(config: config, password: password, tls: tls), loop: try EventLoop.started(name: "test"))
         defer { bench.clear() }
         try await body(bench)
     }

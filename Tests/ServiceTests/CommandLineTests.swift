@@ -224,7 +224,7 @@ struct CommandProcessTests {
     @Test("bad settings end it with 78 and every problem")
     func badSettings() async throws {
         let stage = try await CommandStage.make()
-        let process = try await process(stage, ["status"], ["REDIS_URL": "rediss://x", "PROVIDER_MODE_CINETPAY": "maybe"])
+        let process = try await process(stage, ["status"], ["REDIS_URL": "redis+sentinel://x/y", "PROVIDER_MODE_CINETPAY": "maybe"])
         #expect(process.ending == .exited(78))
         #expect(process.output == [])
         #expect(process.errors.contains { $0.hasPrefix("- REDIS_URL: ") })

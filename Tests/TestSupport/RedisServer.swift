@@ -13,15 +13,37 @@ public final class RedisServer: Sendable {
     public let folder: TemporaryFolder
     public let socketPath: String
     private let password: String?
+    private let tls: TLS?
     private let running: Mutex<ProcessFixture>
     private static let probes = BlockingPool(name: "probe", threads: 4)
+
+    /// A server that speaks nothing but TLS over TCP.
+    public struct TLS: Sendable {
+        /// Who signed its certificate, and whose clients it trusts.
+        public let authority: TestAuthority
+        public let certificate: TestAuthority.Signed
+        public let asksClients: Bool
+
+        public init(_ authority: TestAuthority, certificate: TestAuthority.Signed, asksClients: Bool = false) {
+            self.authority = authority
+            self.certificate = certificate
+            self.asksClients = asksClients
+        }
+
+        var lines: [String: String] {
+            [
+                "port": "0", "tls-cert-file": certificate.certificatePath, "tls-key-file": certificate.keyPath,
+                "tls-ca-cert-file": authority.certificatePath, "tls-auth-clients": asksClients ? "yes" : "no",
+            ]
+        }
+    }
 
     /// Starts a server and returns when it answers. Without further configuration it keeps nothing on disk.
     /// - Parameters:
     ///   - config: lines of redis.conf, for instance `["appendonly": "yes", "appendfsync": "always", "maxmemory": "4mb"]`; a value may hold
     ///     several words. An empty value is written as `""`.
     ///   - password: `requirepass`; without quotation marks and backslashes.
-    public static func start(config: [String: String] = [:], password: String? = nil) async throws -> RedisServer {
+    public static func start(config: [String: String] = [:], password: String? = nil, tls: TLS? = nil) async throws -> RedisServer {
         // A port may be taken between being found free and being bound: then another one is tried.
         var attempts = 0
         while true {
@@ -32,6 +54,10 @@ public final class RedisServer: Sendable {
             lines["port"] = "\(port)"
             lines["dir"] = folder.path
             lines["unixsocket"] = folder.file("redis.sock")
+            if let tls {
+                lines.merge(tls.lines) { $1 }
+                lines["tls-port"] = "\(port)"
+            }
             if let password { lines["requirepass"] = "\"\(password)\"" }
             lines.merge(config) { $1 }
             let text = lines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.isEmpty ? "\"\"" : $0.value)\n" }.joined()
@@ -41,14 +67,15 @@ public final class RedisServer: Sendable {
                 if attempts < 5 && problem.contains("Address already in use") { continue }
                 throw FixtureError("redis-server did not start: \(problem)")
             }
-            return RedisServer(port: port, folder: folder, password: password, process: process)
+            return RedisServer(port: port, folder: folder, password: password, tls: tls, process: process)
         }
     }
 
-    private init(port: Int, folder: TemporaryFolder, password: String?, process: ProcessFixture) {
+    private init(port: Int, folder: TemporaryFolder, password: String?, tls: TLS?, process: ProcessFixture) {
         self.port = port
         self.folder = folder
         self.password = password
+        self.tls = tls
         socketPath = folder.file("redis.sock")
         running = Mutex(process)
     }
@@ -57,7 +84,11 @@ public final class RedisServer: Sendable {
     deinit { process.end() }
 
     /// Where it listens, with its password.
-    public var address: RedisAddress { RedisAddress(place: .tcp(SocketAddress("127.0.0.1", port)), password: password) }
+    public var address: RedisAddress {
+        RedisAddress(
+            place: .tcp(SocketAddress("127.0.0.1", port)), password: password,
+            tls: tls.map { RedisTLS(authoritiesFile: $0.authority.certificatePath) })
+    }
     /// The same server by its unix socket.
     public var unixAddress: RedisAddress { RedisAddress(place: .unix(path: socketPath), password: password) }
     /// The address as a `REDIS_URL`.

@@ -155,6 +155,7 @@ extension QueueDriverError {
         switch error.kind {
         case .connection, .timeout, .protocolError, .overloaded, .cancelled, .closed: code = .unavailable
         case .unsupported: code = .invalid
+        case .tls: code = .refused
         case .server(let word):
             switch word {
             case "OOM", "READONLY", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM": code = .refused

@@ -32,14 +32,39 @@ public struct RedisAddress: Sendable, Equatable {
     public var password: String?
     /// 0…15 with Redis' default configuration.
     public var database: Int
-    public var tls: Bool
+    /// Set for `rediss://`.
+    public var tls: RedisTLS?
 
-    public init(place: Place, username: String? = nil, password: String? = nil, database: Int = 0, tls: Bool = false) {
+    public init(place: Place, username: String? = nil, password: String? = nil, database: Int = 0, tls: RedisTLS? = nil) {
         self.place = place
         self.username = username
         self.password = password
         self.database = database
         self.tls = tls
+    }
+}
+
+/// How a Redis behind TLS is recognised, and how we show ourselves to it. Files are in PEM form.
+public struct RedisTLS: Sendable, Equatable {
+    /// Certificates of the authorities that may have signed the server's; those of the system unless given.
+    public var authoritiesFile: String?
+    /// Our own certificate, with those between it and its authority behind it, for a server that asks for one.
+    public var certificateFile: String?
+    public var keyFile: String?
+    /// Whom the server's certificate must name; the host of the address unless given.
+    public var serverName: String?
+    /// False only for a trial: then anybody may play the server.
+    public var verifiesServer: Bool
+
+    public init(
+        authoritiesFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, serverName: String? = nil,
+        verifiesServer: Bool = true
+    ) {
+        self.authoritiesFile = authoritiesFile
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+        self.serverName = serverName
+        self.verifiesServer = verifiesServer
     }
 }
 

@@ -7,10 +7,6 @@ import Telemetry
 extension RedisConnection {
     func begin() {
         guard case .idle = phase else { return }
-        if let refusal = Self.refusal(of: address) {
-            log.error("redis address refused", ["redis": .string(address.placeText), "error": .string(refusal.message)])
-            return end(refusal)
-        }
         // The timers keep the connection until it is closed; so does this, while none of them runs.
         attemptTimer = LoopTimer(on: loop) { [self] in attemptTookTooLong() }
         pauseTimer = LoopTimer(on: loop) { [self] in attempt() }
@@ -96,7 +92,9 @@ extension RedisConnection {
             let endpoint = rest.removeFirst()
             do throws(RedisError) {
                 let limits = RedisLink.Limits(stuck: stuckLimit, endsAtTimeout: purpose == .blocking)
-                let link = try RedisLink(loop: loop, endpoint: endpoint, limits: limits)
+                var session: TLSSession?
+                if let tls = address.tls { session = try TLSSession(tls, host: address.host) }
+                let link = try RedisLink(loop: loop, endpoint: endpoint, limits: limits, tls: session)
                 phase = .connecting(link, rest: rest)
                 link.onEstablished = { [weak self, weak link] in if let link { self?.greet(link) } }
                 link.onEnd = { [weak self] reason in self?.linkEnded(reason) }
@@ -110,7 +108,8 @@ extension RedisConnection {
 
     private func linkEnded(_ reason: RedisError) {
         switch phase {
-        case .connecting(_, let rest) where !rest.isEmpty: connect(to: rest)
+        // Another address of the same host shows the same certificate.
+        case .connecting(_, let rest) where !rest.isEmpty && reason.kind != .tls: connect(to: rest)
         case .connecting, .greeting: attemptFailed(reason)
         case .ready: lost(reason)
         case .idle, .resolving, .pausing, .closed: break
@@ -121,6 +120,10 @@ extension RedisConnection {
         let reason = RedisError(.timeout, "no connection within \(timeout)", mayHaveBeenExecuted: false)
         switch phase {
         case .resolving: attemptFailed(reason)
+        case .connecting(let link, _) where link.isShakingHands:
+            phase = .connecting(link, rest: [])
+            link.shut(
+                RedisError(.timeout, "no TLS within \(timeout): does the server speak it on this port?", mayHaveBeenExecuted: false))
         case .connecting(let link, _):
             // Not on to the next address: the attempt's time is over.
             phase = .connecting(link, rest: [])
@@ -133,10 +136,15 @@ extension RedisConnection {
     private func attemptFailed(_ reason: RedisError) {
         attemptTimer?.cancel()
         published.withLock { $0.lastError = reason }
-        if !wasReported {
-            wasReported = true
-            log.warning("redis cannot be reached", ["redis": .string(address.placeText), "error": .string(reason.message)])
+        let fields: [String: Log.Value] = ["redis": .string(address.placeText), "error": .string(reason.message)]
+        if reason.isAccessRefusal || reason.kind == .tls {
+            // No outage that passes: said once more where one had been reported.
+            if reportedMending != reason.kind { log.error("redis refuses us, somebody must mend it", fields) }
+            reportedMending = reason.kind
+        } else if !wasReported {
+            log.warning("redis cannot be reached", fields)
         }
+        wasReported = true
         pause()
     }
 
@@ -211,6 +219,7 @@ extension RedisConnection {
             return connected
         }
         if connected.generation > 1 { RedisMetrics.countReconnect() }
+        reportedMending = nil
         if wasReported {
             wasReported = false
             log.info("redis connected again", ["redis": .string(address.placeText), "generation": .int(connected.generation)])
@@ -233,6 +242,14 @@ extension RedisConnection {
 }
 
 extension RedisAddress {
+    /// Whom a certificate must name.
+    var host: String {
+        switch place {
+        case .tcp(let place): place.host
+        case .unix: "localhost"
+        }
+    }
+
     /// Where, without who: fit for logs.
     var placeText: String {
         switch place {

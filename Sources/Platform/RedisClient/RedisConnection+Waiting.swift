@@ -105,7 +105,7 @@ extension RedisConnection {
     var notConnected: RedisError {
         let reason = lastError.map { ": \($0.message)" } ?? ""
         // Where waiting does not help the kind says so.
-        let kind = lastError.flatMap { $0.isAccessRefusal ? $0.kind : nil } ?? .connection
+        let kind = lastError.flatMap { $0.isAccessRefusal || $0.kind == .tls ? $0.kind : nil } ?? .connection
         return RedisError(kind, "not connected to \(address.placeText)\(reason)", mayHaveBeenExecuted: false)
     }
 }

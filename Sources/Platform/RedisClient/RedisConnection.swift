@@ -16,7 +16,8 @@ import Telemetry
 /// A connection for blocking reads (`purpose: .blocking`) carries one command at a time and is never shared. A connection that was
 /// started stays alive until ``close()``, which comes before its loop is stopped.
 ///
-/// TLS (`rediss://`) is not built: such a connection never connects, and every command says so (see ``refusal(of:)``).
+/// With TLS (`rediss://`) certificates and keys are read at each connection, so that renewed ones need no restart; what is wrong with
+/// them is told by ``lastError`` and, before a program starts, by ``refusal(of:)``.
 ///
 /// `@unchecked Sendable`: mutable state is touched on the loop's thread only, which each entry checks, except `published`, behind its Mutex.
 public final class RedisConnection: @unchecked Sendable {
@@ -74,6 +75,8 @@ public final class RedisConnection: @unchecked Sendable {
     var pauseTimer: LoopTimer?
     var lookupIsUnderWay = false
     var wasReported = false
+    /// What the log was told needs somebody's hands.
+    var reportedMending: RedisError.Kind?
     var connectObservers: [(Connected) -> Void] = []
     var disconnectObservers: [(RedisError) -> Void] = []
     var waiting: [WaitingCommand] = []
@@ -104,9 +107,13 @@ public final class RedisConnection: @unchecked Sendable {
 
     /// Why this address cannot be used; nil when it can. To be asked before a program starts.
     public static func refusal(of address: RedisAddress) -> RedisError? {
-        guard address.tls else { return nil }
-        return RedisError(
-            .unsupported, "rediss:// (TLS) is not built yet: use redis:// within a private network, or unix://", mayHaveBeenExecuted: false)
+        guard let tls = address.tls else { return nil }
+        do throws(RedisError) {
+            _ = try TLSSession(tls, host: address.host)
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Begins to connect, and keeps at it until ``close()``. From any thread; once.

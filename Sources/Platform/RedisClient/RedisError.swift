@@ -13,6 +13,8 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
         case overloaded
         /// A blocking read was given up because its task was cancelled.
         case cancelled
+        /// TLS did not come about: a certificate or its key is not accepted, or the other side does not speak it. Somebody must mend it.
+        case tls
         /// ``RedisConnection/close()`` was called.
         case closed
         /// The address asks for something that is not built.
@@ -45,7 +47,7 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
         switch kind {
         case .connection, .timeout, .protocolError, .overloaded: true
         case .server(let code): Self.transientCodes.contains(code)
-        case .cancelled, .closed, .unsupported: false
+        case .cancelled, .closed, .unsupported, .tls: false
         }
     }
 
@@ -63,8 +65,8 @@ public struct RedisError: Error, Sendable, Equatable, CustomStringConvertible {
     public static func server(_ text: String) -> RedisError {
         let word = text.prefix { $0 != " " }
         let isCode = !word.isEmpty && word.utf8.allSatisfy { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
-        // A script's command that its user may not run comes without the word of its own.
-        let isDenied = text.hasPrefix("ERR ACL failure in script")
+        // What a script may not do for its user is refused without the word for it: so by Redis 7.0, so by later ones.
+        let isDenied = text.hasPrefix("ERR The user executing the script can't") || text.hasPrefix("ERR ACL failure in script")
         let code = isDenied ? "NOPERM" : isCode ? String(word) : "ERR"
         if isDenied { return RedisError(.server(code: code), text, mayHaveBeenExecuted: true) }
         return RedisError(.server(code: code), text, mayHaveBeenExecuted: !codesBeforeExecution.contains(code))

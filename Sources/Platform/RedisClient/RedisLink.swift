@@ -28,12 +28,19 @@ final class RedisLink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBytesMax, alignment: 16)
     private var readEvent: OpaquePointer?
     private var writeEvent: OpaquePointer?
+    private let tls: TLSSession?
     private var isOpen = true
+    /// The socket is connected; with TLS the handshake follows.
+    private var isConnected = false
+    /// Commands may go out.
     private var isEstablished = false
 
     private var outgoing: [UInt8] = []
     private var outgoingStart = 0
     private var bytesWritten: UInt64 = 0
+    /// With TLS, what goes over the wire.
+    private var sealed: [UInt8] = []
+    private var sealedStart = 0
     private var flushIsDue = false
     private var waitsToWrite = false
 
@@ -43,21 +50,22 @@ final class RedisLink {
     private var timer: LoopTimer?
     private var timerDeadline = Int64.max
 
-    /// Called once when the socket is connected.
+    /// Called once when the connection is there, with TLS when the server has shown who it is.
     var onEstablished: (() -> Void)?
     /// Called once when the link has ended, before the commands under way fail.
     var onEnd: ((RedisError) -> Void)?
 
     /// Begins to connect.
-    convenience init(loop: EventLoop, endpoint: RedisEndpoint, limits: Limits) throws(RedisError) {
-        self.init(loop: loop, connecting: try Self.connecting(to: endpoint), limits: limits)
+    convenience init(loop: EventLoop, endpoint: RedisEndpoint, limits: Limits, tls: TLSSession? = nil) throws(RedisError) {
+        self.init(loop: loop, connecting: try Self.connecting(to: endpoint), limits: limits, tls: tls)
     }
 
-    private init(loop: EventLoop, connecting descriptor: Int32, limits: Limits) {
+    private init(loop: EventLoop, connecting descriptor: Int32, limits: Limits, tls: TLSSession?) {
         loop.preconditionOnLoop()
         self.loop = loop
         self.limits = limits
         self.descriptor = descriptor
+        self.tls = tls
         let context = Unmanaged.passUnretained(self).toOpaque()
         readEvent = event_new(loop.base, descriptor, Int16(EV_READ | EV_PERSIST), readableCallback, context)
         writeEvent = event_new(loop.base, descriptor, Int16(EV_WRITE), writableCallback, context)
@@ -94,6 +102,8 @@ final class RedisLink {
     /// Whether the command at the head has timed out: whatever is sent now waits behind it.
     var isStalled: Bool { pending.first.map { $0.handler == nil } ?? false }
     var isIdle: Bool { pending.isEmpty }
+    /// The socket is connected, the handshake of TLS is not over.
+    var isShakingHands: Bool { isConnected && !isEstablished }
 
     /// Puts a command into the pipeline; written at the end of the loop's turn. Refused (false) when too much waits already.
     func submit(_ command: RedisCommand, now: Int64, deadline: Int64, _ handler: @escaping RedisReplyHandler) -> Bool {
@@ -120,55 +130,91 @@ final class RedisLink {
 
     private func flush() {
         flushIsDue = false
-        guard isOpen, isEstablished, !waitsToWrite else { return }
-        while outgoingStart < outgoing.count {
-            let count = outgoing.withUnsafeBytes { bytes in
-                send(descriptor, bytes.baseAddress?.advanced(by: outgoingStart), bytes.count - outgoingStart, Int32(MSG_NOSIGNAL))
+        guard isOpen, isConnected, !waitsToWrite else { return }
+        let failure: Int32?
+        if let tls {
+            do throws(RedisError) {
+                try seal(tls)
+            } catch {
+                return shut(error)
             }
-            if count >= 0 {
-                outgoingStart += count
-                bytesWritten += UInt64(count)
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN: return waitToWrite()
-            default:
-                let code = errno
-                // Redis may have said why before it closed.
-                readAvailable()
-                return shut(RedisError(.connection, "writing failed: \(systemText(code))", mayHaveBeenExecuted: false))
-            }
+            // Counted when it was sealed: from then on it may arrive.
+            var sealedWritten: UInt64 = 0
+            failure = Self.push(&sealed, from: &sealedStart, over: descriptor, counting: &sealedWritten)
+        } else {
+            failure = Self.push(&outgoing, from: &outgoingStart, over: descriptor, counting: &bytesWritten)
         }
-        outgoing.removeAll(keepingCapacity: outgoing.capacity <= 1 << 20)
-        outgoingStart = 0
+        switch failure {
+        case nil: break
+        case EAGAIN:
+            waitsToWrite = true
+            event_add(writeEvent, nil)
+        case let code?:
+            // Redis may have said why before it closed.
+            readAvailable()
+            shut(RedisError(.connection, "writing failed: \(systemText(code))", mayHaveBeenExecuted: false))
+        }
     }
 
-    private func waitToWrite() {
-        if outgoingStart > 1 << 16 {
-            outgoing.removeSubrange(..<outgoingStart)
-            outgoingStart = 0
+    /// Sends bytes until all are gone or the socket takes no more.
+    /// - Returns: the error number that ended it; nil when all are gone.
+    private static func push(_ bytes: inout [UInt8], from start: inout Int, over descriptor: Int32, counting written: inout UInt64) -> Int32? {
+        while start < bytes.count {
+            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress?.advanced(by: start), $0.count - start, Int32(MSG_NOSIGNAL)) }
+            if count >= 0 {
+                start += count
+                written += UInt64(count)
+                continue
+            }
+            let code = errno
+            if code == EINTR { continue }
+            if start > 1 << 16 {
+                bytes.removeSubrange(..<start)
+                start = 0
+            }
+            return code
         }
-        waitsToWrite = true
-        event_add(writeEvent, nil)
+        bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+        start = 0
+        return nil
+    }
+
+    /// Makes commands, once the handshake is over, and whatever TLS itself has to say ready for the wire.
+    private func seal(_ tls: TLSSession) throws(RedisError) {
+        if isEstablished && !outgoing.isEmpty {
+            try tls.write(outgoing)
+            bytesWritten += UInt64(outgoing.count)
+            outgoing.removeAll(keepingCapacity: outgoing.capacity <= 1 << 20)
+        }
+        tls.drain(into: &sealed)
     }
 
     fileprivate func writable() {
         guard isOpen else { return }
         waitsToWrite = false
-        if !isEstablished {
+        if !isConnected {
             var code: Int32 = 0
             var length = socklen_t(MemoryLayout<Int32>.size)
             getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
             guard code == 0 else {
                 return shut(RedisError(.connection, "cannot connect: \(systemText(code))", mayHaveBeenExecuted: false))
             }
-            isEstablished = true
+            isConnected = true
             event_add(readEvent, nil)
-            onEstablished?()
-            onEstablished = nil
+            do throws(RedisError) {
+                if let tls { try tls.shakeHands() } else { established() }
+            } catch {
+                return shut(error)
+            }
         }
         flush()
+    }
+
+    private func established() {
+        isEstablished = true
+        let onEstablished = self.onEstablished
+        self.onEstablished = nil
+        onEstablished?()
     }
 
     // MARK: Reading
@@ -180,17 +226,49 @@ final class RedisLink {
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 {
                 progress = Monotonic.nanoseconds
-                reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-                deliver()
+                let piece = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                if let tls { unseal(tls, piece) } else { feed(piece) }
                 if count < buffer.count { return }
             } else if count == 0 {
-                return shut(RedisError(.connection, "Redis closed the connection", mayHaveBeenExecuted: false))
+                let moment = tls != nil && !isEstablished ? " during the TLS handshake" : ""
+                return shut(RedisError(.connection, "Redis closed the connection\(moment)", mayHaveBeenExecuted: false))
             } else if errno == EAGAIN {
                 return
             } else if errno != EINTR {
                 return shut(RedisError(.connection, "reading failed: \(systemText(errno))", mayHaveBeenExecuted: false))
             }
         }
+    }
+
+    private func unseal(_ tls: TLSSession, _ piece: UnsafeRawBufferPointer) {
+        tls.take(piece)
+        do throws(RedisError) {
+            if !isEstablished {
+                try tls.shakeHands()
+                if tls.isEstablished { established() }
+            }
+            while isOpen && tls.isEstablished {
+                // The piece has been taken: its place is free.
+                guard let count = try tls.read(into: buffer) else {
+                    return shut(RedisError(.connection, "Redis closed the connection", mayHaveBeenExecuted: false))
+                }
+                if count == 0 { break }
+                feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            }
+            flush()
+        } catch {
+            guard isOpen else { return }
+            // The server is told why, as far as the socket takes it: its log then says the same as ours.
+            tls.drain(into: &sealed)
+            var sealedWritten: UInt64 = 0
+            _ = Self.push(&sealed, from: &sealedStart, over: descriptor, counting: &sealedWritten)
+            shut(error)
+        }
+    }
+
+    private func feed(_ bytes: UnsafeRawBufferPointer) {
+        reader.feed(bytes)
+        deliver()
     }
 
     private func deliver() {
@@ -259,6 +337,7 @@ final class RedisLink {
         timer?.cancel()
         timer = nil
         outgoing = []
+        sealed = []
         onEstablished = nil
         let failing = pending.takeAll()
         let onEnd = self.onEnd

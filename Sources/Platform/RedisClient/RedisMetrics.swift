@@ -10,8 +10,8 @@ enum RedisMetrics {
             (kind, MetricRegistry.shared.counter("redis_errors_total", help: "Commands to Redis that failed, by kind.", labels: [("kind", kind)]))
         })
     private static let kinds = [
-        "connection", "timeout", "protocol", "overloaded", "cancelled", "closed", "unsupported", "server", "OOM", "READONLY", "MISCONF", "LOADING",
-        "BUSY", "NOSCRIPT", "NOAUTH",
+        "connection", "timeout", "protocol", "overloaded", "cancelled", "closed", "unsupported", "tls", "server", "OOM", "READONLY", "MISCONF",
+        "LOADING", "BUSY", "NOSCRIPT", "NOAUTH", "WRONGPASS", "NOPERM",
     ]
 
     static func countCommand() { commands.add() }
@@ -27,6 +27,7 @@ enum RedisMetrics {
             case .cancelled: "cancelled"
             case .closed: "closed"
             case .unsupported: "unsupported"
+            case .tls: "tls"
             case .server(let code): code
             }
         (errors[name] ?? errors["server"])?.add()

@@ -42,8 +42,24 @@ extension Settings {
     private static let places: [SettingVariable] = [
         SettingVariable(
             "REDIS_URL", in: "Stores", standard: "redis://127.0.0.1:6390/0", .mayHoldPassword,
-            "The Redis that carries events and jobs: redis://[user:password@]host[:port][/database] or unix:///path/to/socket. "
-                + "rediss:// and redis+sentinel:// are not built yet."),
+            "The Redis that carries events and jobs: redis://[user:password@]host[:port][/database], rediss:// for TLS, or unix:///path/to/socket. "
+                + "redis+sentinel:// is not built yet. deploy/redis-users.acl has a user for each program."),
+        SettingVariable(
+            "REDIS_CA_FILE", in: "Stores", sample: "/etc/quittance/redis-ca.pem",
+            "With rediss://: PEM file of the authorities that may have signed the server's certificate; the system's unless set. Read at each "
+                + "connection, as the two files below."),
+        SettingVariable(
+            "REDIS_CERTIFICATE_FILE", in: "Stores", sample: "/etc/quittance/redis-client.pem",
+            "With rediss://: PEM file of our own certificate, for a server that asks for one; together with REDIS_KEY_FILE."),
+        SettingVariable(
+            "REDIS_KEY_FILE", in: "Stores", sample: "/etc/quittance/redis-client.key",
+            "With rediss://: PEM file of the key of REDIS_CERTIFICATE_FILE, without a passphrase."),
+        SettingVariable(
+            "REDIS_SERVER_NAME", in: "Stores", sample: "redis.example.com",
+            "With rediss://: whom the server's certificate must name; the host of REDIS_URL unless set."),
+        SettingVariable(
+            "REDIS_VERIFY", in: "Stores", standard: "yes",
+            "With rediss://: no accepts any certificate, for a trial; refused once a provider is live."),
         SettingVariable(
             "DATABASE_URL", in: "Stores", standard: "sqlite:var/quittance.db", .mayHoldPassword,
             "Where the truth is kept: sqlite:path (relative to the working directory). postgres:// is not built yet."),

@@ -130,7 +130,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
 
         let live = ProviderDescription.all.filter { providers[$0.name]?.mode == .live }
-        reader.checkLive(live.map(\.name), baseURL: baseURL, hasSecretKey: secretKey != nil)
+        reader.checkLive(live.map(\.name), baseURL: baseURL, hasSecretKey: secretKey != nil, redis: redis)
         guard reader.problems.isEmpty else { throw SettingsError(problems: reader.problems) }
     }
 

@@ -73,13 +73,17 @@ extension SettingsReader {
     }
 
     /// What real money asks for beyond the provider's own secret.
-    mutating func checkLive(_ live: [String], baseURL: String, hasSecretKey: Bool) {
+    mutating func checkLive(_ live: [String], baseURL: String, hasSecretKey: Bool, redis: RedisAddress) {
         guard !live.isEmpty else { return }
         let names = live.joined(separator: ", ")
         if !baseURL.hasPrefix("https://") {
             problem(
                 "BASE_URL", "it is not https, and live is \(names)", "customers and providers reach a live installation over https only",
                 "BASE_URL=https://pay.example.com")
+        }
+        if redis.tls?.verifiesServer == false {
+            problem(
+                "REDIS_VERIFY", "it is no, and live is \(names)", "a live installation knows whom it talks to", "REDIS_VERIFY=yes")
         }
         if !hasSecretKey {
             problem(

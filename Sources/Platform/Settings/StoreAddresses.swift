@@ -1,8 +1,38 @@
 import Formats
 
 extension SettingsReader {
-    /// `REDIS_URL`.
+    /// `REDIS_URL`, with the files of `REDIS_CA_FILE` and so on for TLS.
     mutating func redisAddress() -> RedisAddress {
+        var address = redisURL()
+        let tls = redisTLS()
+        if address.tls != nil {
+            address.tls = tls
+        } else if raw("REDIS_URL") == nil || problems.allSatisfy({ $0.variable != "REDIS_URL" }) {
+            for name in Self.redisTLSNames where raw(name) != nil && (name != "REDIS_VERIFY" || !tls.verifiesServer) {
+                problem(name, "it is set, and REDIS_URL is not rediss://", "certificates are for TLS only", "REDIS_URL=rediss://redis.example.com")
+            }
+        }
+        return address
+    }
+
+    private static let redisTLSNames = ["REDIS_CA_FILE", "REDIS_CERTIFICATE_FILE", "REDIS_KEY_FILE", "REDIS_SERVER_NAME", "REDIS_VERIFY"]
+
+    private mutating func redisTLS() -> RedisTLS {
+        let tls = RedisTLS(
+            authoritiesFile: raw("REDIS_CA_FILE"), certificateFile: raw("REDIS_CERTIFICATE_FILE"), keyFile: raw("REDIS_KEY_FILE"),
+            serverName: raw("REDIS_SERVER_NAME"), verifiesServer: choice("REDIS_VERIFY", Verification.self) == .yes)
+        if (tls.certificateFile == nil) != (tls.keyFile == nil) {
+            let missing = tls.keyFile == nil ? "REDIS_KEY_FILE" : "REDIS_CERTIFICATE_FILE"
+            problem(
+                missing, "it is not set, and its counterpart is", "a certificate and its key are given together",
+                "\(missing)=/etc/quittance/redis.pem")
+        }
+        return tls
+    }
+
+    private enum Verification: String, CaseIterable { case yes, no }
+
+    private mutating func redisURL() -> RedisAddress {
         let name = "REDIS_URL"
         let standard = RedisAddress(place: .tcp(SocketAddress("127.0.0.1", 6390)))
         guard let text = value(name) else { return standard }
@@ -10,7 +40,7 @@ extension SettingsReader {
         case .success(let address): return address
         case .failure(let fault):
             problem(
-                name, fault.description, "redis://[user:password@]host[:port][/database] or unix:///path/to/socket",
+                name, fault.description, "redis:// or rediss://[user:password@]host[:port][/database], or unix:///path/to/socket",
                 "\(name)=redis://127.0.0.1:6390/0")
             return standard
         }
@@ -20,16 +50,17 @@ extension SettingsReader {
 
     private static func redis(_ text: String) -> Result<RedisAddress, Fault> {
         func refused(_ why: String) -> Result<RedisAddress, Fault> { .failure(Fault(description: why)) }
-        if text.hasPrefix("rediss://") { return refused("TLS to Redis is not built yet; use redis:// on a private network, or unix://") }
         if text.hasPrefix("redis+sentinel://") { return refused("Sentinel is not built yet; name the Redis itself by redis://") }
         if text.hasPrefix("unix://") { return unix(text) }
-        guard text.hasPrefix("redis://"), let parts = URLParts(text) else { return refused("it is not the address of a Redis") }
+        let isSecure = text.hasPrefix("rediss://")
+        guard isSecure || text.hasPrefix("redis://"), let parts = URLParts(text) else { return refused("it is not the address of a Redis") }
         guard !parts.host.isEmpty else { return refused("it names no host") }
         guard parts.query == nil else { return refused("options after ? are not known") }
         guard let database = database(parts.path) else { return refused("the database is not a number from 0 to 9999") }
         return .success(
             RedisAddress(
-                place: .tcp(SocketAddress(parts.host, parts.port ?? 6379)), username: parts.user, password: parts.password, database: database))
+                place: .tcp(SocketAddress(parts.host, parts.port ?? 6379)), username: parts.user, password: parts.password, database: database,
+                tls: isSecure ? RedisTLS() : nil))
     }
 
     /// `unix://[user:password@]/path[?db=2]`; a path without a leading slash is relative.
