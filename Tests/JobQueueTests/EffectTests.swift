@@ -157,6 +157,31 @@ struct EffectTests {
         #expect(outside.calls == 1)
     }
 
+    @Test("a worker that was fenced and is back under another identity does not call beside its own call that is still under way")
+    func backInTheSameProcess() async throws {
+        let census = Census()
+        let effects = Effects(store: InMemoryEffects(), owners: census)
+        let outside = Outside()
+        let (reached, gate) = (Gate(), Gate())
+        let working = Task {
+            try await effects.run("payout", key: Self.key, policy: .againVisibly, owner: Self.owner("before")) { key in
+                reached.unlock()
+                try await gate.pass()
+                return outside.call(key)
+            }
+        }
+        try await reached.pass()
+        census.bury("before")
+        let busy = await #expect(throws: EffectError.self) {
+            try await effects.run("payout", key: Self.key, policy: .againVisibly, owner: Self.owner("after")) { outside.call($0) }
+        }
+        #expect(busy?.jobDisposition == .snooze(.seconds(2)))
+        gate.unlock()
+        let receipt = try await working.value
+        #expect(try await effects.run("payout", key: Self.key, policy: .againVisibly, owner: Self.owner("after")) { outside.call($0) } == receipt)
+        #expect(outside.calls == 1)
+    }
+
     @Test("an owner that was taken for dead and wakes gets the result of the one that took over", arguments: [false, true])
     func frozen(beforeItsCall: Bool) async throws {
         let store = InMemoryEffects()

@@ -148,6 +148,25 @@ struct VersionTests {
         await new.stopped()
     }
 
+    @Test("kinds that somebody makes up are kept aside by name up to a number, the others put off: nothing is dropped", arguments: Backend.allCases)
+    func madeUp(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
+        let kinds = JobWorker.parkedKindsMax + 20
+        try await bench.driver.put(
+            (1...kinds).map { JobEnvelope(id: "job_\($0)", kind: "made.up.\($0)", queue: bench.driver.queue, args: [:], enqueuedAtMs: 1) })
+        let worker = jobWorker(bench.driver, concurrency: 1)
+        worker.register(OldLetter.self, retry: once) { _, _ in .done }
+        try await worker.start()
+        try await eventually("all are aside or put off") {
+            let counts = try await bench.driver.counts()
+            return counts.parked + counts.delayed == kinds
+        }
+        let control = try await bench.driver.control()
+        #expect((JobWorker.parkedKindsMax...JobWorker.parkedKindsMax + 2).contains(control.unhandledKinds.count))
+        #expect(try await bench.driver.counts().delayed >= 18)
+        await worker.stopped()
+    }
+
     private func letterWorker(_ driver: any QueueDriver, _ diary: Diary) -> JobWorker {
         let worker = jobWorker(driver)
         worker.register(Letter.self, retry: once) { letter, context in

@@ -18,14 +18,18 @@ extension JobWorker {
                 claimed, job, "redelivered \(claimed.redeliveries) times without an outcome", worker: worker, attempt: job.attempt + 1)
         }
         if cancelled.mayHold(job.id) {
-            if await isCancelled(job.id) { return await leaveCancelled(claimed, job, worker: worker) }
-            cancelled.forget(job.id)
+            switch await isCancelled(job.id) {
+            case true?: return await leaveCancelled(claimed, job, worker: worker)
+            case false?: cancelled.forget(job.id)
+            // A mark may have been taken back: neither run nor ended before the queue says which.
+            case nil: return .giveBack(claimed.token)
+            }
         }
         if isPaused(job.kind) {
             metrics(of: job).parked.add()
             return .park(claimed.token, kind: job.kind)
         }
-        if let expiresAtMs = job.expiresAtMs, expiresAtMs <= configuration.clock.now() { return await expire(claimed, job) }
+        if let expiresAtMs = job.expiresAtMs, expiresAtMs <= queueNowMs { return await expire(claimed, job) }
         // Before it is asked for its keys: a job that stays aside takes none.
         guard let handler = handler(of: job.kind), handler.understands(job) else { return await park(claimed, job) }
         if let item = FlowItem(job) {

@@ -15,9 +15,9 @@ extension JobWorker {
         return answer
     }
 
-    /// Whether the mark that was told is still there. While the queue cannot be asked it is believed.
-    func isCancelled(_ id: String) async -> Bool {
-        do { return try await line.driver.isMarked(cancelled: id) } catch { return true }
+    /// Whether the mark that was told is still there; nil when the queue cannot be asked.
+    func isCancelled(_ id: String) async -> Bool? {
+        do { return try await line.driver.isMarked(cancelled: id) } catch { return nil }
     }
 
     /// A job that has come to its own end before it left off: the mark is over with it.

@@ -38,6 +38,9 @@ extension JobWorker {
     /// How long a kind that came back from aside is left alone: while a worker that knows it and one that does not share a queue, its
     /// jobs may go aside a few times before they meet the right one.
     static let unparkingPauseMs: Int64 = 1000
+    /// Kinds that are kept aside by their names; jobs of others are only put off.
+    package static let parkedKindsMax = 100
+    static let unnamedDelay = Duration.seconds(60)
 
     /// Puts aside a job that nobody here can do, no attempt spent. Its kind is made known to all workers first, so that one that can do it
     /// brings it back.
@@ -48,6 +51,10 @@ extension JobWorker {
             "no handler for this kind and version, job parked",
             ["job": .string(job.id), "kind": .string(job.kind), "version": .int(Int64(clamping: job.argsVersion))])
         if !isPaused(unhandled.parkedAs) {
+            guard canParkAnotherKind else {
+                // Every step reads the names: a producer that makes up ever new ones must not make them long.
+                return .retry(claimed.token, delay: Self.unnamedDelay, body: job.encoded(as: claimed))
+            }
             do {
                 try await line.driver.pause(kind: unhandled.parkedAs)
             } catch {

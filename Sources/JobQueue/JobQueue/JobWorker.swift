@@ -59,6 +59,8 @@ public final class JobWorker: Service {
     let cancelled = CancelledJobs()
     let reports: JobReports
     private let started = Atomic<Bool>(false)
+    /// How far the queue server's clock is ahead of ours, as of the last step.
+    private let aheadMs = Atomic<Int64>(0)
     private let ended = Milestone()
 
     public init(driver: any QueueDriver, configuration: Configuration) {
@@ -99,6 +101,9 @@ public final class JobWorker: Service {
         if let table = table.load() { return table[kind] }
         return handlers.withLock { $0[kind] }
     }
+
+    /// The queue server's time, by which jobs expire: the clocks of two machines may differ by more than a job's life.
+    var queueNowMs: Int64 { configuration.clock.now() + aheadMs.load(ordering: .relaxed) }
 
     // MARK: Service
 
@@ -146,6 +151,7 @@ public final class JobWorker: Service {
             case .step(let operations, let claimMax):
                 switch await line.step(operations, claimMax: claimMax) {
                 case .result(let result):
+                    if result.nowMs > 0 { aheadMs.store(result.nowMs - configuration.clock.now(), ordering: .relaxed) }
                     note(result.pausedKinds)
                     if !result.cancelled.isEmpty { cancelRunning(result.cancelled) }
                     begin(machine.withLock { $0.accept(result, claimMax: claimMax) })
@@ -171,6 +177,9 @@ public final class JobWorker: Service {
         anyKindPaused.store(!kinds.isEmpty, ordering: .releasing)
         unpark(kinds)
     }
+
+    /// Whether fewer kinds than may be are aside.
+    var canParkAnotherKind: Bool { pausedKinds.withLock { $0.count } < Self.parkedKindsMax }
 
     func isPaused(_ kind: String) -> Bool {
         anyKindPaused.load(ordering: .acquiring) && pausedKinds.withLock { $0.contains(kind) }

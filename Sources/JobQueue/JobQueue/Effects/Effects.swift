@@ -87,9 +87,9 @@ public struct Effects: Sendable {
     /// connection to the store before it could let go is not at it any more.
     private func isHeld(_ record: EffectRecord, askedBy owner: EffectOwner) async throws -> Bool {
         guard let holder = record.owner else { return false }
-        if holder.worker == owner.worker {
-            return holds.held.withLock { $0.contains(Hold(identity: record.identity, fence: record.fence)) }
-        }
+        // Asked first, whoever is named: a worker that was fenced is back under another identity while its old call may still be under way.
+        if holds.held.withLock({ $0.contains(Hold(identity: record.identity, fence: record.fence)) }) { return true }
+        if holder.worker == owner.worker { return false }
         do { return try await owners.isAlive(holder, sinceMs: record.changedAtMs) } catch {
             log.warning("owner of an effect could not be looked up", ["effect": .string(record.identity.name), "error": .string("\(error)")])
             return true
