@@ -115,15 +115,18 @@ struct Stage: Sendable {
 
     /// Everything Redis holds of a queue that has no outcome yet: ready, delayed, set aside, in a worker's hands.
     func held(by queue: String) async throws -> [[UInt8]] {
-        var bodies = try await waiting(on: queue)
-        bodies += (try await redis.call("ZRANGE", key(queue, "delayed"), 0, -1).array ?? []).compactMap(\.bytes)
-        for name in (try await redis.call("KEYS", key(queue, "woken:*")).array ?? []).compactMap(\.string) {
-            bodies += (try await redis.call("LRANGE", name, 0, -1).array ?? []).compactMap(\.bytes)
-        }
-        for name in (try await redis.call("KEYS", key(queue, "inflight:*")).array ?? []).compactMap(\.string) {
-            bodies += (try await redis.call("HVALS", name).array ?? []).compactMap(\.bytes)
-        }
-        return bodies
+        // At one moment: between two commands a body may go from a list that is read later to one that was read before.
+        let script = """
+            local bodies = redis.call('LRANGE', KEYS[1], 0, -1)
+            local function add(more) for _, body in ipairs(more) do bodies[#bodies + 1] = body end end
+            add(redis.call('ZRANGE', KEYS[2], 0, -1))
+            for _, name in ipairs(redis.call('KEYS', ARGV[1])) do add(redis.call('LRANGE', name, 0, -1)) end
+            for _, name in ipairs(redis.call('KEYS', ARGV[2])) do add(redis.call('HVALS', name)) end
+            return bodies
+            """
+        let answer = try await redis.call(
+            "EVAL", script, 2, key(queue, "ready"), key(queue, "delayed"), key(queue, "woken:*"), key(queue, "inflight:*"))
+        return (answer.array ?? []).compactMap(\.bytes)
     }
 }
 

@@ -38,6 +38,10 @@ extension JobWorker {
     /// How long a kind that came back from aside is left alone: while a worker that knows it and one that does not share a queue, its
     /// jobs may go aside a few times before they meet the right one.
     static let unparkingPauseMs: Int64 = 1000
+    /// A kind that was put aside not longer ago and is not any more was brought back by a worker that knows it.
+    static let cameBackWithinMs: Int64 = 5000
+    /// Jobs of one claim are put aside side by side.
+    static let sideBySideMs: Int64 = 200
     /// Kinds that are kept aside by their names; jobs of others are only put off.
     package static let parkedKindsMax = 100
     static let unnamedDelay = Duration.seconds(60)
@@ -51,6 +55,18 @@ extension JobWorker {
             "no handler for this kind and version, job parked",
             ["job": .string(job.id), "kind": .string(job.kind), "version": .int(Int64(clamping: job.argsVersion))])
         if !isPaused(unhandled.parkedAs) {
+            let nowMs = configuration.clock.now()
+            let cameBack = parkings.withLock { parkings in
+                if let parkedMs = parkings[unhandled], nowMs - parkedMs < Self.cameBackWithinMs { return nowMs - parkedMs >= Self.sideBySideMs }
+                parkings = parkings.filter { nowMs - $0.value < Self.cameBackWithinMs }
+                parkings[unhandled] = nowMs
+                return false
+            }
+            // Somebody knows it: left for him to take, and not put aside for another second.
+            if cameBack {
+                let delay = Duration.milliseconds(20 + 60 * configuration.random())
+                return .retry(claimed.token, delay: delay, body: job.encoded(as: claimed))
+            }
             guard canParkAnotherKind else {
                 // Every step reads the names: a producer that makes up ever new ones must not make them long.
                 return .retry(claimed.token, delay: Self.unnamedDelay, body: job.encoded(as: claimed))

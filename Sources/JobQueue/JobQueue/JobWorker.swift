@@ -52,6 +52,8 @@ public final class JobWorker: Service {
     /// What ``handlers`` holds once the worker has started.
     private let table = AtomicLazyReference<HandlerTable>()
     private let pausedKinds = Mutex<Set<String>>([])
+    /// When this worker put a kind aside that it does not know.
+    let parkings = Mutex<[UnhandledKind: Int64]>([:])
     /// Kinds that this worker brings back from aside.
     let unparkings = Mutex<[UnhandledKind: Unparking]>([:])
     /// Spares jobs the lock while no kind is paused.
