@@ -139,7 +139,7 @@ public final class PrivateFiles: Sendable {
         defer { closedir(stream) }
         let before = WallClock.nowMs / 1000 - 3600
         while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             var information = stat()
             guard fstatat(work.descriptor, name, &information, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             if information.st_mode & S_IFMT == S_IFREG && Int64(information.st_mtim.tv_sec) < before { unlinkat(work.descriptor, name, 0) }

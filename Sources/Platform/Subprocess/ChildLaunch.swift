@@ -111,7 +111,8 @@ struct ChildLaunch: Sendable {
         defer { closedir(folder) }
         var found: [Int32] = []
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            // Where it lies, never as a copy: the entry may end before the 256 bytes that its type has, at the end of a page.
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             if let descriptor = Int32(name), descriptor != dirfd(folder) { found.append(descriptor) }
         }
         return found

@@ -93,7 +93,7 @@ enum QueueWorkerProcess {
         defer { closedir(folder) }
         var total = 0.0
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             guard Int(name) != nil, let text = Machine.file("/proc/\(process)/task/\(name)/schedstat") else { continue }
             total += text.split(separator: " ").first.flatMap { Double($0) } ?? 0
         }
