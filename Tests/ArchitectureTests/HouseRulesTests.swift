@@ -31,6 +31,16 @@ struct HouseRulesTests {
         }
     }
 
+    @Test("a folder's entry is read where it lies: a copy of its name's 256 bytes may run over the end of a page")
+    func entriesAreNotCopied() throws {
+        let paths = try ["Sources", "Tests", "Examples"].flatMap { try SourceTree.files(below: $0, ending: ".swift") }
+        for path in paths {
+            for (number, line) in try SourceTree.lines(path).enumerated() where line.contains("pointee.d_" + "name") {
+                #expect(line.contains("of: &") || line.contains("to: &"), "\(path):\(number + 1) copies a folder's entry")
+            }
+        }
+    }
+
     @Test("Foundation stays outside: its essentials are enough, and ten megabytes lighter")
     func noFoundation() throws {
         for path in try SourceTree.files(below: "Sources", ending: ".swift") {
