@@ -57,7 +57,7 @@ struct ProviderOutageTests {
             #expect(tally.statuses == [200: 20])
             try await stage.requirePaidOnce(others)
             let took = begun.duration(to: .now)
-            #expect(took < .seconds(10), "others waited \(took)")
+            #expect(took < (.seconds(10) as Duration).stretched, "others waited \(took)")
             // Nobody has paid there yet, and nothing is assumed.
             for payment in asked {
                 let state = try await stage.state(of: payment) ?? ""

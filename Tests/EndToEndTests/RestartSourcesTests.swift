@@ -21,17 +21,17 @@ struct RestartSourcesTests {
             let pid = try stage.instance.process("ingest").pid
             #expect(try await stage.post(.unmatched()).status == 200)
             #expect(try await stage.instance.quittance("source", "off", "standard-webhooks").code == 0)
-            #expect(try await wait(for: 404, stage) < .seconds(2))
+            #expect(try await wait(for: 404, stage) < (.seconds(2) as Duration).stretched)
             #expect(try await stage.instance.quittance("source", "off", "standard-webhooks").code == 3)
             #expect(try await stage.instance.quittance("source", "on", "standard-webhooks").code == 0)
-            #expect(try await wait(for: 200, stage) < .seconds(2))
+            #expect(try await wait(for: 200, stage) < (.seconds(2) as Duration).stretched)
             let process = try stage.instance.process("ingest")
             #expect(process.pid == pid && process.isRunning)
             #expect(process.lines.contains { $0.text.contains("standard-webhooks is off") })
             // A restart with the same environment, which says sandbox, finds the source as the file has it.
             #expect(try await stage.instance.quittance("source", "off", "standard-webhooks").code == 0)
             try await stage.instance.start("ingest")
-            #expect(try await wait(for: 404, stage) < .seconds(2))
+            #expect(try await wait(for: 404, stage) < (.seconds(2) as Duration).stretched)
         }
     }
 
@@ -73,7 +73,7 @@ struct RestartSourcesTests {
             #expect(try await stage.post(.unmatched()).status == 200)
             // A command writes it anew, from the copy.
             #expect(try await stage.instance.quittance("source", "off", "standard-webhooks").code == 0)
-            #expect(try await wait(for: 404, stage) < .seconds(2))
+            #expect(try await wait(for: 404, stage) < (.seconds(2) as Duration).stretched)
             #expect(try #require(folder.read("var/sources.json")).count >= good.count - 8)
             let all = stage.instance.transcript(linesMax: 1000) + doctor.output
             for secret in [Instance.webhookSecret, Instance.cinetPaySecret, Instance.backendSecret] { #expect(!all.contains(secret)) }

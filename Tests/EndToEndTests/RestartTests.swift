@@ -24,7 +24,7 @@ struct RestartTests {
                 #expect(new.isRunning)
                 if restart == 5 {
                     let took = try await Self.rotate(to: Self.newSecret, stage)
-                    #expect(took < .seconds(3), "the new secret was taken after \(took)")
+                    #expect(took < (.seconds(3) as Duration).stretched, "the new secret was taken after \(took)")
                     posts.sign(with: Self.newSecret)
                 }
             }

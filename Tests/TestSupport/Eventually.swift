@@ -3,15 +3,16 @@ public struct ConditionNotMet: Error, CustomStringConvertible {
     public let description: String
 }
 
-/// Waits until `condition` is true, checking it again and again with short pauses; fails the test by throwing when `limit` has passed.
+/// Waits until `condition` is true, checking it again and again with short pauses; fails the test by throwing when `limit`, stretched
+/// by how busy the machine is, has passed.
 ///
 /// An error thrown by the condition counts as "not yet" and is named in the failure, so a condition may ask something that is still
 /// starting.
 public func eventually(
-    within limit: Duration = .seconds(10), _ what: String = "the condition", isolation: isolated (any Actor)? = #isolation,
+    within limit: Duration = .seconds(20), _ what: String = "the condition", isolation: isolated (any Actor)? = #isolation,
     fileID: StaticString = #fileID, line: UInt = #line, _ condition: () async throws -> Bool
 ) async throws {
-    let deadline = ContinuousClock.now.advanced(by: limit)
+    let deadline = ContinuousClock.now.advanced(by: limit.stretched)
     var pause = Duration.milliseconds(1)
     while true {
         var failure: (any Error)?
