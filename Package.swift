@@ -125,7 +125,12 @@ let providers: [Target] = [
     room("Providers", "ProviderCatalog", ["CinetPay", "PaymentBackend", "StandardWebhooks", "ProviderPort", "Settings", "Formats"]),
 ]
 
-let adapters = ["StandardWebhooks", "PaymentBackend", "CinetPay", "ProviderCatalog"]
+let adapters = [
+    "CinetPay",
+    "PaymentBackend",
+    "StandardWebhooks",
+    "ProviderCatalog",
+]
 let everyRoom = [
     "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
     "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",

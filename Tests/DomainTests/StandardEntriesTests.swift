@@ -165,11 +165,12 @@ struct StandardEntriesTests {
 
 /// A provider that could be asked.
 private struct AskedProvider: PaymentProvider {
+    let offer = ProviderOffer([])
     let name = "played"
     let capabilities = ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: true)
     func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict { .refused(reason: "not played") }
     func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice { throw ProviderError(.unreadable, "not played") }
-    func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+    func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         throw ProviderError(.unavailable, "not played")
     }
 }

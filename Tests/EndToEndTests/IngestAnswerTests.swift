@@ -20,7 +20,7 @@ struct IngestAnswerTests {
     func answerTable() async throws {
         try await Stage.run(["ingest"]) { stage in
             try await stage.awaitRedisAtIngest()
-            for line in Self.table(secretKey: stage.instance.environment["SECRET_KEY"] ?? "") {
+            for line in Self.table() {
                 let before = try await stage.waiting(on: "events").count
                 let answer = try await HTTPLine.once(
                     port: stage.ingestPort, line.method, line.path, headers: line.headers, body: line.body)
@@ -35,14 +35,14 @@ struct IngestAnswerTests {
         }
     }
 
-    private static func table(secretKey: String) -> [Line] {
+    private static func table() -> [Line] {
         let good = Message.unmatched()
         let cinetPay = Proofs.cinetPay(transaction: "T1")
         let otherSite = Proofs.cinetPay(transaction: "T1", site: "1")
         let backend = Proofs.backend(external: "ext_1")
         let tampered = Array(String(decoding: good.body, as: UTF8.self).replacing("100", with: "999").utf8)
         let notJSON = Message(id: Message.newID(), body: Array("{half".utf8))
-        let capability = Proofs.capability(provider: "cinetpay", payment: "pay_1", secretKey: secretKey)
+        let capability = Proofs.capability(provider: "cinetpay", payment: "pay_1", secret: Instance.cinetPaySecret)
         let token = [Proofs.form, ("x-token", cinetPay.token)]
         let large = [UInt8](repeating: 32, count: 300 << 10)
         var lines = [
@@ -85,7 +85,11 @@ struct IngestAnswerTests {
             lines.append(Line(what: "the back end's callback at \(path)", status: 200, path: path, headers: signed, body: backend.body, kept: 1))
             lines.append(Line(what: "a wrong signature at \(path)", status: 401, path: path, headers: wrong, body: backend.body))
         }
-        for (what, secret, status) in [("right", capability, 200), ("wrong", String(repeating: "0", count: 32), 401), ("empty", "", 401)] {
+        let capabilities = [
+            ("right", capability, 200), ("wrong", "1." + String(repeating: "0", count: 22), 401),
+            ("another attempt's", "2." + capability.dropFirst(2), 401), ("empty", "", 401),
+        ]
+        for (what, secret, status) in capabilities {
             lines.append(
                 Line(
                     what: "a \(what) capability", status: status, path: "/webhooks/cinetpay/pay_1/\(secret)", headers: token, body: cinetPay.body,
@@ -138,7 +142,7 @@ struct IngestAnswerTests {
             #expect(try await stage.post(message, headers: headers).status == 200)
             let cinetPay = Proofs.cinetPay(transaction: "T9")
             let capability = Proofs.capability(
-                provider: "cinetpay", payment: "pay_9", secretKey: stage.instance.environment["SECRET_KEY"] ?? "")
+                provider: "cinetpay", payment: "pay_9", attempt: 3, secret: Instance.cinetPaySecret)
             let answer = try await HTTPLine.once(
                 port: stage.ingestPort, "POST", "/webhooks/cinetpay/pay_9/\(capability)", headers: [Proofs.form], body: cinetPay.body)
             #expect(answer.status == 200)
@@ -172,7 +176,8 @@ struct IngestAnswerTests {
             #expect(unproven["trust"]?.string == "unproven")
             #expect(unproven["payment"]?.string == "pay_9")
             #expect(unproven["target"]?.string == "/webhooks/cinetpay")
-            #expect(unproven["matchedkey"] == nil && unproven["traceparent"] == nil)
+            #expect(unproven["attemptnumber"]?.int == 3)
+            #expect(unproven["matchedkey"]?.int == 0 && unproven["traceparent"] == nil)
             #expect(!waiting[1].contains(capability))
         }
     }

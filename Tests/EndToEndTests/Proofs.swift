@@ -26,9 +26,10 @@ enum Proofs {
         return (body.bytes, "sha256=" + signature)
     }
 
-    /// The capability that makes an address ours: HMAC over provider and payment, keyed by SECRET_KEY.
-    static func capability(provider: String, payment: String, secretKey: String) -> String {
-        let key = Array("quittance capability:".utf8) + Array(secretKey.utf8)
-        return Hex.encode(Array(HMACSHA256(key: key).authenticate(Array(provider.utf8) + [0] + Array(payment.utf8)).prefix(16)))
+    /// The capability that makes an address ours: HMAC over provider, payment and number of the attempt, keyed by the provider's secret.
+    static func capability(provider: String, payment: String, attempt: Int = 1, secret: String) -> String {
+        let key = Array("quittance capability:".utf8) + Array(secret.utf8)
+        let message = Array(provider.utf8) + [0] + Array(payment.utf8) + [0] + Array("\(attempt)".utf8)
+        return "\(attempt)." + Base64.urlEncode(Array(HMACSHA256(key: key).authenticate(message).prefix(16)))
     }
 }

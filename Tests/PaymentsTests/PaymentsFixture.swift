@@ -61,6 +61,7 @@ struct PaymentsFixture: Sendable {
 
 /// Reads bodies such as `ref captured 5000 XOF`.
 struct PlayedProvider: PaymentProvider {
+    let offer = ProviderOffer([])
     let name = "played"
     var capabilities = ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: true)
     var answer = "ref captured 5000 XOF"
@@ -69,7 +70,7 @@ struct PlayedProvider: PaymentProvider {
 
     func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice { try read(String(decoding: body, as: UTF8.self)) }
 
-    func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+    func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         try read(answer)
     }
 

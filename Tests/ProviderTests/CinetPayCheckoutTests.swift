@@ -139,17 +139,17 @@ struct CinetPayInitiateTests {
 @Suite("CinetPay: check")
 struct CinetPayCheckTests {
     private func check(_ body: String, _ reference: ProviderReference = .ours("INV-2026-000481")) async throws -> ProviderNotice {
-        try await cinetPay().status(of: reference, over: RecordingTransport(body))
+        try await cinetPay().status(of: .about(reference), over: RecordingTransport(body))
     }
 
     @Test("the request is the documented one, by our id or by token")
     func request() async throws {
         let transport = RecordingTransport(try Fixture.bytes("cinetpay/api/check_accepted.json"))
-        _ = try await cinetPay().status(of: .ours("INV-2026-000481"), over: transport)
+        _ = try await cinetPay().status(of: .about(.ours("INV-2026-000481")), over: transport)
         #expect(transport.calls.first?.url == "https://api-checkout.cinetpay.com/v2/payment/check")
         #expect(transport.lastJSON == (try JSON(parsing: try Fixture.bytes("cinetpay/api/check_request.json"))))
         let byToken = RecordingTransport(try Fixture.bytes("cinetpay/api/check_accepted.json"))
-        _ = try await cinetPay().status(of: ProviderReference("token", "abc"), over: byToken)
+        _ = try await cinetPay().status(of: .about(ProviderReference("token", "abc")), over: byToken)
         #expect(byToken.lastJSON?["token"]?.string == "abc")
         #expect(await providerError { try await check("{}", ProviderReference("external", "x")) }?.kind == .notFound)
     }

@@ -170,21 +170,22 @@ struct PaymentBackendCallTests {
     @Test("status asks by the back end's own id")
     func status() async throws {
         let transport = RecordingTransport(completed)
-        let notice = try await backend().status(of: ProviderReference("external", "ext_xyz789"), over: transport)
+        let notice = try await backend().status(of: .about(ProviderReference("external", "ext_xyz789")), over: transport)
         #expect(notice.claim == .captured)
         #expect(notice.amount == Money(300, .eur))
         #expect(transport.calls.first?.method == "GET")
         #expect(transport.calls.first?.url == "http://localhost:8001/api/v1/payments/ext_xyz789/status")
-        #expect(await providerError { try await backend().status(of: .ours("A-1"), over: transport) }?.kind == .notFound)
+        #expect(await providerError { try await backend().status(of: .about(.ours("A-1")), over: transport) }?.kind == .notFound)
         let other = RecordingTransport(completed)
-        #expect(await providerError { try await backend().status(of: ProviderReference("external", "../x"), over: other) }?.kind == .unreadable)
+        let climbing = StatusQuestion.about(ProviderReference("external", "../x"))
+        #expect(await providerError { try await backend().status(of: climbing, over: other) }?.kind == .unreadable)
         #expect(other.calls.first?.url == "http://localhost:8001/api/v1/payments/..%2Fx/status")
     }
 
     @Test("a completed status without its amount completes nothing")
     func noAmount() async throws {
         let transport = RecordingTransport(#"{"external_payment_id":"ext_1","status":"completed"}"#)
-        #expect(try await backend().status(of: ProviderReference("external", "ext_1"), over: transport).claim == .unknown)
+        #expect(try await backend().status(of: .about(ProviderReference("external", "ext_1")), over: transport).claim == .unknown)
     }
 
     @Test(
@@ -195,7 +196,7 @@ struct PaymentBackendCallTests {
         ] as [(Int, ProviderError.Kind)])
     func errors(_ status: Int, _ kind: ProviderError.Kind) async {
         let transport = RecordingTransport(status: status, headers: ["retry-after": "3"], Array(#"{"detail":"no"}"#.utf8))
-        let error = await providerError { try await backend().status(of: ProviderReference("external", "ext_1"), over: transport) }
+        let error = await providerError { try await backend().status(of: .about(ProviderReference("external", "ext_1")), over: transport) }
         #expect(error?.kind == kind)
         #expect(error?.retryAfterSeconds == 3)
         #expect(error?.message.contains("no") == true)

@@ -47,6 +47,15 @@ extension PaymentOrder {
     }
 }
 
+extension StatusQuestion {
+    /// A question by these references alone.
+    static func about(_ references: ProviderReference..., unverified: [ProviderReference] = [], amount: Money = Money(5000, .xof)) -> StatusQuestion {
+        StatusQuestion(
+            payment: "pay_01", attempt: references.first { $0.kind == "ours" }?.value ?? "INV-2026-000481", amount: amount, references: references,
+            unverified: unverified)
+    }
+}
+
 /// The error that a call ends with; nil when it succeeds.
 func providerError<Value>(_ body: () async throws -> Value) async -> ProviderError? {
     do {

@@ -135,7 +135,7 @@ struct CommandQueueTests {
         let ingest = try IngestServer(
             IngestConfiguration(
                 address: SocketAddress("127.0.0.1", 0), redis: stage.settings.redis, queuePrefix: stage.settings.queuePrefix,
-                spoolDirectory: stage.settings.spoolDirectory, loops: 1, secretKey: nil, sources: sources), log: Log())
+                spoolDirectory: stage.settings.spoolDirectory, loops: 1, sources: sources), log: Log())
         try await ingest.start()
         do { try await body("http://\(ingest.address)") } catch {
             await ingest.stop(by: .now + .seconds(5))

@@ -47,7 +47,7 @@ final class IngestUsageStage: Sendable {
         ingest = try IngestServer(
             IngestConfiguration(
                 address: SocketAddress("127.0.0.1", 0), redis: redis.address, queuePrefix: "quittance:", spoolDirectory: folder.file("spool"),
-                loops: loops, secretKey: nil, sources: [], usage: UsageSources(keys: hasKeys ? keys : [], bodyLimit: bodyLimit)), log: Log())
+                loops: loops, sources: [], usage: UsageSources(keys: hasKeys ? keys : [], bodyLimit: bodyLimit)), log: Log())
         connection = RedisConnection(loop: loop, address: redis.address, name: "usage-test", waitsForConnection: true)
         connection.start()
     }

@@ -311,7 +311,7 @@ struct IngestUsageTests {
         let ingest = try IngestServer(
             IngestConfiguration(
                 address: SocketAddress("127.0.0.1", 0), redis: stage.settings.redis, queuePrefix: stage.settings.queuePrefix,
-                spoolDirectory: stage.settings.spoolDirectory, loops: 1, secretKey: nil, sources: [],
+                spoolDirectory: stage.settings.spoolDirectory, loops: 1, sources: [],
                 usage: UsageSources(keys: [("gateway-1", Stage.keys.old)])), log: Log())
         try await ingest.start()
         let port = ingest.address.port

@@ -157,14 +157,21 @@ final class WebStage: Sendable {
 
     /// Verifies and applies a webhook at once.
     private static func take(_ request: HTTPRequest, _ events: PaymentEvents, _ database: Database) async -> HTTPResponse {
-        let name = request.path.split(separator: "/").last.map(String.init) ?? ""
-        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
+        let pieces = request.path.split(separator: "/").map(String.init)
+        let name = pieces.count > 1 ? pieces[1] : ""
+        var grant: CapabilitySigner.Grant?
+        if pieces.count == 4 {
+            grant = events.providers[name]?.addressSigner?.verify(pieces[3], provider: name, payment: pieces[2])
+            if grant == nil { return .text(401, "") }
+        }
+        let webhook = IncomingWebhook(
+            method: request.method, headers: request.headers, body: request.body, cameByCapability: grant != nil)
         guard let verdict = events.providers[name]?.verifyWebhook(webhook, nowMs: WallClock.nowMs) else { return .text(404, "") }
         guard case .accepted(let accepted) = verdict else { return .text(verdict == .refused(reason: "") ? 401 : 200, "") }
         let event = ProviderEvent(
             id: accepted.deliveryID, provider: name, mode: "sandbox", trust: accepted.trust, type: accepted.type, timeMs: WallClock.nowMs,
-            contentType: webhook.contentType, body: request.body, headers: "", matchedKey: nil, payment: nil, target: request.target,
-            traceparent: nil)
+            contentType: webhook.contentType, body: request.body, headers: "", matchedKey: nil, payment: grant == nil ? nil : pieces[2],
+            attemptNumber: grant?.attemptNumber, target: request.target, traceparent: nil)
         let read = ReadEvent(event, providers: events.providers)
         let outcome = try? await database.write { try events.apply(read, nowMs: WallClock.nowMs, in: $0) }
         return .text(outcome == nil ? 503 : 200, "")

@@ -52,6 +52,9 @@ public struct PaymentAttempt: Sendable {
     public let provider: String
     public let mode: String
     public let method: String?
+    public let network: String?
+    /// What its customer has to do; nil before the provider has answered.
+    public let step: CustomerStep?
     public let isOpen: Bool
     public let paymentURL: String?
     public let qrCode: String?
@@ -68,6 +71,8 @@ public struct PaymentAttempt: Sendable {
         provider = try row.text("provider")
         mode = try row.text("mode")
         method = try row.textOrNil("method")
+        network = try row.textOrNil("network")
+        step = try row.textOrNil("step").flatMap { CustomerStep(try JSON(parsing: $0)) }
         isOpen = try row.int("open") == 1
         paymentURL = try row.textOrNil("payment_url")
         qrCode = try row.textOrNil("qr_code")

@@ -48,13 +48,14 @@ public struct PaymentEvents: Sendable {
         let event = read.event
         let inserted = try connection.execute(
             """
-            INSERT INTO payments_events (id, provider, mode, trust, type, received_at, content_type, body, headers, matched_key, outcome)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'ignored') ON CONFLICT (id) DO NOTHING
+            INSERT INTO payments_events (id, provider, mode, trust, type, received_at, content_type, body, headers, matched_key,
+              address_payment, address_attempt, outcome)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'ignored') ON CONFLICT (id) DO NOTHING
             """,
             [
                 .text(event.archiveID), .text(event.provider), .text(event.mode), .text(event.trust.rawValue), .text(event.type),
                 .integer(event.timeMs), .text(event.contentType), .blob(event.body), .text(event.headers),
-                .optional(event.matchedKey.map(Int64.init)),
+                .optional(event.matchedKey.map(Int64.init)), .optional(event.payment), .optional(event.attemptNumber),
             ])
         guard inserted == 1 else {
             try connection.execute("UPDATE payments_events SET deliveries = deliveries + 1 WHERE id = $1", [.text(event.archiveID)])
@@ -83,16 +84,16 @@ public struct PaymentEvents: Sendable {
     }
 
     private func apply(_ notice: ProviderNotice, of event: ProviderEvent, nowMs: Int64, in connection: Connection) throws -> Outcome {
-        if notice.references.isEmpty && notice.claim == .unknown {
+        if notice.references.isEmpty && notice.claim == .unknown && event.payment == nil {
             return try settle(event, .ignored, detail: "a type that is not used: \(event.type)", attempt: nil, in: connection)
         }
-        guard let attempt = try PaymentStore.attempt(of: notice.references, provider: event.provider, in: connection) else {
+        guard let attempt = try attempt(of: notice, event, in: connection) else {
             for reference in notice.references {
                 try connection.execute(
                     "INSERT INTO payments_unmatched (event, provider, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                     [.text(event.archiveID), .text(event.provider), .text(reference.value)])
             }
-            let told = notice.references.map { "\($0.kind) \($0.value)" }.joined(separator: ", ")
+            let told = (notice.references.map { "\($0.kind) \($0.value)" } + (event.payment.map { ["payment \($0)"] } ?? [])).joined(separator: ", ")
             return try settle(event, .unmatched, detail: "no payment has \(told)", attempt: nil, in: connection)
         }
         try connection.execute(
@@ -108,6 +109,10 @@ public struct PaymentEvents: Sendable {
         switch belief(in: notice, of: event) {
         case .believed: break
         case .mustAsk:
+            // What it names may be all that there is to ask by.
+            for reference in notice.references where reference.kind != "ours" {
+                try UnverifiedReferences.add(reference, attempt: attempt, nowMs: nowMs, in: connection)
+            }
             try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.archiveID), nowMs: nowMs, in: connection)
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
         case .cannotBeProved:
@@ -117,6 +122,13 @@ public struct PaymentEvents: Sendable {
         let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.archiveID)
         let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
+    }
+
+    /// The attempt that the message names; else the one that its address was made for.
+    private func attempt(of notice: ProviderNotice, _ event: ProviderEvent, in connection: Connection) throws -> PaymentAttempt? {
+        if let named = try PaymentStore.attempt(of: notice.references, provider: event.provider, in: connection) { return named }
+        guard let payment = event.payment, let number = event.attemptNumber else { return nil }
+        return try PaymentStore.attempts(of: payment, in: connection).first { $0.number == number && $0.provider == event.provider }
     }
 
     private enum Belief { case believed, mustAsk, cannotBeProved }
@@ -151,7 +163,8 @@ extension ProviderEvent {
             id: String(try row.text("id").dropFirst(provider.count + 1)), provider: provider, mode: try row.text("mode"), trust: trust,
             type: try row.text("type"),
             timeMs: try row.int("received_at"), contentType: try row.text("content_type"), body: try row.blob("body"),
-            headers: try row.text("headers"), matchedKey: try row.intOrNil("matched_key").map(Int.init), payment: nil, target: "", traceparent: nil)
+            headers: try row.text("headers"), matchedKey: try row.intOrNil("matched_key").map(Int.init),
+            payment: try row.textOrNil("address_payment"), attemptNumber: try row.intOrNil("address_attempt"), target: "", traceparent: nil)
     }
 }
 

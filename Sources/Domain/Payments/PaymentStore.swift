@@ -7,7 +7,10 @@ import ProviderPort
 public enum PaymentStore {
     public static let migrations = MigrationSet(
         room: "payments",
-        migrations: [Migration(number: 1, name: "payments", sqlite: String(decoding: PackageResources._001_payments_sqlite_sql, as: UTF8.self))])
+        migrations: [
+            Migration(number: 1, name: "payments", sqlite: String(decoding: PackageResources._001_payments_sqlite_sql, as: UTF8.self)),
+            Migration(number: 2, name: "steps", sqlite: String(decoding: PackageResources._002_steps_sqlite_sql, as: UTF8.self)),
+        ])
 
     /// Creates a payment in state `created`, with its first audit row.
     public static func create(_ new: NewPayment, actor: String, nowMs: Int64, in connection: Connection) throws -> Payment {
@@ -72,7 +75,7 @@ public enum PaymentStore {
     /// call comes to, its webhook and the reconciliation find the attempt.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
     public static func startAttempt(
-        of payment: Payment, provider: String, mode: String, method: String?, nowMs: Int64, in connection: Connection
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, nowMs: Int64, in connection: Connection
     ) throws -> PaymentAttempt {
         switch payment.state {
         case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
@@ -81,12 +84,12 @@ public enum PaymentStore {
         let id = attemptID(nowMs: nowMs)
         try connection.execute(
             """
-            INSERT INTO payments_attempts (id, payment, number, provider, mode, method, created_at, next_check_at)
-            VALUES ($1, $2, (SELECT COALESCE(MAX(number), 0) + 1 FROM payments_attempts WHERE payment = $2), $3, $4, $5, $6, $7)
+            INSERT INTO payments_attempts (id, payment, number, provider, mode, method, network, created_at, next_check_at)
+            VALUES ($1, $2, (SELECT COALESCE(MAX(number), 0) + 1 FROM payments_attempts WHERE payment = $2), $3, $4, $5, $8, $6, $7)
             """,
             [
                 .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
-                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)),
+                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)), .optional(network),
             ])
         try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
         return try requireAttempt(id, in: connection)
@@ -96,8 +99,11 @@ public enum PaymentStore {
     public static func recordInitiation(_ initiation: Initiation, attempt: String, nowMs: Int64, in connection: Connection) throws {
         let found = try requireAttempt(attempt, in: connection)
         try connection.execute(
-            "UPDATE payments_attempts SET payment_url = $2, qr_code = $3, expires_at = $4 WHERE id = $1",
-            [.text(attempt), .text(initiation.paymentURL), .optional(initiation.qrCode), .optional(initiation.expiresAtMs)])
+            "UPDATE payments_attempts SET payment_url = $2, qr_code = $3, expires_at = $4, step = $5 WHERE id = $1",
+            [
+                .text(attempt), .text(initiation.paymentURL), .optional(initiation.qrCode), .optional(initiation.expiresAtMs),
+                .text(initiation.step.json.text),
+            ])
         try register(initiation.references, attempt: attempt, provider: found.provider, nowMs: nowMs, in: connection)
     }
 

@@ -41,16 +41,18 @@ public struct PaymentVerification: Sendable {
     /// Asks and applies.
     /// - Throws: ``ProviderError``; an unreachable provider is asked again later, never assumed to have said anything.
     public func run(_ parameters: VerifyPayment, job: JobEnvelope, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
-        let (attempt, references) = try await database.read { connection in
+        let (attempt, question) = try await database.read { connection in
             let attempt = try PaymentStore.requireAttempt(parameters.attempt, in: connection)
-            return (attempt, try PaymentStore.references(of: attempt.id, in: connection))
+            return (attempt, try StatusQuestion(attempt, in: connection))
         }
         guard let adapter = events.providers.known(attempt.provider) else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
         let answer: ProviderNotice
         do {
-            answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) { try await ask(adapter, references) }
+            answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) {
+                try await adapter.status(of: question, over: transport)
+            }
         } catch let error as ProviderError {
             let asked = nowMs()
             if error.kind == .notFound { try await database.write { try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: $0) } }
@@ -69,21 +71,6 @@ public struct PaymentVerification: Sendable {
             return try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
         }
         return .done
-    }
-
-    /// Asks by the provider's own references first, then by ours.
-    private func ask(_ adapter: any PaymentProvider, _ references: [ProviderReference]) async throws -> ProviderNotice {
-        let theirs = references.filter { $0.kind != "ours" }
-        var missing: ProviderError?
-        for reference in theirs + references.filter({ $0.kind == "ours" }) {
-            do {
-                return try await adapter.status(of: reference, over: transport)
-            } catch {
-                guard error.kind == .notFound else { throw error }
-                missing = error
-            }
-        }
-        throw missing ?? ProviderError(.notFound, "the attempt has no reference to ask by")
     }
 
     private static func summary(of notice: ProviderNotice) -> String {

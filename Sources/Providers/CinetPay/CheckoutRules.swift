@@ -12,6 +12,14 @@ struct CheckoutRules: Sendable {
     /// Fields that cards need, taken from the order's metadata under the same names.
     static let cardFields = ["customer_address", "customer_city", "customer_country", "customer_state", "customer_zip_code"]
 
+    /// Where its mobile networks are.
+    static let countries = ["CI", "SN", "ML", "BF", "TG", "BJ", "NE", "GN", "CM", "CD"]
+    static let offer = ProviderOffer([
+        ProviderOffer.Choice(method: "mobile_money", label: "Mobile money", countries: countries, currencies: currencies, minimum: amountMin),
+        ProviderOffer.Choice(method: "credit_card", label: "Carte bancaire", currencies: currencies, minimum: amountMin, needs: cardFields),
+        ProviderOffer.Choice(method: "wallet", label: "Portefeuille", countries: countries, currencies: currencies, minimum: amountMin),
+    ])
+
     let live: Bool
 
     /// The request without the keys.

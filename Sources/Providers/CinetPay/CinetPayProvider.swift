@@ -9,6 +9,10 @@ public struct CinetPayProvider: PaymentProvider {
     public let capabilities = ProviderCapabilities(
         hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["ours", "token"])
 
+    public let offer = CheckoutRules.offer
+
+    public let addressSigner: CapabilitySigner?
+
     private let siteID: String
     private let token: NotificationToken
     private let checkout: CheckoutRules
@@ -21,6 +25,7 @@ public struct CinetPayProvider: PaymentProvider {
     ///   - live: requires public https addresses for notifications and return.
     public init(apiKey: String, siteID: String, secrets: [String], apiURL: String = "https://api-checkout.cinetpay.com/v2", live: Bool = false) {
         self.siteID = siteID
+        addressSigner = secrets.isEmpty ? nil : CapabilitySigner(secrets: secrets)
         token = NotificationToken(secrets: secrets)
         checkout = CheckoutRules(live: live)
         api = CheckoutAPI(apiKey: apiKey, siteID: siteID, apiURL: apiURL)
@@ -63,8 +68,8 @@ public struct CinetPayProvider: PaymentProvider {
         return try await api.initiate(request, attempt: order.attempt, over: transport)
     }
 
-    public func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
-        try await api.check(reference, over: transport)
+    public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await question.ask(by: ["token", "ours"]) { reference throws(ProviderError) in try await api.check(reference, over: transport) }
     }
 
     /// Messages of CinetPay that are not checkout v2 notifications.

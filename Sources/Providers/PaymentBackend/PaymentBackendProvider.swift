@@ -1,4 +1,5 @@
 import Formats
+import Money
 import ProviderPort
 
 /// The payment back end of Servelink: initiate, status, and a signed callback that states status and, where it does, amount.
@@ -6,6 +7,11 @@ public struct PaymentBackendProvider: PaymentProvider {
     public let name = "payment-backend"
     public let capabilities = ProviderCapabilities(
         hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["external"])
+
+    public let offer = ProviderOffer([
+        ProviderOffer.Choice(method: "mobile_money", label: "Mobile money", currencies: Currency.all),
+        ProviderOffer.Choice(method: "credit_card", label: "Carte bancaire", currencies: Currency.all),
+    ])
 
     private let proof: CallbackProof
     private let api: PaymentBackendAPI
@@ -34,7 +40,7 @@ public struct PaymentBackendProvider: PaymentProvider {
         try await api.initiate(order, over: transport)
     }
 
-    public func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
-        try await api.status(of: reference, over: transport)
+    public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await question.ask(by: ["external"]) { reference throws(ProviderError) in try await api.status(of: reference, over: transport) }
     }
 }

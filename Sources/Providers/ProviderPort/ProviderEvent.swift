@@ -20,13 +20,15 @@ public struct ProviderEvent: Sendable, Equatable {
     public let matchedKey: Int?
     /// From the capability path, where the provider's body carries no proof.
     public let payment: String?
+    /// Which attempt at the payment, from the same path.
+    public let attemptNumber: Int64?
     /// The path it was posted to.
     public let target: String
     public let traceparent: String?
 
     public init(
         id: String, provider: String, mode: String, trust: Trust, type: String, timeMs: Int64, contentType: String, body: [UInt8],
-        headers: String, matchedKey: Int?, payment: String?, target: String, traceparent: String?
+        headers: String, matchedKey: Int?, payment: String?, attemptNumber: Int64? = nil, target: String, traceparent: String?
     ) {
         self.id = id
         self.provider = provider
@@ -39,6 +41,7 @@ public struct ProviderEvent: Sendable, Equatable {
         self.headers = headers
         self.matchedKey = matchedKey
         self.payment = payment
+        self.attemptNumber = attemptNumber
         self.target = target
         self.traceparent = traceparent
     }
@@ -60,6 +63,7 @@ public struct ProviderEvent: Sendable, Equatable {
         writer.member("mode", mode)
         writer.member("trust", trust.rawValue)
         if let payment { writer.member("payment", payment) }
+        if let attemptNumber { writer.member("attemptnumber", attemptNumber) }
         writer.member("target", target)
         writer.member("headers", headers)
         if let matchedKey { writer.member("matchedkey", Int64(matchedKey)) }
@@ -97,6 +101,7 @@ public struct ProviderEvent: Sendable, Equatable {
         headers = json["headers"]?.string ?? ""
         matchedKey = json["matchedkey"]?.int.map(Int.init)
         payment = json["payment"]?.string
+        attemptNumber = json["attemptnumber"]?.int
         target = json["target"]?.string ?? ""
         traceparent = json["traceparent"]?.string
     }

@@ -8,6 +8,7 @@ import ProviderPort
 public struct StandardWebhooksProvider: PaymentProvider {
     public let name = "standard-webhooks"
     public let capabilities = ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: false)
+    public let offer = ProviderOffer([])
 
     private let verifier: StandardWebhooksVerifier
 

@@ -16,14 +16,13 @@ final class IngestLane: @unchecked Sendable {
     let redis: RedisConnection
     private var table: SourceTable
     private var usageBodyLimit: Int
-    private let capabilities: CapabilitySigner?
     private let log: Log
     private var limiter = FailureLimiter.refused
     private var unprovenLimiter = FailureLimiter.unproven
 
     init(
         loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, usageBodyLimit: Int,
-        capabilities: CapabilitySigner?, log: Log
+        log: Log
     ) {
         self.loop = loop
         self.store = store
@@ -31,7 +30,6 @@ final class IngestLane: @unchecked Sendable {
         self.redis = redis
         self.table = table
         self.usageBodyLimit = usageBodyLimit
-        self.capabilities = capabilities
         self.log = log
     }
 
@@ -89,10 +87,13 @@ final class IngestLane: @unchecked Sendable {
         }
         let source = match.source
         let nowMs = WallClock.nowMs
-        if let payment = match.payment, capabilities?.verify(match.capability ?? "", provider: source.name, payment: payment) != true {
-            return refuse(request, responder, source, reason: "the capability in the path is wrong", nowMs)
+        var address: GrantedAddress?
+        if let payment = match.payment {
+            let grant = source.adapter.addressSigner?.verify(match.capability ?? "", provider: source.name, payment: payment)
+            guard let grant else { return refuse(request, responder, source, reason: "the capability in the path is wrong", nowMs) }
+            address = GrantedAddress(payment: payment, grant: grant)
         }
-        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body)
+        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body, cameByCapability: address != nil)
         switch source.adapter.verifyWebhook(webhook, nowMs: nowMs) {
         case .ignored:
             source.counters.ignored.add()
@@ -103,19 +104,20 @@ final class IngestLane: @unchecked Sendable {
         case .accepted(let webhook):
             guard request.method == "POST" else { return methodNotAllowed(responder, source) }
             if webhook.trust == .unproven, let answer = limitUnproven(request, source, nowMs) { return responder.respond(answer) }
-            accept(request, responder, source, webhook, payment: match.payment, nowMs)
+            accept(request, responder, source, webhook, address, nowMs)
         }
     }
 
     private func accept(
-        _ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, _ webhook: AcceptedWebhook, payment: String?, _ nowMs: Int64
+        _ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, _ webhook: AcceptedWebhook, _ address: GrantedAddress?,
+        _ nowMs: Int64
     ) {
+        let matchedKey = webhook.matchedKey ?? address?.grant.matchedKey
         let event = ProviderEvent(
             id: webhook.deliveryID, provider: source.name, mode: source.mode, trust: webhook.trust, type: webhook.type, timeMs: nowMs,
             contentType: request.headers["content-type"] ?? "", body: request.body, headers: KeptHeaders.lines(of: request.headers),
-            matchedKey: webhook.matchedKey, payment: payment, target: payment == nil ? request.path : "/webhooks/\(source.name)",
-            traceparent: request.headers["traceparent"])
-        let matchedKey = webhook.matchedKey
+            matchedKey: matchedKey, payment: address?.payment, attemptNumber: address?.grant.attemptNumber,
+            target: address == nil ? request.path : "/webhooks/\(source.name)", traceparent: request.headers["traceparent"])
         store.store(event.encoded()) { outcome in
             switch outcome {
             case .stored:
@@ -195,6 +197,12 @@ final class IngestLane: @unchecked Sendable {
                 status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))
         }
     }
+}
+
+/// An address that was made for one payment, as a post came to it.
+private struct GrantedAddress {
+    let payment: String
+    let grant: CapabilitySigner.Grant
 }
 
 /// Headers worth keeping with an event, as lines; the values of those that prove something are masked.

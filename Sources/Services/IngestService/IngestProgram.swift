@@ -32,7 +32,7 @@ public struct IngestProgram: Sendable {
         server = try IngestServer(
             IngestConfiguration(
                 address: settings.ingestAddress, redis: settings.redis, queuePrefix: settings.queuePrefix,
-                spoolDirectory: settings.spoolDirectory, loops: loops, secretKey: settings.secretKey?.value, sources: Self.sources(catalog),
+                spoolDirectory: settings.spoolDirectory, loops: loops, sources: Self.sources(catalog),
                 usage: Self.usage(catalog), handOverPath: "\(settings.varDirectory)/handover/ingest.\(settings.slot)"), log: log)
         following = try SourcesFollowing(watch, server: server)
     }

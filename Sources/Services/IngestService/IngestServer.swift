@@ -17,8 +17,6 @@ public struct IngestConfiguration: Sendable {
     public var spoolDirectory: String
     /// Loops, each with a thread and a Redis connection of its own.
     public var loops: Int
-    /// Signs capability paths; without it there are none.
-    public var secretKey: String?
     public var sources: Sources
     /// Who may post usage samples; without keys every such post is refused.
     public var usage: UsageSources
@@ -26,7 +24,7 @@ public struct IngestConfiguration: Sendable {
     public var handOverPath: String?
 
     public init(
-        address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int, secretKey: String?,
+        address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int,
         sources: Sources, usage: UsageSources = UsageSources(), handOverPath: String? = nil
     ) {
         self.address = address
@@ -34,7 +32,6 @@ public struct IngestConfiguration: Sendable {
         self.queuePrefix = queuePrefix
         self.spoolDirectory = spoolDirectory
         self.loops = loops
-        self.secretKey = secretKey
         self.sources = sources
         self.usage = usage
         self.handOverPath = handOverPath
@@ -91,7 +88,6 @@ public final class IngestServer: Service {
         let samples = try Keep(.samples, folder: IngestFolders.samples(in: configuration.spoolDirectory), log: log)
         keeps = [events, samples]
         let table = Self.table(of: configuration.sources)
-        let capabilities = configuration.secretKey.map { CapabilitySigner(secret: $0) }
         let usageKeys = UsageKeys(configuration.usage.keys)
         let usageCounters = UsageDesk.Counters()
         lanes = loops.enumerated().map { number, loop in
@@ -106,7 +102,7 @@ public final class IngestServer: Service {
             let usage = UsageDesk(store: store(samples), keys: usageKeys, counters: usageCounters, log: log)
             return IngestLane(
                 loop: loop, store: store(events), usage: usage, redis: redis, table: table, usageBodyLimit: configuration.usage.bodyLimit,
-                capabilities: capabilities, log: log)
+                log: log)
         }
         let lanes = lanes
         let settings = HTTPServerConfiguration(

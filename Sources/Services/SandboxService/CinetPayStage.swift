@@ -3,11 +3,15 @@ import Formats
 import HTTPServer
 
 /// Plays CinetPay's checkout v2: payment, check, pay page and notifications with their token.
-struct CinetPayStage: Sendable {
+struct CinetPayStage: HouseStage {
+    let house = SandboxPayment.House.cinetPay
+    let label = "CinetPay"
     let configuration: SandboxConfiguration
     let book: SandboxBook
 
-    func respond(_ request: HTTPRequest, _ path: String, base: String) async -> HTTPResponse? {
+    func respond(
+        _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
+    ) async throws(SandboxError) -> HTTPResponse? {
         switch (request.method, path) {
         case ("POST", "/v2/payment"): await initiate(request, base)
         case ("POST", "/v2/payment/check"): await check(request)
@@ -85,12 +89,17 @@ struct CinetPayStage: Sendable {
     // MARK: Notifications
 
     /// The availability ping that comes before the first notification.
-    func ping(_ payment: SandboxPayment) -> Parcel {
-        Parcel(url: payment.notifyURL, headers: { _ in [:] }, body: [], label: "availability ping", method: "GET", tries: 1)
+    func prelude(_ payment: SandboxPayment) -> [Parcel] {
+        [Parcel(url: payment.notifyURL, headers: { _ in [:] }, body: [], label: "availability ping", method: "GET", tries: 1)]
+    }
+
+    /// It sends the browser back by a POST from its own site.
+    func leave(_ payment: SandboxPayment) -> HTTPResponse? {
+        payment.returnURL.map { PayPage.post(["transaction_id": payment.reference, "token": payment.token], to: $0) }
     }
 
     /// The same notice is the same bytes however often it is posted.
-    func notification(_ payment: SandboxPayment, _ notice: NotificationPlan.Notice, delayMs: Int64) -> Parcel {
+    func notice(_ payment: SandboxPayment, _ notice: NotificationPlan.Notice, delayMs: Int64) -> Parcel? {
         let message = Self.answer(for: notice == .waiting ? .waiting : payment.state).message
         let fields = [
             ("cpm_site_id", configuration.cinetPaySiteID ?? ""), ("cpm_trans_id", payment.reference),

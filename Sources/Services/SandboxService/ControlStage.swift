@@ -9,7 +9,7 @@ struct ControlStage: Sendable {
     let courier: Courier
 
     func respond(
-        _ request: HTTPRequest, _ path: String, settle: (SandboxPayment, SandboxPayment.State) async throws(SandboxError) -> SandboxPayment
+        _ request: HTTPRequest, _ path: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {
         switch (request.method, path) {
         case ("POST", "/sandbox/pay"): return try await settled(request, .paid, settle)
@@ -30,7 +30,7 @@ struct ControlStage: Sendable {
 
     private func settled(
         _ request: HTTPRequest, _ state: SandboxPayment.State,
-        _ settle: (SandboxPayment, SandboxPayment.State) async throws(SandboxError) -> SandboxPayment
+        _ settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse {
         let body = try Self.body(request)
         guard let name = body["reference"]?.string else { throw SandboxError(400, "field 'reference' is required") }

@@ -12,16 +12,20 @@ enum PayPage {
         return .html(200, page(title, text))
     }
 
-    /// CinetPay sends the browser back by a POST from its own site; the back end by a plain redirection.
-    static func leave(_ payment: SandboxPayment) -> HTTPResponse {
+    /// Back to the shop by a plain redirection, unless the house has a way of its own.
+    static func leave(_ payment: SandboxPayment, _ stage: (any HouseStage)?) -> HTTPResponse {
         guard let url = payment.returnURL, url.hasPrefix("http") else {
             return .html(200, page("Done", "<p>This payment is \(payment.state.rawValue).</p>"))
         }
-        guard payment.house == .cinetPay else { return .redirect(303, url) }
+        return stage?.leave(payment) ?? .redirect(303, url)
+    }
+
+    /// Back to the shop by a form that sends itself.
+    static func post(_ fields: KeyValuePairs<String, String>, to url: String) -> HTTPResponse {
+        let inputs = fields.map { "<input type=\"hidden\" name=\"\(HTML.escape($0.key))\" value=\"\(HTML.escape($0.value))\">" }
         let form = """
             <form id="back" method="post" action="\(HTML.escape(url))">
-            <input type="hidden" name="transaction_id" value="\(HTML.escape(payment.reference))">
-            <input type="hidden" name="token" value="\(HTML.escape(payment.token))">
+            \(inputs.joined(separator: "\n"))
             <button>Back to the shop</button></form><script>document.getElementById("back").submit()</script>
             """
         return .html(200, page("Done", form))

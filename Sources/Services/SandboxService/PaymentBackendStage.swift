@@ -4,7 +4,9 @@ import HTTPServer
 import StandardWebhooks
 
 /// Plays Servelink's payment back end: initiate, status, cancel, pay page and signed callbacks.
-struct PaymentBackendStage: Sendable {
+struct PaymentBackendStage: HouseStage {
+    let house = SandboxPayment.House.paymentBackend
+    let label = "Servelink's payment back end"
     let configuration: SandboxConfiguration
     let book: SandboxBook
     private let signer: StandardWebhooksSigner?
@@ -19,8 +21,7 @@ struct PaymentBackendStage: Sendable {
     }
 
     func respond(
-        _ request: HTTPRequest, _ path: String, base: String,
-        settle: (SandboxPayment, SandboxPayment.State) async throws(SandboxError) -> SandboxPayment
+        _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {
         guard path.hasPrefix(Self.root) else { return nil }
         if let key = configuration.backendAPIKey, request.headers["authorization"] != "Bearer \(key)" {
@@ -73,7 +74,7 @@ struct PaymentBackendStage: Sendable {
     // MARK: Callbacks
 
     /// A notice keeps its id however often it is posted; each try signs its own time.
-    func callback(_ payment: SandboxPayment, _ notice: NotificationPlan.Notice, delayMs: Int64) -> Parcel {
+    func notice(_ payment: SandboxPayment, _ notice: NotificationPlan.Notice, delayMs: Int64) -> Parcel? {
         var told = payment
         if notice == .waiting { told.state = .waiting }
         let body = Self.record(told).bytes

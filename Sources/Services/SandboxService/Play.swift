@@ -9,8 +9,8 @@ struct Play: Sendable {
     let courier: Courier
     let couriers: Couriers
     let log: Log
-    private let cinetPay: CinetPayStage
-    private let backend: PaymentBackendStage
+    /// In the order in which they are asked for paths at the root.
+    private let stages: [any HouseStage]
     private let text: TextStage
     private let control: ControlStage
 
@@ -20,8 +20,10 @@ struct Play: Sendable {
         self.courier = courier
         self.couriers = couriers
         self.log = log
-        cinetPay = CinetPayStage(configuration: configuration, book: book)
-        backend = PaymentBackendStage(configuration: configuration, book: book)
+        stages = [
+            CinetPayStage(configuration: configuration, book: book),
+            PaymentBackendStage(configuration: configuration, book: book),
+        ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)
     }
@@ -41,12 +43,12 @@ struct Play: Sendable {
         let base = "http://\(request.headers["host"] ?? configuration.address.description)"
         let path = request.path
         if path == "/healthz" { return .text(200, "ok\n") }
-        if path == "/" { return Self.index }
+        if path == "/" { return index }
         if let response = try await payPage(request) { return response }
         if let response = try await control.respond(request, path, settle: settle) { return response }
-        if let response = await cinetPay.respond(request, Self.path(path, under: "/cinetpay"), base: base) { return response }
-        if let response = try await backend.respond(request, Self.path(path, under: "/payment-backend"), base: base, settle: settle) {
-            return response
+        for stage in stages {
+            let path = Self.path(path, under: "/" + stage.house.rawValue)
+            if let response = try await stage.respond(request, path, base: base, settle: settle) { return response }
         }
         if let response = await text.respond(request, Self.path(path, under: "/openai")) { return response }
         throw SandboxError(404, "nobody here answers \(request.method) \(path.prefix(200))")
@@ -70,7 +72,7 @@ struct Play: Sendable {
             guard let state = states[fields.first { $0.name == "action" }?.value ?? ""] else {
                 throw SandboxError(400, "field 'action' is pay, refuse or cancel")
             }
-            return PayPage.leave(try await settle(payment, state))
+            return PayPage.leave(try await settle(payment, state), stage(of: payment))
         default: return nil
         }
     }
@@ -78,30 +80,29 @@ struct Play: Sendable {
     /// How long an early notice is left standing for the product to ask about.
     private static let earlyPause: Duration = .seconds(2)
 
+    private func stage(of payment: SandboxPayment) -> (any HouseStage)? { stages.first { $0.house == payment.house } }
+
     /// The customer has decided: settles the payment and sends its notices by the scenario.
-    private func settle(_ payment: SandboxPayment, _ state: SandboxPayment.State) async throws(SandboxError) -> SandboxPayment {
+    @Sendable private func settle(_ payment: SandboxPayment, _ state: SandboxPayment.State) async throws(SandboxError) -> SandboxPayment {
         let plan = NotificationPlan(payment.scenario)
-        if payment.house == .cinetPay, !payment.scenario.dropped { _ = await courier.deliver(cinetPay.ping(payment)) }
+        if !payment.scenario.dropped { await courier.deliver(stage(of: payment)?.prelude(payment) ?? []) }
         if !plan.early.isEmpty {
             let waiting = try await book.move(payment.reference, to: .waiting)
             // Few tries: the customer does not wait for a product that is down.
-            var parcels = plan.early.map { parcel(waiting, $0) }
+            var parcels = plan.early.compactMap { parcel(waiting, $0) }
             for index in parcels.indices { parcels[index].tries = 3 }
             await courier.deliver(parcels)
             await waitForStatusCall(waiting)
         }
         let settled = try await book.move(payment.reference, to: state)
         log.info("settled", ["reference": .string(settled.reference), "provider": .string(settled.house.rawValue), "state": .string(state.rawValue)])
-        let parcels = plan.late.map { parcel(settled, $0) }
+        let parcels = plan.late.compactMap { parcel(settled, $0) }
         couriers.send { [courier] in await courier.deliver(parcels) }
         return settled
     }
 
-    private func parcel(_ payment: SandboxPayment, _ step: NotificationPlan.Step) -> Parcel {
-        switch payment.house {
-        case .cinetPay: cinetPay.notification(payment, step.notice, delayMs: step.delayMs)
-        case .paymentBackend: backend.callback(payment, step.notice, delayMs: step.delayMs)
-        }
+    private func parcel(_ payment: SandboxPayment, _ step: NotificationPlan.Step) -> Parcel? {
+        stage(of: payment)?.notice(payment, step.notice, delayMs: step.delayMs)
     }
 
     /// Gives the product the chance to see the waiting state that it was told of; a customer takes longer than that.
@@ -132,13 +133,15 @@ struct Play: Sendable {
         ]
     }
 
-    private static let index = HTTPResponse.html(
-        200,
-        PayPage.page(
-            "Sandbox",
-            """
-            <p>Plays CinetPay (<code>/cinetpay</code>), Servelink's payment back end (<code>/payment-backend</code>) and an
-            OpenAI-compatible endpoint (<code>/openai/v1</code>).</p>
-            <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
-            """))
+    private var index: HTTPResponse {
+        let played = stages.map { "<li>\(HTML.escape($0.label)) (<code>/\($0.house.rawValue)</code>)</li>" }.joined()
+        return .html(
+            200,
+            PayPage.page(
+                "Sandbox",
+                """
+                <p>Plays:</p><ul>\(played)<li>an OpenAI-compatible endpoint (<code>/openai/v1</code>)</li></ul>
+                <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
+                """))
+    }
 }

@@ -14,6 +14,8 @@ public struct SandboxConfiguration: Sendable {
     public var backendSecret: String?
     public var standardWebhooksSecret: String?
     public var openAIKey: String?
+    /// By the providers' names; what is not there is not checked.
+    public var houses: [String: HouseKeys] = [:]
 
     public init(address: SocketAddress, ingestURL: String) {
         self.address = address
@@ -31,5 +33,6 @@ public struct SandboxConfiguration: Sendable {
         backendSecret = backend?.secrets.first
         standardWebhooksSecret = settings.provider("standard-webhooks")?.secrets.first
         openAIKey = settings.openAI.apiKey?.value
+        houses = settings.providers.mapValues { HouseKeys(values: $0.values, secrets: $0.secrets) }
     }
 }

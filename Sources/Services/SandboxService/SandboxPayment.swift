@@ -5,6 +5,11 @@ struct SandboxPayment: Sendable {
     enum House: String, Sendable {
         case cinetPay = "cinetpay"
         case paymentBackend = "payment-backend"
+        case kkiapay
+        case orangeMoney = "orange-money"
+        case feexPay = "feexpay"
+        case wave
+        case iCount = "icount"
     }
 
     enum State: String, Sendable {

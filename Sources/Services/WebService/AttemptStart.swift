@@ -45,6 +45,9 @@ struct AttemptStart: Sendable {
     struct Plan: Sendable {
         let provider: String
         let method: String?
+        var network: String?
+        /// A code that the customer fetched for this start; never kept.
+        var otp: String?
         /// Where the customer's browser goes afterwards; nil for our own page.
         var returnURL: String?
         let actor: String
@@ -82,8 +85,8 @@ struct AttemptStart: Sendable {
         return try await database.write { connection in
             try PaymentStore.recordInitiation(initiation, attempt: attempt.id, nowMs: started, in: connection)
             let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
-            let pending = ProviderNotice(references: [], claim: .pending)
-            try events.facts.record(pending, attempt: attempt, source: source, nowMs: started, in: connection)
+            let said = initiation.notice ?? ProviderNotice(references: [], claim: .pending)
+            try events.facts.record(said, attempt: attempt, source: source, nowMs: started, in: connection)
             if payment.purpose == KitPurpose.name { try InquiryStore.markPending(payment.subject, nowMs: started, in: connection) }
             // The provider may have told more than we knew how to match before its answer was here.
             try events.rematch(attempt, nowMs: started, in: connection)
@@ -96,8 +99,9 @@ struct AttemptStart: Sendable {
         _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider
     ) async throws -> Initiation {
         let owner = EffectOwner(queue: "web", worker: identity.description, token: .random(in: .min ... .max), job: attempt.id)
-        let order = order(payment, attempt, plan)
-        let kept = try await effects.run(AttemptIntent.effect, key: attempt.id, policy: policy(adapter), owner: owner) { [transport] _ in
+        let order = order(payment, attempt, plan, at: adapter)
+        let policy = policy(adapter, payment, attempt)
+        let kept = try await effects.run(AttemptIntent.effect, key: attempt.id, policy: policy, owner: owner) { [transport] _ in
             KeptInitiation(try await adapter.initiate(order, over: transport))
         }
         guard let initiation = kept.initiation else {
@@ -106,11 +110,12 @@ struct AttemptStart: Sendable {
         return initiation
     }
 
-    private func policy(_ adapter: any PaymentProvider) -> EffectPolicy<KeptInitiation> {
+    private func policy(_ adapter: any PaymentProvider, _ payment: Payment, _ attempt: PaymentAttempt) -> EffectPolicy<KeptInitiation> {
         guard adapter.capabilities.statusReferenceKinds.contains("ours") else { return .onceThenTask }
-        return .ask { [transport] key in
+        return .ask { [transport] _ in
             do throws(ProviderError) {
-                let notice = try await adapter.status(of: .ours(key), over: transport)
+                let question = StatusQuestion(payment: payment.id, attempt: attempt.id, amount: payment.amount, references: [.ours(attempt.id)])
+                let notice = try await adapter.status(of: question, over: transport)
                 // The attempt's id names one payment there: where nothing is said of it, a start under the same id makes no second one.
                 return notice.claim == .unknown ? .didNotHappen : .happened(KeptInitiation())
             } catch {
@@ -153,7 +158,7 @@ struct AttemptStart: Sendable {
         if plan.reuses, let attempt = try reusable(of: payment, plan, nowMs: nowMs, in: connection) { return (payment, attempt) }
         let mode = events.providers.mode(of: plan.provider) ?? "sandbox"
         let attempt = try PaymentStore.startAttempt(
-            of: payment, provider: plan.provider, mode: mode, method: plan.method, nowMs: nowMs, in: connection)
+            of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, nowMs: nowMs, in: connection)
         if let claim = plan.claim, try !IdempotentCalls.note(attempt.id, for: claim, in: connection) {
             throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
         }
@@ -172,12 +177,19 @@ struct AttemptStart: Sendable {
         return nil
     }
 
-    private func order(_ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan) -> PaymentOrder {
+    private func order(_ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider) -> PaymentOrder {
         let ours = "\(baseURL)/payments/\(plan.provider)/return/?transaction_id=\(attempt.id)"
         return PaymentOrder(
             payment: payment.id, attempt: attempt.id, amount: payment.amount, description: payment.description, customer: payment.customer,
-            notifyURL: "\(ingestURL)/webhooks/\(plan.provider)", returnURL: plan.returnURL ?? ours, method: plan.method,
-            metadata: payment.metadata)
+            notifyURL: notifyURL(of: payment, attempt, at: adapter), returnURL: plan.returnURL ?? ours,
+            pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: plan.method, network: plan.network,
+            otp: plan.otp, metadata: payment.metadata)
+    }
+
+    private func notifyURL(of payment: Payment, _ attempt: PaymentAttempt, at adapter: any PaymentProvider) -> String {
+        let plain = "\(ingestURL)/webhooks/\(adapter.name)"
+        let capability = adapter.addressSigner?.capability(provider: adapter.name, payment: payment.id, attemptNumber: attempt.number)
+        return capability.map { "\(plain)/\(payment.id)/\($0)" } ?? plain
     }
 
     /// Records why an attempt was not started. One that was certainly not carried out has failed; one whose outcome is unknown
@@ -220,6 +232,8 @@ private struct KeptInitiation: Codable, Sendable {
     private var qrCode: String?
     private var references: [Reference] = []
     private var expiresAtMs: Int64?
+    private var stepKind: String?
+    private var stepFields: [String: String]?
 
     init() {}
 
@@ -228,12 +242,15 @@ private struct KeptInitiation: Codable, Sendable {
         qrCode = initiation.qrCode
         references = initiation.references.map { Reference(kind: $0.kind, value: $0.value) }
         expiresAtMs = initiation.expiresAtMs
+        stepKind = initiation.step.kind.rawValue
+        stepFields = initiation.step.fields
     }
 
     var initiation: Initiation? {
         paymentURL.map { url in
             Initiation(
-                paymentURL: url, qrCode: qrCode, references: references.map { ProviderReference($0.kind, $0.value) }, expiresAtMs: expiresAtMs)
+                paymentURL: url, qrCode: qrCode, references: references.map { ProviderReference($0.kind, $0.value) }, expiresAtMs: expiresAtMs,
+                step: CustomerStep(stepKind.flatMap { CustomerStep.Kind(rawValue: $0) } ?? .redirect, stepFields ?? [:]))
         }
     }
 }
