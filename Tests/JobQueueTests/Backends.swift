@@ -5,11 +5,18 @@ import TestSupport
 /// What the contract tests run against.
 enum Backend: String, CaseIterable, Sendable {
     case memory, redis
+    /// A Redis that refuses a script whose keys are not all in one slot.
+    case cluster
+
+    static var allCases: [Backend] { [.memory, .redis] }
+    /// For what touches keys in every way there is.
+    static let contract: [Backend] = [.memory, .redis, .cluster]
 
     func bench(queue: String = uniqueQueue()) async throws -> any QueueBench {
         switch self {
         case .memory: MemoryBench(queue: queue)
         case .redis: try await RedisBench(server: SharedRedis.server(), queue: queue)
+        case .cluster: try await RedisBench(server: SharedRedis.cluster(), queue: queue)
         }
     }
 }

@@ -14,7 +14,7 @@ struct CancelTests {
         return job
     }
 
-    @Test("a job that stands on the queue is gone at once, whatever its place, and its keys are free", arguments: Backend.allCases)
+    @Test("a job that stands on the queue is gone at once, whatever its place, and its keys are free", arguments: Backend.contract)
     func standing(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let driver = bench.driver
@@ -56,7 +56,7 @@ struct CancelTests {
         #expect(try await driver.enqueue(Self.job("next-w", on: driver, unique: "w")).isNew == false)
     }
 
-    @Test("what is unknown, done or dead is not cancelled, and nothing of it is left behind", arguments: Backend.allCases)
+    @Test("what is unknown, done or dead is not cancelled, and nothing of it is left behind", arguments: Backend.contract)
     func nothingThere(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let driver = bench.driver
@@ -78,7 +78,7 @@ struct CancelTests {
         #expect(try await driver.isMarked(cancelled: "job_dead") == false)
     }
 
-    @Test("a running job is cancelled within a second or so, recorded, not retried, and its keys are free", arguments: Backend.allCases)
+    @Test("a running job is cancelled within a second or so, recorded, not retried, and its keys are free", arguments: Backend.contract)
     func running(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -113,7 +113,7 @@ struct CancelTests {
         await worker.stopped()
     }
 
-    @Test("a job that ends by itself although it was cancelled is done, and may come again", arguments: Backend.allCases)
+    @Test("a job that ends by itself although it was cancelled is done, and may come again", arguments: Backend.contract)
     func tooLate(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -143,7 +143,7 @@ struct CancelTests {
         await worker.stopped()
     }
 
-    @Test("a marked job is not begun by whoever claims it, a mark that was taken back is nothing", arguments: Backend.allCases)
+    @Test("a marked job is not begun by whoever claims it, a mark that was taken back is nothing", arguments: Backend.contract)
     func claimedLater(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -165,7 +165,7 @@ struct CancelTests {
         await worker.stopped()
     }
 
-    @Test("a cancelled job of a lost worker is cancelled by the one that gets it", arguments: Backend.allCases)
+    @Test("a cancelled job of a lost worker is cancelled by the one that gets it", arguments: Backend.contract)
     func lost(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -185,7 +185,7 @@ struct CancelTests {
         await worker.stopped()
     }
 
-    @Test("a service cancels a waiting job and tells its kind", arguments: Backend.allCases)
+    @Test("a service cancels a waiting job and tells its kind", arguments: Backend.contract)
     func service(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }

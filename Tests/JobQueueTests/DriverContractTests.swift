@@ -7,7 +7,7 @@ import Testing
 /// What every driver promises, told in the same tests for all of them.
 @Suite("Driver contract")
 struct DriverContractTests {
-    @Test("bodies are claimed in the order they were put, as they were put", arguments: Backend.allCases)
+    @Test("bodies are claimed in the order they were put, as they were put", arguments: Backend.contract)
     func order(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -20,7 +20,7 @@ struct DriverContractTests {
         #expect(claimed.allSatisfy { $0.redeliveries == 0 })
     }
 
-    @Test("no more is claimed than asked for, and the rest is said to be there", arguments: Backend.allCases)
+    @Test("no more is claimed than asked for, and the rest is said to be there", arguments: Backend.contract)
     func claimMax(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -32,7 +32,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.claim(worker, 0).isEmpty)
     }
 
-    @Test("an acknowledged body is gone, an ack and the next claim are one step", arguments: Backend.allCases)
+    @Test("an acknowledged body is gone, an ack and the next claim are one step", arguments: Backend.contract)
     func ack(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -44,7 +44,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts() == QueueCounts(inFlight: 1, workers: 1))
     }
 
-    @Test("an outcome told twice is refused the second time", arguments: Backend.allCases)
+    @Test("an outcome told twice is refused the second time", arguments: Backend.contract)
     func ackTwice(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -58,7 +58,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts() == QueueCounts(workers: 1))
     }
 
-    @Test("one worker cannot acknowledge what another one claimed", arguments: Backend.allCases)
+    @Test("one worker cannot acknowledge what another one claimed", arguments: Backend.contract)
     func foreignAck(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let peer = try await bench.peer()
@@ -69,7 +69,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts().inFlight == 1)
     }
 
-    @Test("a postponed body comes back with its new bytes when it is due, not before", arguments: Backend.allCases)
+    @Test("a postponed body comes back with its new bytes when it is due, not before", arguments: Backend.contract)
     func retry(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -84,7 +84,7 @@ struct DriverContractTests {
         try await eventually("the body is due") { try await bench.driver.claim(worker).map(text) == ["a2"] }
     }
 
-    @Test("a body put for later is not ready before", arguments: Backend.allCases)
+    @Test("a body put for later is not ready before", arguments: Backend.contract)
     func delayed(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -95,7 +95,7 @@ struct DriverContractTests {
         try await eventually("the body is due") { try await bench.driver.claim(worker).map(text) == ["later"] }
     }
 
-    @Test("bodies given back stand at the head again, in their order", arguments: Backend.allCases)
+    @Test("bodies given back stand at the head again, in their order", arguments: Backend.contract)
     func giveBack(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -109,7 +109,7 @@ struct DriverContractTests {
         #expect(again.allSatisfy { $0.redeliveries == 0 })
     }
 
-    @Test("a buried body is listed with its history, and deleted once", arguments: Backend.allCases)
+    @Test("a buried body is listed with its history, and deleted once", arguments: Backend.contract)
     func bury(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -135,7 +135,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts().dead == 1)
     }
 
-    @Test("a replayed job starts anew and keeps its history; anything else comes back as it was", arguments: Backend.allCases)
+    @Test("a replayed job starts anew and keeps its history; anything else comes back as it was", arguments: Backend.contract)
     func replay(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -160,7 +160,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.history(ofJob: "job_1").isEmpty)
     }
 
-    @Test("the history keeps the last ten attempts", arguments: Backend.allCases)
+    @Test("the history keeps the last ten attempts", arguments: Backend.contract)
     func historyBound(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -173,7 +173,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.history(ofJob: "j").map(\.attempt) == Array(4...13))
     }
 
-    @Test("a number published before by the same slot is skipped, by another slot not", arguments: Backend.allCases)
+    @Test("a number published before by the same slot is skipped, by another slot not", arguments: Backend.contract)
     func publish(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -188,7 +188,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts().delayed == 1)
     }
 
-    @Test("a worker that waits is told of new work, and of work that becomes due", arguments: Backend.allCases)
+    @Test("a worker that waits is told of new work, and of work that becomes due", arguments: Backend.contract)
     func waking(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let signals = Mutex<[WorkerSignal]>([])
@@ -208,7 +208,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.claim(worker).map(text) == ["a"])
     }
 
-    @Test("what was set aside for a worker without a free slot goes to its peers", arguments: Backend.allCases)
+    @Test("what was set aside for a worker without a free slot goes to its peers", arguments: Backend.contract)
     func spill(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let signals = Mutex(0)
@@ -222,7 +222,7 @@ struct DriverContractTests {
         #expect(try await peer.claim(try await peer.worker("free")).map(text) == ["a"])
     }
 
-    @Test("what a lost worker held is back within 5 s at the head and counted, and the lost worker is fenced", arguments: Backend.allCases)
+    @Test("what a lost worker held is back within 5 s at the head and counted, and the lost worker is fenced", arguments: Backend.contract)
     func leaseLost(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let peer = try await bench.peer()
@@ -247,7 +247,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.claim(reborn).isEmpty)
     }
 
-    @Test("an outcome forgets the redeliveries of its body", arguments: Backend.allCases)
+    @Test("an outcome forgets the redeliveries of its body", arguments: Backend.contract)
     func redeliveriesForgotten(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let lost = try await bench.driver.worker("lost")
@@ -266,7 +266,7 @@ struct DriverContractTests {
         #expect(try await peer.claim(other).map(\.redeliveries) == [0])
     }
 
-    @Test("a worker that takes its leave gives everything back unspent", arguments: Backend.allCases)
+    @Test("a worker that takes its leave gives everything back unspent", arguments: Backend.contract)
     func retire(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()
@@ -283,7 +283,7 @@ struct DriverContractTests {
         #expect(claimed.allSatisfy { $0.redeliveries == 0 })
     }
 
-    @Test("a body over the limit is refused, and a retry would not help", arguments: Backend.allCases)
+    @Test("a body over the limit is refused, and a retry would not help", arguments: Backend.contract)
     func tooLarge(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let large = [UInt8](repeating: 65, count: QueueLimits.bodyBytesMax + 1)
@@ -293,7 +293,7 @@ struct DriverContractTests {
         #expect(try await bench.driver.counts() == QueueCounts())
     }
 
-    @Test("a step claims no more bytes than it may once it holds that many", arguments: Backend.allCases)
+    @Test("a step claims no more bytes than it may once it holds that many", arguments: Backend.contract)
     func claimBytes(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let worker = try await bench.driver.worker()

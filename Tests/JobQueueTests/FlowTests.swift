@@ -22,7 +22,7 @@ struct FlowTests {
 
     // MARK: Unique
 
-    @Test("a second job of a unique key is answered with the first one's id until that is done", arguments: Backend.allCases)
+    @Test("a second job of a unique key is answered with the first one's id until that is done", arguments: Backend.contract)
     func unique(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -43,7 +43,7 @@ struct FlowTests {
         #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")) == EnqueuedJob(id: "job_b", isNew: true))
     }
 
-    @Test("a burial lets the unique key go, and only the owner's end does", arguments: Backend.allCases)
+    @Test("a burial lets the unique key go, and only the owner's end does", arguments: Backend.contract)
     func uniqueBuried(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -59,7 +59,7 @@ struct FlowTests {
         #expect(try await driver.enqueue(Self.job("c", on: driver, unique: "k")).id == "job_b")
     }
 
-    @Test("a lost worker's job keeps its unique key and its slot", arguments: Backend.allCases)
+    @Test("a lost worker's job keeps its unique key and its slot", arguments: Backend.contract)
     func uniqueReclaimed(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let lost = try await bench.driver.worker("lost")
@@ -73,7 +73,7 @@ struct FlowTests {
         #expect(try await bench.driver.claim(peer).map(Self.name) == ["job_a"])
     }
 
-    @Test("plainly pushed and published jobs pass their keys when a worker meets them", arguments: Backend.allCases)
+    @Test("plainly pushed and published jobs pass their keys when a worker meets them", arguments: Backend.contract)
     func uniqueUnadmitted(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -101,7 +101,7 @@ struct FlowTests {
 
     // MARK: Slots
 
-    @Test("jobs beyond a key's slots wait in order, each end lets the next one in", arguments: Backend.allCases, [1, 2])
+    @Test("jobs beyond a key's slots wait in order, each end lets the next one in", arguments: Backend.contract, [1, 2])
     func slots(_ backend: Backend, max: Int) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -128,7 +128,7 @@ struct FlowTests {
         #expect(try await driver.counts() == QueueCounts(workers: 1))
     }
 
-    @Test("workers run the jobs of a serial key one after the other, however they came", arguments: Backend.allCases)
+    @Test("workers run the jobs of a serial key one after the other, however they came", arguments: Backend.contract)
     func serial(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -158,7 +158,7 @@ struct FlowTests {
 
     // MARK: Rates
 
-    @Test("starts under a rate key are reserved apart, after the burst", arguments: Backend.allCases)
+    @Test("starts under a rate key are reserved apart, after the burst", arguments: Backend.contract)
     func rates(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let rate = JobRate(key: "r", count: 1, perMs: 60_000, burst: 2)
@@ -180,7 +180,7 @@ struct FlowTests {
 
     // MARK: Pause
 
-    @Test("a paused queue hands nothing over, and goes on when it is resumed", arguments: Backend.allCases)
+    @Test("a paused queue hands nothing over, and goes on when it is resumed", arguments: Backend.contract)
     func pause(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -207,7 +207,7 @@ struct FlowTests {
         await worker.stopped()
     }
 
-    @Test("jobs of a paused kind are put aside unspent, and come back in their order", arguments: Backend.allCases)
+    @Test("jobs of a paused kind are put aside unspent, and come back in their order", arguments: Backend.contract)
     func pauseKind(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -231,7 +231,7 @@ struct FlowTests {
         await worker.stopped()
     }
 
-    @Test("a body of a kind that was resumed meanwhile goes back to the head", arguments: Backend.allCases)
+    @Test("a body of a kind that was resumed meanwhile goes back to the head", arguments: Backend.contract)
     func parkTooLate(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -245,7 +245,7 @@ struct FlowTests {
 
     // MARK: Limits
 
-    @Test("all workers together hold no more than the queue allows", arguments: Backend.allCases)
+    @Test("all workers together hold no more than the queue allows", arguments: Backend.contract)
     func concurrency(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let peer = try await bench.peer()
@@ -267,7 +267,7 @@ struct FlowTests {
 
     // MARK: Deadline
 
-    @Test("an expired job is recorded, not run, and lets its keys go", arguments: Backend.allCases)
+    @Test("an expired job is recorded, not run, and lets its keys go", arguments: Backend.contract)
     func expired(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         defer { withExtendedLifetime(bench) {} }
@@ -283,6 +283,37 @@ struct FlowTests {
         try await worker.start()
         try await eventually("both are settled") { Set(diary.all) == ["job_late expired", "good"] }
         try await eventually("the key is free") { try await driver.enqueue(Self.job("next", on: driver, unique: "k")).isNew }
+        await worker.stopped()
+    }
+
+    @Test("a job that expires while it runs is stopped, recorded as expired and not retried", arguments: Backend.allCases)
+    func expiresRunning(_ backend: Backend) async throws {
+        let bench = try await backend.bench()
+        defer { withExtendedLifetime(bench) {} }
+        let driver = bench.driver
+        let diary = Diary()
+        let gate = Gate()
+        let worker = jobWorker(driver, onSkip: { job, reason in diary.write("\(job.id) \(reason)") })
+        worker.register(Work.self, retry: .fixed(.zero, attemptsMax: 3), timeout: .seconds(600)) { work, context in
+            diary.write("\(work.name) \((context.deadlineMs ?? .max) < WallClock.nowMs + 60_000)")
+            try await gate.pass()
+            return .done
+        }
+        try await driver.put([Self.job("b", on: driver, expiresAtMs: .max)])
+        try await worker.start()
+        // On a busy machine a short life may be over before the job has begun.
+        var began: [String] = []
+        for (tries, lifeMs) in ([400, 1600, 6400] as [Int64]).enumerated() where began.isEmpty {
+            try await driver.enqueue(Self.job("a", on: driver, unique: "k", expiresAtMs: bench.nowMs + lifeMs))
+            try await eventually("it is stopped") { diary.all.count { $0 == "job_a expired" } == tries + 1 }
+            began = diary.all.filter { $0 == "a true" }
+        }
+        #expect(began == ["a true"], "once, with what it had left to live as its deadline")
+        try await eventually("the other runs on") { diary.all.contains("b false") }
+        try await eventually("the key is free") { try await driver.enqueue(Self.job("next", on: driver, unique: "k")).isNew }
+        gate.unlock()
+        try await eventually("the rest is done") { try await driver.counts() == QueueCounts(workers: 1) }
+        #expect(!diary.all.contains("job_b expired"))
         await worker.stopped()
     }
 

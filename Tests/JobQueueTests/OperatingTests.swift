@@ -32,7 +32,7 @@ struct OperatingTests {
         try #require(try await driver.find(job: "job_\(name)"))
     }
 
-    @Test("a place is listed page by page in the order of its claims", arguments: Backend.allCases)
+    @Test("a place is listed page by page in the order of its claims", arguments: Backend.contract)
     func pages(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let driver = bench.driver
@@ -45,11 +45,11 @@ struct OperatingTests {
             offset = page.next
         }
         #expect(names == (0..<100).map { "job_\($0)" })
-        #expect(try await driver.places() == [.delayed, .ready])
+        #expect(try await driver.places() == [.delayed, .ready, .moving])
         withExtendedLifetime(bench) {}
     }
 
-    @Test("a delayed job is tried now, once", arguments: Backend.allCases)
+    @Test("a delayed job is tried now, once", arguments: Backend.contract)
     func hasten(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let driver = bench.driver
@@ -63,7 +63,7 @@ struct OperatingTests {
         #expect(try await driver.claim(worker).map { try JobEnvelope(decoding: $0.body).id } == ["job_b", "job_a"])
     }
 
-    @Test("what has moved on since it was seen is left alone", arguments: Backend.allCases)
+    @Test("what has moved on since it was seen is left alone", arguments: Backend.contract)
     func movedOn(_ backend: Backend) async throws {
         let pair = try await pair(backend)
         let driver = pair.first
@@ -80,7 +80,7 @@ struct OperatingTests {
         #expect(try await driver.counts().inFlight == 1)
     }
 
-    @Test("a moved job stands on the other queue with its due time and history, its keys free here", arguments: Backend.allCases)
+    @Test("a moved job stands on the other queue with its due time and history, its keys free here", arguments: Backend.contract)
     func move(_ backend: Backend) async throws {
         let pair = try await pair(backend)
         let (driver, other) = (pair.first, pair.second)
@@ -103,12 +103,17 @@ struct OperatingTests {
         #expect(try await other.history(ofJob: "job_a") == [entry])
     }
 
-    @Test("a move that is begun and tried again arrives once", arguments: Backend.allCases)
+    @Test("a move that is begun and tried again arrives once", arguments: Backend.contract)
     func arriveTwice(_ backend: Backend) async throws {
         let pair = try await pair(backend)
         try await pair.first.put([pair.first.job("a")])
         let departure = try #require(try await pair.first.depart(try await standing(pair.first, "a"), to: pair.second.queue))
         #expect(try await pair.first.counts() == QueueCounts(moving: 1))
+        let between = try await standing(pair.first, "a")
+        #expect(between.place == .moving && between.job?.queue == pair.second.queue)
+        #expect(try await pair.first.status(of: "job_a").state == .moving)
+        #expect(try await pair.first.remove(between, ending: nil) == false, "its mover would put it on the other queue all the same")
+        #expect(try await pair.first.cancel("job_a") == .unknown)
         #expect(try await pair.second.arrive(departure))
         #expect(try await pair.second.arrive(departure) == false)
         try await pair.first.forget(departure)
@@ -116,8 +121,9 @@ struct OperatingTests {
         #expect(try await pair.second.counts() == QueueCounts(ready: 1))
     }
 
-    @Test("a move whose mover died is ended by a worker, whether the job had arrived or not", arguments: [false, true])
-    func moverLost(hadArrived: Bool) async throws {
+    @Test(
+        "a move whose mover died is ended by a worker of either queue, whether the job had arrived or not", arguments: [false, true], [false, true])
+    func moverLost(hadArrived: Bool, byTarget: Bool) async throws {
         let pair = try await pair(.redis)
         let first = try #require(pair.first as? RedisDriver)
         try await first.put([first.job("a")])
@@ -129,14 +135,18 @@ struct OperatingTests {
         let kept = try #require(try await redis.command("HGET", first.keys.moving, departure.number).string)
         let old = "1000 " + kept.drop { $0 != " " }.dropFirst()
         _ = try await redis.command("HSET", first.keys.moving, departure.number, old)
-        let worker = try await first.worker()
+        let second = try #require(pair.second as? RedisDriver)
+        _ = try await redis.command("HSET", second.keys.arriving, departure.number, "1000 \(first.queue)")
+        let helpful = byTarget ? second : first
+        let worker = try await helpful.worker()
         try await eventually("it is ended") { try await first.counts().moving == 0 }
-        await first.retire(worker)
+        await helpful.retire(worker)
+        try await eventually("nothing is announced") { try await redis.command("HLEN", second.keys.arriving).int == 0 }
         #expect(try await pair.second.counts() == QueueCounts(ready: 1))
         #expect(try await standing(pair.second, "a").job?.id == "job_a")
     }
 
-    @Test("a body that is no job is removed, and is not moved", arguments: Backend.allCases)
+    @Test("a body that is no job is removed, and is not moved", arguments: Backend.contract)
     func opaque(_ backend: Backend) async throws {
         let pair = try await pair(backend)
         try await pair.first.put("x", "x", "y")

@@ -9,14 +9,41 @@ import TestSupport
 /// One Redis for all tests that do nothing to the server itself.
 enum SharedRedis {
     private static let starting = Mutex<Task<RedisServer, any Error>?>(nil)
+    private static let startingCluster = Mutex<Task<RedisServer, any Error>?>(nil)
+    /// Takes its place for one task.
+    @TaskLocal static var other: RedisServer?
 
     static func server() async throws -> RedisServer {
+        if let other { return other }
         let task = starting.withLock { task in
             let running = task ?? Task { try await RedisServer.start() }
             task = running
             return running
         }
         return try await task.value
+    }
+
+    /// One in cluster mode that has all slots.
+    static func cluster() async throws -> RedisServer {
+        let task = startingCluster.withLock { task in
+            let running = task ?? Task { try await startCluster() }
+            task = running
+            return running
+        }
+        return try await task.value
+    }
+
+    private static func startCluster() async throws -> RedisServer {
+        let server = try await RedisServer.start(config: ["cluster-enabled": "yes", "cluster-port": "\(try freePort())"])
+        let connection = RedisConnection(
+            loop: try EventLoop.started(name: "cluster"), address: server.address, name: "test", waitsForConnection: true)
+        connection.start()
+        _ = try await connection.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        try await eventually("the cluster is up") {
+            try await connection.call("CLUSTER", "INFO").string?.contains("cluster_state:ok") == true
+        }
+        connection.close()
+        return server
     }
 }
 

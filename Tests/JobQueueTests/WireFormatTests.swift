@@ -15,8 +15,8 @@ struct WireFormatTests {
         let keys = QueueKeys(prefix: "", queue: "q")
         let known = [
             keys.ready, keys.delayed, keys.wake, keys.leases, keys.retired, keys.dead, keys.history, keys.redeliveries, keys.published, keys.control,
-            keys.inhand, keys.unique, keys.waiting, keys.cancels, keys.moving, keys.slots("<key>"), keys.waiting("<key>"), keys.rate("<key>"),
-            keys.parked("<kind>"), keys.inflight("<worker>"), keys.woken("<worker>"), keys.report("<id>"),
+            keys.inhand, keys.unique, keys.waiting, keys.cancels, keys.moving, keys.arriving, keys.slots("<key>"), keys.waiting("<key>"),
+            keys.rate("<key>"), keys.parked("<kind>"), keys.inflight("<worker>"), keys.woken("<worker>"), keys.report("<id>"),
             keys.arrived(from: "<queue>", "<number>"),
         ].map { String($0.dropFirst("{q}:".count)) }
         let page = try text()

@@ -25,6 +25,9 @@ struct DoctorFault: Sendable, CustomTestStringConvertible {
         DoctorFault("appendonly", .warn, "should be yes: a restart of Redis empties the queues; `quittance rebuild-queues` fills them") {
             try await $0.redis("CONFIG", "SET", "appendonly", "no")
         },
+        DoctorFault("log and default", .fail, "at its next start everything that scripts did is missing. Let it keep them: ACL SETUSER default") {
+            try await $0.redis("ACL", "SETUSER", "default", "-hset")
+        },
         DoctorFault("appendfsync", .warn, "should be always") { try await $0.redis("CONFIG", "SET", "appendfsync", "everysec") },
         DoctorFault("no-appendfsync-on-rewrite", .warn, "should be no") { try await $0.redis("CONFIG", "SET", "no-appendfsync-on-rewrite", "yes") },
         DoctorFault("save", .warn, "should be \"\"") { try await $0.redis("CONFIG", "SET", "save", "60 1") },

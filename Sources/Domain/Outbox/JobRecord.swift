@@ -80,11 +80,13 @@ struct UnpublishedJob: Sendable {
         try connection.first("SELECT epoch FROM outbox_epoch")?.text("epoch") ?? ""
     }
 
+    /// What is being left off is not published again: see ``LeavingJob``.
     static func oldest(of slot: String, limit: Int, in connection: Connection) throws -> [UnpublishedJob] {
         let rows = try connection.query(
             """
             SELECT sequence, id, queue, kind, args, payment, unique_key, run_at, traceparent, created_at FROM outbox_jobs
-            WHERE slot = $1 AND published_at IS NULL ORDER BY sequence LIMIT $2
+            WHERE slot = $1 AND published_at IS NULL AND NOT EXISTS (SELECT 1 FROM outbox_leaving WHERE job = outbox_jobs.id)
+            ORDER BY sequence LIMIT $2
             """, [.text(slot), .integer(Int64(limit))])
         return try rows.map { row in
             let queue = try row.text("queue")

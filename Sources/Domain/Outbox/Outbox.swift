@@ -23,6 +23,7 @@ public struct Outbox: Sendable {
         migrations: [
             Migration(number: 1, name: "jobs", sqlite: PackageResources._001_jobs_sqlite_sql),
             Migration(number: 2, name: "effects", sqlite: PackageResources._002_effects_sqlite_sql),
+            Migration(number: 3, name: "leaving", sqlite: PackageResources._003_leaving_sqlite_sql),
         ])
 
     /// Adds a job.
@@ -72,7 +73,9 @@ public struct Outbox: Sendable {
 
     /// Takes a buried job up again, so that a replay of it may have its effect.
     public static func reopen(_ job: String, in connection: Connection) throws -> Bool {
-        try connection.execute(
+        // A word of before is not for its second life.
+        try connection.execute("DELETE FROM outbox_leaving WHERE job = $1", [.text(job)])
+        return try connection.execute(
             "UPDATE outbox_jobs SET finished_at = NULL, outcome = NULL, detail = NULL WHERE id = $1 AND outcome = 'buried'", [.text(job)]) == 1
     }
 }

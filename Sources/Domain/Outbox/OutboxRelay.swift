@@ -10,6 +10,13 @@ public protocol JobPublisher: Sendable {
     /// Puts the jobs onto the queue in order, leaving out those whose sequence is not above the last one published for
     /// (queue, slot), so that publishing the same rows again changes nothing.
     func publish(_ items: [PublishItem], slot: String, queue: String) async throws
+
+    /// The queues, for those who have to ask them about a job; nil where they cannot be asked.
+    var directory: (any QueueDirectory)? { get }
+}
+
+extension JobPublisher {
+    public var directory: (any QueueDirectory)? { nil }
 }
 
 /// Publishes the rows of one slot after each commit, in order, and what a crash has left, at the start.
@@ -67,6 +74,14 @@ public final class OutboxRelay: Service {
             total += count
             if count < Self.batchMax { return total }
         }
+    }
+
+    /// Ends what operators began to leave off and did not come to write down: see ``LeavingJob``.
+    /// - Parameter cutoffMs: what was said since is its speaker's.
+    /// - Returns: how many jobs.
+    public func settleLeaving(olderThanMs cutoffMs: Int64, nowMs: Int64) async throws -> Int {
+        guard let queues = publisher.directory else { return 0 }
+        return try await LeavingJob.settle(in: database, queues, olderThanMs: cutoffMs, nowMs: nowMs)
     }
 
     private func run() async {

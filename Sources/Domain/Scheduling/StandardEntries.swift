@@ -14,6 +14,8 @@ public enum StandardEntries {
 
     /// A slot whose rows have waited this long is silent.
     static let silentMs: Int64 = 30_000
+    /// Who wanted a job left off has written down by then what became of it, or is gone.
+    static let leavingMs: Int64 = 60_000
 
     /// Removes what a room keeps for a while only: at most `limit` rows; answers how many.
     public typealias Purge = @Sendable (_ nowMs: Int64, _ limit: Int, Connection) throws -> Int
@@ -33,7 +35,8 @@ public enum StandardEntries {
                 let slots = try await database.read { try JobRecord.silentSlots(olderThan: run.nowMs - silentMs, in: $0) }
                 var published = 0
                 for slot in slots { published += try await relay.adopt(slot: slot) }
-                return "\(published) jobs of \(slots.count) slots published"
+                let left = try await relay.settleLeaving(olderThanMs: run.nowMs - leavingMs, nowMs: run.nowMs)
+                return "\(published) jobs of \(slots.count) slots published" + (left == 0 ? "" : ", \(left) left off")
             },
             body: { _, _ in "" })
     }

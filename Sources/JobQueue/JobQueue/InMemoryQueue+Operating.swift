@@ -16,7 +16,7 @@ extension InMemoryQueue {
 
     var places: [QueuePlace] {
         workers.keys.sorted().map { .claimed(worker: $0) } + waiting.keys.sorted().map { .waiting(key: $0) }
-            + parked.keys.sorted().map { .parked(kind: $0) } + [.delayed, .ready]
+            + parked.keys.sorted().map { .parked(kind: $0) } + [.delayed, .ready, .moving]
     }
 
     func standing(in place: QueuePlace, order: StandingOrder) -> [StandingBody] {
@@ -28,6 +28,10 @@ extension InMemoryQueue {
         case .parked(let kind): ids = parked[kind] ?? []
         case .claimed(let worker): ids = workers[worker]?.held.sorted() ?? []
         case .woken: ids = []
+        case .moving:
+            return departures.values.sorted { $0.number < $1.number }.map {
+                StandingBody(place: .moving, body: $0.body, dueMs: $0.dueMs, member: Array($0.number.utf8))
+            }
         case .dead: return dead.reversed().map { StandingBody(place: .dead, body: $0.body, member: $0.bytes) }
         }
         return ids.compactMap { id in
@@ -140,7 +144,7 @@ extension QueuePlace {
     package var isRemovable: Bool {
         switch self {
         case .ready, .delayed, .waiting, .parked: true
-        case .claimed, .woken, .dead: false
+        case .claimed, .woken, .moving, .dead: false
         }
     }
 }

@@ -84,15 +84,26 @@ extension JobWorker {
         return .ack(claimed.token, historyOf: job.mayHaveHistory ? job.id : nil, flow: job.flowToEnd, ending: skipped)
     }
 
+    /// What an attempt that begins now is bounded by: its kind's time-out, or what its job has left to live by the queue server's clock.
+    private func limit(of job: JobEnvelope, _ handler: JobHandler) -> (after: Duration, interruption: JobWorkerMachine.Interruption)? {
+        let timeout = handler.timeout.map { (after: $0, interruption: JobWorkerMachine.Interruption.timeout) }
+        guard let expiresAtMs = job.expiresAtMs else { return timeout }
+        let left = Duration.milliseconds(max(0, expiresAtMs - queueNowMs))
+        // No attempt lasts so long; a timer would not reach as far as the greatest number.
+        guard left < timeout?.after ?? .seconds(366 * 86_400) else { return timeout }
+        return (left, .expired)
+    }
+
     private func run(
         _ job: JobEnvelope, _ claimed: ClaimedJob, _ handler: JobHandler, worker: WorkerIdentity, nowMs: Int64
     ) async -> JobOutcome {
         let clock = configuration.clock
         let token = claimed.token
-        let alarm = handler.timeout.map { timeout in
+        let limit = limit(of: job, handler)
+        let alarm = limit.map { limit in
             Task {
-                try await clock.sleep(timeout)
-                self.timeOut(token)
+                try await clock.sleep(limit.after)
+                self.interrupt(token, limit.interruption)
             }
         }
         defer { alarm?.cancel() }
@@ -100,7 +111,7 @@ extension JobWorker {
         var context = JobContext(
             job: job, attempt: attempt,
             isLastAttempt: attempt >= min(handler.retry.attemptsMax, job.attemptsMax ?? .max), redeliveries: claimed.redeliveries,
-            worker: worker, log: configuration.log, deadlineMs: handler.timeout.map { nowMs + $0.wholeMilliseconds },
+            worker: worker, log: configuration.log, deadlineMs: limit.map { nowMs + $0.after.wholeMilliseconds },
             token: token, effects: configuration.effects)
         context.reports = reports
         do {
@@ -118,6 +129,7 @@ extension JobWorker {
             if case .timeout = interruption(of: token), let timeout = handler.timeout {
                 return .retry(after: nil, reason: "timed out after \(timeout)")
             }
+            if case .expired = interruption(of: token) { return .retry(after: nil, reason: "expired") }
             return JobOutcome(thrown: error)
         }
     }
@@ -131,7 +143,9 @@ extension JobWorker {
         let result = reports.take(token)
         let isCancelled = cancelled.isUsed && interruption(of: token) == .cancelled
         switch outcome {
-        case .retry, .snooze: if isCancelled { return await leaveCancelled(claimed, job, worker: worker) }
+        case .retry, .snooze:
+            if isCancelled { return await leaveCancelled(claimed, job, worker: worker) }
+            if job.expiresAtMs != nil && interruption(of: token) == .expired { return await expire(claimed, job) }
         default: if isCancelled { await cancelledTooLate(job) }
         }
         switch outcome {

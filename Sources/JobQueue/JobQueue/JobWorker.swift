@@ -224,7 +224,9 @@ public final class JobWorker: Service {
 
     func interruption(of token: ClaimToken) -> JobWorkerMachine.Interruption? { machine.withLock { $0.interruption(of: token) } }
 
-    func timeOut(_ token: ClaimToken) { machine.withLock { $0.timeOut(token) }?.cancel() }
+    func interrupt(_ token: ClaimToken, _ interruption: JobWorkerMachine.Interruption) {
+        machine.withLock { $0.interrupt(token, interruption) }?.cancel()
+    }
 }
 
 /// Lets a driver's signals reach an object that is made after the line that carries them.

@@ -17,6 +17,8 @@ struct JobWorkerMachine {
     /// Why a running attempt was cancelled.
     enum Interruption {
         case timeout
+        /// Its job has expired meanwhile.
+        case expired
         case shutdown
         case cancelled
     }
@@ -127,10 +129,11 @@ struct JobWorkerMachine {
         if let operation { outcomes.append(operation) }
     }
 
+    /// Time is up for one attempt.
     /// - Returns: the task to cancel.
-    mutating func timeOut(_ token: ClaimToken) -> Task<Void, Never>? {
+    mutating func interrupt(_ token: ClaimToken, _ interruption: Interruption) -> Task<Void, Never>? {
         guard let attempt = attempts[token], attempt.interruption == nil, !attempt.abandoned else { return nil }
-        attempts.update(token) { $0.interruption = .timeout }
+        attempts.update(token) { $0.interruption = interruption }
         return attempt.task
     }
 

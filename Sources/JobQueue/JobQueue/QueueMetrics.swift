@@ -13,6 +13,8 @@ public struct QueueMetrics: Sendable {
     package let recovered: Counter
     /// Bodies that this process put on the queue.
     package let enqueued: Counter
+    /// Records of buried bodies that this process deleted for their age or number.
+    package let trimmed: Counter
     /// When this queue last answered us.
     package let pulse = QueuePulse()
     private let queue: String
@@ -33,6 +35,8 @@ public struct QueueMetrics: Sendable {
             "redis_step_seconds", help: "Time from a step's question to its answer.", buckets: Self.stepBuckets, labels: labels)
         recovered = registry.counter(
             "recovered_total", help: "Bodies put back because their worker was lost.", labels: labels + [("by", "peer")])
+        trimmed = registry.counter(
+            "dead_trimmed_total", help: "Records of buried bodies that were deleted for their age or number.", labels: labels)
         enqueued = registry.counter("jobs_enqueued_total", help: "Bodies that this process put on the queue.", labels: labels)
     }
 

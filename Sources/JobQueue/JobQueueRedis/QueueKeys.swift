@@ -46,6 +46,9 @@ public struct QueueKeys: Sendable, Equatable {
     /// Hash: number → `<unix ms> <due or 0> <queue> <body>` of what is on its way to another queue.
     public var moving: String { key("moving") }
 
+    /// Hash: number → `<unix ms> <queue>` of what was announced from another queue, and may still be in that one's `moving`.
+    public var arriving: String { key("arriving") }
+
     /// Set: ids of the jobs that are on their way under a slot key.
     public func slots(_ name: String) -> String { key("slots:" + name) }
     /// List: `<due or 0>:<length of id>:<id><body>` of the jobs that wait for a slot key.

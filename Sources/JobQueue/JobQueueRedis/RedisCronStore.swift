@@ -8,14 +8,18 @@ public final class RedisCronStore: CronStore {
     /// How long the names of extra runs are remembered.
     private static let extrasKeptMs: Int64 = 7 * 24 * 60 * 60_000
 
+    /// How long an entry is remembered that no scheduler declares any more.
+    private static let undeclaredKept = Duration.seconds(90 * 86_400)
+
     public init(driver: RedisDriver) { self.driver = driver }
 
     public var queue: String { driver.queue }
 
     public func look(at entries: [CronEntryKey]) async throws(QueueDriverError) -> CronLook {
-        let reply = try await driver.run(
-            RedisScriptCall(
-                CronScripts.look, keys: entries.map { driver.keys.cron($0.name) }, arguments: entries.map(\.schedule)))
+        var call = RedisScriptCall(
+            CronScripts.look, keys: entries.map { driver.keys.cron($0.name) }, arguments: entries.map(\.schedule))
+        call.append(Self.undeclaredKept.wholeMilliseconds)
+        let reply = try await driver.run(call)
         let numbers = (reply.array ?? []).compactMap(\.int)
         guard numbers.count == 1 + 3 * entries.count, let nowMs = numbers.first else { throw .unexpected("cron_look") }
         let states = entries.indices.map { index in

@@ -17,7 +17,7 @@ extension RedisDriver {
         let names = replies.map { ($0.array ?? []).compactMap(\.string) }
         let kinds = Self.control(names[2]).pausedKinds.sorted()
         return names[0].map { .claimed(worker: $0) } + names[0].map { .woken(worker: $0) } + names[1].sorted().map { .waiting(key: $0) }
-            + kinds.map { .parked(kind: $0) } + [.delayed, .ready]
+            + kinds.map { .parked(kind: $0) } + [.delayed, .ready, .moving]
     }
 
     public func standing(
@@ -26,7 +26,7 @@ extension RedisDriver {
         // From the side on which bodies come, unless the order is asked for.
         let forward: Bool
         switch place {
-        case .claimed, .parked: forward = true
+        case .claimed, .moving, .parked: forward = true
         case .woken: forward = false
         case .waiting, .delayed: forward = order == .next
         case .ready: forward = order == .complete
@@ -55,13 +55,14 @@ extension RedisDriver {
         case .parked(let kind): keys.parked(kind)
         case .delayed: keys.delayed
         case .ready: keys.ready
+        case .moving: keys.moving
         case .dead: keys.dead
         }
     }
 
     private func type(of place: QueuePlace) -> String {
         switch place {
-        case .claimed: "hash"
+        case .claimed, .moving: "hash"
         case .delayed, .dead: "zset"
         case .woken, .waiting, .parked, .ready: "list"
         }
@@ -74,6 +75,8 @@ extension RedisDriver {
             return StandingBody(place: place, body: member, dueMs: extra.flatMap { Double($0) }.map { Int64($0) }, member: member)
         case .dead:
             return DeadRecord(bytes: member).map { StandingBody(place: place, body: $0.body, member: member) }
+        case .moving:
+            return MovingBody(member).map { StandingBody(place: place, body: $0.body, dueMs: $0.dueMs, member: member) }
         case .waiting:
             // <due or 0>:<length of the id>:<id><body>
             let parts = member.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
@@ -99,7 +102,7 @@ extension RedisDriver {
     }
 
     /// The part that removing and departing have in common.
-    private func removal(of standing: StandingBody, _ job: JobEnvelope?) -> RedisScriptCall {
+    func removal(of standing: StandingBody, _ job: JobEnvelope?) -> RedisScriptCall {
         let flow = job?.flowToEnd
         var waitedFor = ""
         if case .waiting(let key) = standing.place { waitedFor = key }
@@ -141,87 +144,6 @@ extension RedisDriver {
         guard let number = answers[0].string.flatMap({ Double($0) }) else { return false }
         guard let seconds = answers[1][0]?.int else { throw .unexpected("TIME") }
         return Int64(number) > seconds * 1000 - Self.cancelsKept.wholeMilliseconds
-    }
-
-    // MARK: Moves
-
-    /// How long the number of an arrival is remembered: after that a move that was begun is not ended by itself any more.
-    private static let arrivalsKept = Duration.seconds(30 * 86_400)
-    /// Whoever began a move has ended it by then, or is gone.
-    private static let moverPatience = Duration.seconds(10)
-
-    public func depart(_ standing: StandingBody, to destination: String) async throws(QueueDriverError) -> Departure? {
-        guard standing.place.isRemovable, let job = standing.job, JobEnvelope.isQueueName(destination) else { return nil }
-        let departure = Departure(
-            number: ULID.make(), origin: queue, destination: destination, job: job.id, body: job.moved(to: destination).encoded(),
-            dueMs: standing.dueMs, history: try await history(ofJob: job.id))
-        var call = removal(of: standing, job)
-        call.append(0)
-        call.append("")
-        call.append("")
-        call.append(departure.number)
-        call.append(Array("\(departure.dueMs ?? 0) \(destination) ".utf8) + departure.body)
-        return try await run(call).int == 1 ? departure : nil
-    }
-
-    @discardableResult
-    public func arrive(_ departure: Departure) async throws(QueueDriverError) -> Bool {
-        try await run(Self.arrival(departure, keys)).int == 1
-    }
-
-    /// - Parameter keys: those of the queue where it arrives.
-    private static func arrival(_ departure: Departure, _ keys: QueueKeys) -> RedisScriptCall {
-        var call = RedisScriptCall(
-            QueueScripts.arrive,
-            keys: [keys.arrived(from: departure.origin, departure.number), keys.ready, keys.delayed, keys.wake, keys.history])
-        call.append(departure.dueMs ?? 0)
-        call.append(departure.body)
-        call.append(departure.job)
-        call.append(Array(departure.history.map(\.bytes).joined(separator: [UInt8(ascii: "\n")])))
-        call.append(arrivalsKept.wholeMilliseconds)
-        return call
-    }
-
-    public func forget(_ departure: Departure) async throws(QueueDriverError) {
-        _ = try await pipeline([RedisCommand("HDEL", keys.history, departure.job), RedisCommand("HDEL", keys.moving, departure.number)])
-    }
-
-    /// Called between steps when something is on its way.
-    func finishMovesLater(nowMs: Int64) {
-        // Unstructured: a sign of life does not wait for it. A second one beside it does no harm.
-        Task { [weak self] in
-            guard let self else { return }
-            do throws(QueueDriverError) { try await finishMoves(nowMs: nowMs) } catch {
-                log.warning("a move could not be ended yet", ["error": .string(error.message)])
-            }
-        }
-    }
-
-    /// Ends the moves of those who are gone.
-    /// - Returns: how many.
-    @discardableResult
-    package func finishMoves(nowMs: Int64) async throws(QueueDriverError) -> Int {
-        let all = try await pipeline([RedisCommand("HGETALL", keys.moving)])[0].array ?? []
-        var ended = 0
-        for place in stride(from: 0, to: all.count - 1, by: 2) {
-            guard let number = all[place].string, let kept = all[place + 1].bytes else { continue }
-            // <unix ms> <due or 0> <queue> <body>
-            let parts = kept.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
-            let words = parts.prefix(3).map { String(decoding: $0, as: UTF8.self) }
-            guard parts.count == 4, let sinceMs = Int64(words[0]), let dueMs = Int64(words[1]), JobEnvelope.isQueueName(words[2]),
-                nowMs - sinceMs >= Self.moverPatience.wholeMilliseconds, let job = try? JobEnvelope(decoding: Array(parts[3]))
-            else { continue }
-            let departure = Departure(
-                number: number, origin: queue, destination: words[2], job: job.id, body: Array(parts[3]), dueMs: dueMs > 0 ? dueMs : nil,
-                history: try await history(ofJob: job.id))
-            _ = try await run(Self.arrival(departure, QueueKeys(prefix: keys.prefix, queue: departure.destination)))
-            try await forget(departure)
-            log.warning(
-                "a move was ended whose mover is gone",
-                ["job": .string(departure.job), "from": .string(queue), "to": .string(departure.destination)])
-            ended += 1
-        }
-        return ended
     }
 
     // MARK: Reports

@@ -12,17 +12,23 @@ import Telemetry
 public final class RedisDriver: PulsedDriver {
     public let keys: QueueKeys
     let connection: RedisConnection
-    private let metrics: QueueMetrics
+    let metrics: QueueMetrics
+    let deadRetention: DeadRetention
     let log: Log
     let reclaimer: Reclaimer
     private let workers = Mutex<[WorkerIdentity: RedisWorker]>([:])
     private let nextToken = Atomic<UInt64>(1)
 
-    /// - Parameter connection: started, and shared with whoever likes. Best with `waitsForConnection`.
-    public init(connection: RedisConnection, prefix: String = "quittance:", queue: String, log: Log = Log("queue")) {
+    /// - Parameters:
+    ///   - connection: started, and shared with whoever likes. Best with `waitsForConnection`.
+    ///   - deadRetention: what the workers registered here leave of the dead.
+    public init(
+        connection: RedisConnection, prefix: String = "quittance:", queue: String, deadRetention: DeadRetention = .usual, log: Log = Log("queue")
+    ) {
         precondition(connection.purpose == .shared, "a driver's connection is pipelined")
         self.connection = connection
         self.log = log
+        self.deadRetention = deadRetention
         keys = QueueKeys(prefix: prefix, queue: queue)
         metrics = QueueMetrics(queue: queue)
         reclaimer = Reclaimer(connection: connection, keys: keys, metrics: metrics, log: log)
@@ -107,7 +113,8 @@ public final class RedisDriver: PulsedDriver {
                 arguments: [name, QueueLimits.lease.wholeMilliseconds]))
         let registered = RedisWorker(
             identity: worker, connection: connection, keys: keys, reclaimer: reclaimer, log: log, registeredAt: sentAt,
-            finishMoves: { [weak self] nowMs in self?.finishMovesLater(nowMs: nowMs) }, signal: signal)
+            finishMoves: { [weak self] nowMs in self?.finishMovesLater(nowMs: nowMs) },
+            trimDead: { [weak self] nowMs in self?.trimDeadLater(nowMs: nowMs) }, signal: signal)
         workers.withLock { $0[worker] = registered }
         connection.loop.execute { registered.begin() }
     }

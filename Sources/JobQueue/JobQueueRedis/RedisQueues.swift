@@ -10,6 +10,7 @@ public final class RedisQueues: QueueDirectory {
     /// Shared by all drivers made here; started.
     public let connection: RedisConnection
     public let prefix: String
+    private let deadRetention: DeadRetention
     private let log: Log
     private let drivers = Mutex<[String: RedisDriver]>([:])
 
@@ -17,11 +18,17 @@ public final class RedisQueues: QueueDirectory {
     /// made anew while the worker's lease, last renewed up to 0.9 s before, still lives.
     public static let timeout = Duration.milliseconds(1500)
 
-    /// - Parameter name: shown by Redis' CLIENT LIST.
-    public init(loop: EventLoop, address: RedisAddress, prefix: String = "quittance:", name: String, log: Log = Log("queue")) {
+    /// - Parameters:
+    ///   - name: shown by Redis' CLIENT LIST.
+    ///   - deadRetention: what workers leave of the dead of each queue.
+    public init(
+        loop: EventLoop, address: RedisAddress, prefix: String = "quittance:", name: String, deadRetention: DeadRetention = .usual,
+        log: Log = Log("queue")
+    ) {
         connection = RedisConnection(
             loop: loop, address: address, name: name, timeout: Self.timeout, waitsForConnection: true, stuckLimit: Self.timeout, log: log)
         self.prefix = prefix
+        self.deadRetention = deadRetention
         self.log = log
         connection.start()
     }
@@ -31,7 +38,7 @@ public final class RedisQueues: QueueDirectory {
     public func redisDriver(of queue: String) -> RedisDriver {
         drivers.withLock { drivers in
             if let known = drivers[queue] { return known }
-            let made = RedisDriver(connection: connection, prefix: prefix, queue: queue, log: log)
+            let made = RedisDriver(connection: connection, prefix: prefix, queue: queue, deadRetention: deadRetention, log: log)
             drivers[queue] = made
             return made
         }

@@ -26,6 +26,8 @@ final class RedisWorker: @unchecked Sendable {
     private let signal: @Sendable (WorkerSignal) -> Void
     /// Ends what was begun by somebody who is gone.
     private let finishMoves: @Sendable (_ nowMs: Int64) -> Void
+    /// Deletes dead records that are too old or too many.
+    private let trimDead: @Sendable (_ nowMs: Int64) -> Void
     private let log: Log
     private let blocking: RedisConnection
     private let wake: RedisConnection
@@ -47,17 +49,21 @@ final class RedisWorker: @unchecked Sendable {
     /// When this worker was last told that jobs are aside for want of a handler.
     private var unhandledTold: ContinuousClock.Instant?
     private static let unhandledPause = Duration.seconds(5)
+    /// When this worker last looked for dead records to trim.
+    private var trimmedAt: ContinuousClock.Instant?
+    private static let trimPause = Duration.seconds(60)
 
     init(
         identity: WorkerIdentity, connection: RedisConnection, keys: QueueKeys, reclaimer: Reclaimer, log: Log,
         registeredAt: ContinuousClock.Instant, finishMoves: @escaping @Sendable (_ nowMs: Int64) -> Void,
-        signal: @escaping @Sendable (WorkerSignal) -> Void
+        trimDead: @escaping @Sendable (_ nowMs: Int64) -> Void, signal: @escaping @Sendable (WorkerSignal) -> Void
     ) {
         self.identity = identity
         self.connection = connection
         self.keys = keys
         self.reclaimer = reclaimer
         self.finishMoves = finishMoves
+        self.trimDead = trimDead
         self.signal = signal
         self.log = log
         lastSign = registeredAt
@@ -163,7 +169,7 @@ final class RedisWorker: @unchecked Sendable {
             QueueScripts.renew,
             keys: [
                 keys.leases, keys.inflight(identity.description), keys.delayed, keys.ready, keys.retired, keys.control, keys.inhand,
-                keys.woken(identity.description), keys.moving,
+                keys.woken(identity.description), keys.moving, keys.arriving,
             ],
             arguments: [identity.description, QueueLimits.lease.wholeMilliseconds, QueueLimits.claimBytesMax])
         connection.run(call) { [self] result in
@@ -209,6 +215,10 @@ final class RedisWorker: @unchecked Sendable {
             signal(.workWaiting)
         }
         if moving > 0 { finishMoves(nowMs) }
+        if trimmedAt.map({ now - $0 > Self.trimPause }) ?? true {
+            trimmedAt = now
+            trimDead(nowMs)
+        }
         // A step tells which kinds: this worker may know one of them. It does not at most of these steps, so they are few.
         if unhandled == 1 && unhandledTold.map({ now - $0 > Self.unhandledPause }) ?? true {
             unhandledTold = now

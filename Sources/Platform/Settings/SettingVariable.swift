@@ -86,6 +86,13 @@ extension Settings {
         SettingVariable(
             "QUEUE_PREFIX", in: "Stores", standard: "quittance:",
             "Stands before every Redis key, so that two installations can share one Redis. At most 64 letters, digits and _-.: signs."),
+        SettingVariable(
+            "DEAD_KEEP_DAYS", in: "Stores", standard: "90",
+            "How many days a buried job stays in the dead set of its queue; 0 keeps it until an operator deletes it. Its record in SQL has its own time."
+        ),
+        SettingVariable(
+            "DEAD_KEEP_COUNT", in: "Stores", standard: "100000",
+            "How many buried jobs stay there at most; the oldest go first. 0 keeps them all."),
     ]
 
     private static let programs: [SettingVariable] = [

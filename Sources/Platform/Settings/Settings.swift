@@ -32,6 +32,10 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// How many of them are kept.
     public let backupKeep: Int
 
+    /// How long a dead record stays on its queue, and how many at most; nil for ever, and all.
+    public let deadKeepDays: Int?
+    public let deadKeepCount: Int?
+
     public let ingestAddress: SocketAddress
     public let webAddress: SocketAddress
     public let sandboxAddress: SocketAddress
@@ -94,6 +98,9 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         backupDirectory = reader.path("BACKUP_DIRECTORY")
         backupKeep = reader.whole("BACKUP_KEEP", 1...1000)
         queuePrefix = reader.queuePrefix()
+        let (days, count) = (reader.whole("DEAD_KEEP_DAYS", 0...36_500), reader.whole("DEAD_KEEP_COUNT", 0...100_000_000))
+        deadKeepDays = days == 0 ? nil : days
+        deadKeepCount = count == 0 ? nil : count
 
         ingestAddress = reader.address("INGEST_ADDRESS") ?? SocketAddress("127.0.0.1", 8080)
         webAddress = reader.address("WEB_ADDRESS") ?? SocketAddress("127.0.0.1", 8081)

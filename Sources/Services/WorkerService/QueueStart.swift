@@ -10,7 +10,10 @@ public enum QueueStart {
     /// - Throws: ``RedisError`` when the address is of a kind that is not served.
     public static func directory(_ settings: Settings, name: String, loop: EventLoop, log: Log) throws -> any QueueDirectory {
         if let refusal = RedisConnection.refusal(of: settings.redis) { throw refusal }
-        return RedisQueues(loop: loop, address: settings.redis, prefix: settings.queuePrefix, name: name, log: log)
+        let retention = DeadRetention(
+            maxAge: settings.deadKeepDays.map { .seconds(86_400 * $0) }, maxCount: settings.deadKeepCount)
+        return RedisQueues(
+            loop: loop, address: settings.redis, prefix: settings.queuePrefix, name: name, deadRetention: retention, log: log)
     }
 
     /// The breakers beside the queues; of queues in memory, breakers in memory.

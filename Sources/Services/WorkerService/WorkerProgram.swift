@@ -98,4 +98,6 @@ struct DirectoryPublisher: JobPublisher {
     func publish(_ items: [PublishItem], slot: String, queue: String) async throws {
         try await queues.driver(of: queue).publish(slot: slot, items: items)
     }
+
+    var directory: (any QueueDirectory)? { queues }
 }

@@ -30,6 +30,8 @@ extension QueueOperating {
                     try await unmark(cancelled: id)
                     return .ended(.dead)
                 }
+                // It is between two queues: this one has no say any more, the other not yet.
+                if found.place == .moving { break }
                 guard ![.claimed, .woken].contains(found.place.state), let job = found.job else { return .asked }
                 if try await remove(found, ending: JobEnding(job: id, state: .cancelled, reason: reason)) { return .removed(job) }
             }

@@ -29,7 +29,7 @@ public struct Departure: Sendable, Equatable {
 extension QueueDirectory {
     /// Moves a body to another queue of the same server, with its due time and its history. It passes its keys there anew.
     ///
-    /// It is off the first queue before it is on the other, and kept meanwhile: when the mover dies between the two, a worker of the first
+    /// It is off the first queue before it is on the other, and kept meanwhile: when the mover dies between the two, a worker of either
     /// queue ends the move. A number makes sure that it arrives once.
     /// - Returns: false when it was not there (any more), is in a worker's hands, or is no job.
     public func move(_ standing: StandingBody, from origin: String, to destination: String) async throws(QueueDriverError) -> Bool {

@@ -12,6 +12,8 @@ public enum QueuePlace: Sendable, Hashable {
     case parked(kind: String)
     case delayed
     case ready
+    /// Off this queue and not on the other one yet. Whoever moves it, or else a worker of either queue, ends that within seconds.
+    case moving
     case dead
 
     public var state: JobLifecycle.State {
@@ -22,6 +24,7 @@ public enum QueuePlace: Sendable, Hashable {
         case .parked: .parked
         case .delayed: .delayed
         case .ready: .ready
+        case .moving: .moving
         case .dead: .dead
         }
     }

@@ -109,6 +109,8 @@ public struct JobReport: Sendable, Equatable {
 public struct JobStatus: Sendable, Equatable {
     public enum State: String, Sendable, CaseIterable {
         case ready, delayed, waiting, parked, running
+        /// Between two queues, for a moment.
+        case moving
         case done, skipped, discarded, dead, cancelled, deleted
         /// On the queue no more, and nothing is remembered of its end; or it never was.
         case unknown
@@ -155,6 +157,7 @@ extension QueueOperating {
             status.state = .running
             status.worker = worker
         case .woken: status.state = .ready
+        case .moving: status.state = .moving
         case .dead:
             status.state = .dead
             status.atMs = found.record?.buriedAtMs

@@ -1,17 +1,18 @@
 -- renew 1: a sign of life between steps, and what every worker does for all: delayed bodies become ready, dead peers are noticed.
 --
 -- KEYS  1 leases  2 inflight of the worker  3 delayed  4 ready  5 retired  6 control  7 inhand  8 woken of the worker  9 moving
+--       10 arriving
 -- ARGV  1 worker  2 lease in ms  3 bytes after which no more delayed bodies are moved
 -- Returns {'FENCED', now}: the worker's lease was taken over and nothing was done; or
 --         {'OK', now, time of the next delayed body or -1, 1 when our own lease had run out unnoticed, bodies in our hands,
 --          time when the next lease runs out, workers whose lease has run out, retired members that are due for a sweep,
 --          1 when nothing can be claimed because the queue is paused or its workers hold all that it allows,
---          bodies that could be claimed, number of the last cancellation, bodies on their way to another queue,
+--          bodies that could be claimed, number of the last cancellation, bodies on their way from or to another queue,
 --          1 when jobs are kept aside because a worker had no handler for them}
 --
 -- The first write is HDEL: see step.
 
-local leases, inflight, delayed, ready, retired, control, inhand, woken, moving = unpack(KEYS)
+local leases, inflight, delayed, ready, retired, control, inhand, woken, moving, arriving = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mine = redis.call('ZSCORE', leases, ARGV[1])
@@ -67,5 +68,5 @@ end
 local waiting = redis.call('LLEN', ready) + redis.call('LLEN', woken)
 return {
   'OK', now, nextDue, late, redis.call('HLEN', inflight), tonumber(first[2]), expired, sweeps, held, waiting, tonumber(said[2] or 0),
-  redis.call('HLEN', moving), unhandled,
+  redis.call('HLEN', moving) + redis.call('HLEN', arriving), unhandled,
 }

@@ -27,10 +27,7 @@ enum JobsChanging {
     ) { invocation, context in
         try await change(invocation, context, states: [.inFlight] + standing) { entry, desk, deeds in
             guard let job = entry.job else { return deeds.add(entry.id, on: entry.queue, "is no job", isDone: false) }
-            // The record first: what is gone from the queue and open in SQL would come back with `rebuild-queues`. Of what runs its worker
-            // says what became of it.
-            if entry.state.isStanding { try await desk.finish([job], as: .skipped, detail: JobEnding.cancelled) }
-            switch try await desk.driver(of: entry).cancel(job.id) {
+            switch try await desk.cancel(job, on: desk.driver(of: entry)) {
             case .removed: deeds.add(job.id, on: entry.queue, "is cancelled")
             case .asked: deeds.add(job.id, on: entry.queue, "runs, its worker is told")
             case .ended(let state): deeds.add(job.id, on: entry.queue, "has ended before: \(state.rawValue)", isDone: false)
@@ -64,7 +61,7 @@ enum JobsChanging {
         CommandSyntax(
             "jobs move", "move jobs to another queue, with their due time and history", operands: [which],
             options: [.needed("--to", "QUEUE", "where they go")] + filter,
-            notes: ["Nothing is lost or doubled when this program is stopped between: a worker of the queue ends what was begun."])
+            notes: ["Nothing is lost or doubled when this program is stopped between: a worker of either queue ends what was begun."])
     ) { invocation, context in
         let destination = invocation.value("--to") ?? ""
         try ProductQueues.check(destination)
@@ -106,6 +103,7 @@ enum JobsChanging {
         let filter = try JobFilter(invocation, nowMs: context.nowMs(), states: states)
         let limit = try invocation.number("--limit", in: 1...1_000_000, standard: .max)
         return try await context.withJobs { desk in
+            try await LeavingJob.settle(in: desk.database, desk.redis, nowMs: context.nowMs())
             let found: [StandingJob]
             if let id {
                 found = [try await one(id, in: filter.queues, desk, states: states)]
@@ -159,10 +157,14 @@ struct JobDesk: Sendable {
 
     func record(of job: String) async throws -> JobRecord? { try await database.read { try JobRecord.find(job, in: $0) } }
 
-    /// Records what became of jobs that an operator has ended. Those finished before stay as they are.
-    func finish(_ jobs: [JobEnvelope], as outcome: JobRecord.Outcome, detail: String) async throws {
+    /// Leaves a job off wherever it is on its queue. ``LeavingJob`` says why in this order.
+    func cancel(_ job: JobEnvelope, on driver: RedisDriver) async throws -> JobCancellation {
+        let word = LeavingJob(job, as: .skipped, detail: JobEnding.cancelled, saidAtMs: nowMs())
+        try await database.write { try word.say(in: $0) }
+        let answer = try await driver.cancel(job.id)
         let now = nowMs()
-        try await database.write { for job in jobs { _ = try Outbox.finish(job, as: outcome, detail: detail, nowMs: now, in: $0) } }
+        try await database.write { try word.decided(answer, nowMs: now, in: $0) }
+        return answer
     }
 
     /// Takes a buried job's record up again, so that its replay may have its effect.
@@ -171,22 +173,39 @@ struct JobDesk: Sendable {
         try await database.write { _ = try Outbox.reopen(job, in: $0) }
     }
 
-    /// Deletes jobs that stand on a queue. The records first: what is gone from the queue and open in SQL would come back with
-    /// `rebuild-queues`.
+    /// Deletes jobs that stand on a queue. ``LeavingJob`` says why in this order.
     /// - Returns: how many there were still.
     func delete(_ entries: [StandingJob], _ reason: String) async throws -> Int {
         let words = "deleted: \(reason)"
         var deleted = 0
         for start in stride(from: 0, to: entries.count, by: Self.batch) {
-            let batch = entries[start..<min(start + Self.batch, entries.count)]
-            try await finish(batch.compactMap(\.job), as: .discarded, detail: words)
-            for entry in batch {
-                guard let job = entry.job else { continue }
-                let ending = JobEnding(job: job.id, state: .deleted, reason: words)
-                if try await driver(of: entry).remove(entry.body, ending: ending) { deleted += 1 }
+            let now = nowMs()
+            let batch = entries[start..<min(start + Self.batch, entries.count)].compactMap { entry in
+                entry.job.map { (entry, LeavingJob($0, as: .discarded, detail: words, saidAtMs: now)) }
             }
+            try await database.write { for (_, word) in batch { try word.say(in: $0) } }
+            var answers: [JobCancellation] = []
+            do {
+                for (entry, word) in batch {
+                    let ending = JobEnding(job: word.job.id, state: .deleted, reason: words)
+                    let isGone = try await driver(of: entry).remove(entry.body, ending: ending)
+                    answers.append(isGone ? .removed(word.job) : .unknown)
+                }
+            } catch {
+                // Of the one whose answer is missing nobody knows: its word stays. The queue was not asked about those behind it.
+                answers.append(.asked)
+                try await keep(answers + Array(repeating: .unknown, count: batch.count - answers.count), of: batch.map(\.1))
+                throw error
+            }
+            try await keep(answers, of: batch.map(\.1))
+            deleted += answers.count { $0 != .unknown }
         }
         return deleted
+    }
+
+    private func keep(_ answers: [JobCancellation], of words: [LeavingJob]) async throws {
+        let now = nowMs()
+        try await database.write { for (word, answer) in zip(words, answers) { try word.decided(answer, nowMs: now, in: $0) } }
     }
 }
 

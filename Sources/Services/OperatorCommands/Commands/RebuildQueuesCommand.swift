@@ -32,6 +32,8 @@ enum RebuildQueuesCommand {
                 return Counts(jobs: unfinished, journal: missing, batches: batches)
             }
             return try await context.withRedis { redis in
+                // Before anything is put back: what an operator has left off stays off.
+                try await LeavingJob.settle(in: database, redis, names: ProductQueues.names, isFinal: true, nowMs: context.nowMs())
                 let jobs = try await putBackJobs(database, context)
                 try await redis.redisDriver(of: EventApplication.queue).enqueue(missing.events.map { EnqueueItem(body: $0) })
                 let samples = redis.redisDriver(of: SampleBatch.queue)

@@ -13,10 +13,8 @@ struct StandingJob: Sendable {
         case waiting
         case parked
         case inFlight = "in_flight"
+        case moving
         case dead
-
-        /// Whether it is nobody's: it can be moved and deleted.
-        var isStanding: Bool { ![.inFlight, .dead].contains(self) }
     }
 
     let queue: String
@@ -40,6 +38,7 @@ struct StandingJob: Sendable {
         case .waiting: .waiting
         case .parked: .parked
         case .claimed: .inFlight
+        case .moving: .moving
         case .dead: .dead
         }
     }
@@ -120,6 +119,7 @@ struct QueueInspection {
         case .waiting: [.waiting]
         case .parked: [.parked]
         case .claimed: [.inFlight]
+        case .moving: [.moving]
         case .dead: [.dead]
         }
     }
