@@ -304,13 +304,14 @@ struct FlowTests {
         // On a busy machine a short life may be over before the job has begun.
         var began: [String] = []
         for (tries, lifeMs) in ([400, 1600, 6400] as [Int64]).enumerated() where began.isEmpty {
-            try await driver.enqueue(Self.job("a", on: driver, unique: "k", expiresAtMs: bench.nowMs + lifeMs))
-            try await eventually("it is stopped") { diary.all.count { $0 == "job_a expired" } == tries + 1 }
-            began = diary.all.filter { $0 == "a true" }
+            let name = "a\(tries)"
+            try await driver.enqueue(Self.job(name, on: driver, unique: name, expiresAtMs: bench.nowMs + lifeMs))
+            try await eventually("it is stopped") { diary.all.contains("job_\(name) expired") }
+            began = diary.all.filter { $0 == "\(name) true" }
+            try await eventually("the key is free") { try await driver.enqueue(Self.job("next\(tries)", on: driver, unique: name)).isNew }
         }
-        #expect(began == ["a true"], "once, with what it had left to live as its deadline")
+        #expect(began.count == 1, "once, with what it had left to live as its deadline")
         try await eventually("the other runs on") { diary.all.contains("b false") }
-        try await eventually("the key is free") { try await driver.enqueue(Self.job("next", on: driver, unique: "k")).isNew }
         gate.unlock()
         try await eventually("the rest is done") { try await driver.counts() == QueueCounts(workers: 1) }
         #expect(!diary.all.contains("job_b expired"))
