@@ -31,12 +31,14 @@ struct HouseRulesTests {
         }
     }
 
-    @Test("a folder's entry is read where it lies: a copy of its name's 256 bytes may run over the end of a page")
+    @Test("a folder's entry is read in one place, where it lies: a copy of its name's 256 bytes may run over the end of a page")
     func entriesAreNotCopied() throws {
+        let home = "Sources/Platform/Formats/FolderEntry.swift"
         let paths = try ["Sources", "Tests", "Examples"].flatMap { try SourceTree.files(below: $0, ending: ".swift") }
-        for path in paths {
-            for (number, line) in try SourceTree.lines(path).enumerated() where line.contains("pointee.d_" + "name") {
-                #expect(line.contains("of: &") || line.contains("to: &"), "\(path):\(number + 1) copies a folder's entry")
+        #expect(paths.contains(home))
+        for path in paths where path != home {
+            for (number, line) in try SourceTree.lines(path).enumerated() where line.contains("d_" + "name") {
+                Issue.record("\(path):\(number + 1) reads a folder's entry itself: FolderEntry.name(of:)")
             }
         }
     }

@@ -1,6 +1,7 @@
+import Formats
 import Glibc
 
-/// The repository as files on disk, read with nothing but POSIX so that the checks stand on none of the code they check.
+/// The repository as files on disk, read with POSIX and `FolderEntry`, so that the checks stand on as little as can be of the code they check.
 enum SourceTree {
     struct Unreadable: Error, CustomStringConvertible {
         let path: String
@@ -26,14 +27,8 @@ enum SourceTree {
     }
 
     static func names(in folder: String) throws -> [String] {
-        guard let handle = opendir("\(root)/\(folder)") else { throw Unreadable(path: folder, number: errno) }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names.sorted()
+        guard let names = FolderEntry.names(in: "\(root)/\(folder)") else { throw Unreadable(path: folder, number: errno) }
+        return names.filter { !$0.hasPrefix(".") }
     }
 
     static func isFolder(_ path: String) -> Bool {

@@ -8,21 +8,15 @@ import Testing
 /// Cancelling a job wherever it stands, the same on every driver.
 @Suite("Cancelling")
 struct CancelTests {
-    private static func job(_ name: String, on driver: any QueueDriver, unique: String? = nil, slots: JobSlots? = nil) -> JobEnvelope {
-        var job = driver.job(name)
-        (job.unique, job.slots) = (unique, slots)
-        return job
-    }
-
     @Test("a job that stands on the queue is gone at once, whatever its place, and its keys are free", arguments: Backend.contract)
     func standing(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let driver = bench.driver
         let slots = JobSlots(key: "customer {1}", max: 1)
-        try await driver.enqueue(Self.job("ready", on: driver, unique: "u", slots: slots))
-        try await driver.enqueue(Self.job("waiting", on: driver, unique: "w", slots: slots))
-        try await driver.enqueue(Self.job("waiting2", on: driver, slots: slots))
-        try await driver.enqueue(Self.job("delayed", on: driver, unique: "d"), dueMs: bench.nowMs + 600_000)
+        try await driver.enqueue(driver.job("ready", unique: "u", slots: slots))
+        try await driver.enqueue(driver.job("waiting", unique: "w", slots: slots))
+        try await driver.enqueue(driver.job("waiting2", slots: slots))
+        try await driver.enqueue(driver.job("delayed", unique: "d"), dueMs: bench.nowMs + 600_000)
         // As another language writes it.
         try await driver.enqueue([
             EnqueueItem(body: body(#"{"v": 1, "id": "job_spaced", "kind": "work", "queue": "\#(driver.queue)", "args": {"name": "x"}}"#))
@@ -52,8 +46,8 @@ struct CancelTests {
         // The slot of the first one went to the one that waited.
         #expect(try await driver.counts() == QueueCounts(ready: 1, workers: 1))
         #expect(try await driver.claim(worker).map { try JobEnvelope(decoding: $0.body).id } == ["job_waiting"])
-        for key in ["u", "d"] { #expect(try await driver.enqueue(Self.job("next-\(key)", on: driver, unique: key)).isNew, "\(key)") }
-        #expect(try await driver.enqueue(Self.job("next-w", on: driver, unique: "w")).isNew == false)
+        for key in ["u", "d"] { #expect(try await driver.enqueue(driver.job("next-\(key)", unique: key)).isNew, "\(key)") }
+        #expect(try await driver.enqueue(driver.job("next-w", unique: "w")).isNew == false)
     }
 
     @Test("what is unknown, done or dead is not cancelled, and nothing of it is left behind", arguments: Backend.contract)
@@ -92,8 +86,8 @@ struct CancelTests {
             return .done
         }
         try await worker.start()
-        try await driver.enqueue(Self.job("long", on: driver, unique: "u", slots: JobSlots(key: "s", max: 1)))
-        try await driver.enqueue(Self.job("short", on: driver, slots: JobSlots(key: "s", max: 1)))
+        try await driver.enqueue(driver.job("long", unique: "u", slots: JobSlots(key: "s", max: 1)))
+        try await driver.enqueue(driver.job("short", slots: JobSlots(key: "s", max: 1)))
         try await eventually("it runs") { diary.all == ["long runs"] }
         #expect(try await driver.status(of: "job_long").state == .running)
         let began = ContinuousClock.now
@@ -104,7 +98,7 @@ struct CancelTests {
         try await eventually("it is recorded") { try await driver.status(of: "job_long").state == .cancelled }
         #expect(try await driver.history(ofJob: "job_long").map(\.reason) == ["cancelled"])
         #expect(try await driver.isMarked(cancelled: "job_long") == false)
-        #expect(try await driver.enqueue(Self.job("again", on: driver, unique: "u")).isNew)
+        #expect(try await driver.enqueue(driver.job("again", unique: "u")).isNew)
         #expect(diary.all.count { $0 == "long runs" } == 1)
         let counted = MetricRegistry.shared.prometheusText().split(separator: "\n").filter {
             $0.hasPrefix("jobs_finished_total") && $0.contains(driver.queue) && $0.contains("\"work\"") && $0.contains("\"cancelled\"")

@@ -7,15 +7,6 @@ import Testing
 /// Keys, pauses and limits of a queue, the same on every driver.
 @Suite("Flow")
 struct FlowTests {
-    private static func job(
-        _ name: String, on driver: any QueueDriver, kind: String = Work.kind, unique: String? = nil, slots: JobSlots? = nil, rate: JobRate? = nil,
-        expiresAtMs: Int64? = nil
-    ) -> JobEnvelope {
-        var job = driver.job(name, kind: kind)
-        (job.unique, job.slots, job.rate, job.expiresAtMs) = (unique, slots, rate, expiresAtMs)
-        return job
-    }
-
     private static func name(_ claimed: ClaimedJob) throws -> String { try JobEnvelope(decoding: claimed.body).id }
 
     private static func flow(_ claimed: ClaimedJob) throws -> JobFlow? { try JobEnvelope(decoding: claimed.body).flow }
@@ -28,19 +19,19 @@ struct FlowTests {
         defer { withExtendedLifetime(bench) {} }
         let driver = bench.driver
         let worker = try await driver.worker()
-        #expect(try await driver.enqueue(Self.job("a", on: driver, unique: "k")) == EnqueuedJob(id: "job_a", isNew: true))
-        #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")) == EnqueuedJob(id: "job_a", isNew: false))
-        #expect(try await driver.enqueue(Self.job("a", on: driver, unique: "k")) == EnqueuedJob(id: "job_a", isNew: false))
-        #expect(try await driver.enqueue(Self.job("c", on: driver, unique: "other")).isNew)
+        #expect(try await driver.enqueue(driver.job("a", unique: "k")) == EnqueuedJob(id: "job_a", isNew: true))
+        #expect(try await driver.enqueue(driver.job("b", unique: "k")) == EnqueuedJob(id: "job_a", isNew: false))
+        #expect(try await driver.enqueue(driver.job("a", unique: "k")) == EnqueuedJob(id: "job_a", isNew: false))
+        #expect(try await driver.enqueue(driver.job("c", unique: "other")).isNew)
         let claimed = try await driver.claim(worker)
         #expect(try claimed.map(Self.name) == ["job_a", "job_c"])
-        #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")).isNew == false, "it runs")
+        #expect(try await driver.enqueue(driver.job("b", unique: "k")).isNew == false, "it runs")
 
         try await driver.tell(worker, .retry(claimed[0].token, delay: .zero, body: claimed[0].body))
-        #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")).isNew == false, "it is retried")
+        #expect(try await driver.enqueue(driver.job("b", unique: "k")).isNew == false, "it is retried")
         let again = try #require(try await driver.claim(worker).first)
         try await driver.tell(worker, .ack(again.token, flow: try Self.flow(again)))
-        #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")) == EnqueuedJob(id: "job_b", isNew: true))
+        #expect(try await driver.enqueue(driver.job("b", unique: "k")) == EnqueuedJob(id: "job_b", isNew: true))
     }
 
     @Test("a burial lets the unique key go, and only the owner's end does", arguments: Backend.contract)
@@ -49,25 +40,25 @@ struct FlowTests {
         defer { withExtendedLifetime(bench) {} }
         let driver = bench.driver
         let worker = try await driver.worker()
-        try await driver.enqueue(Self.job("a", on: driver, unique: "k"))
+        try await driver.enqueue(driver.job("a", unique: "k"))
         let first = try #require(try await driver.claim(worker).first)
         // Told twice: the second time the claim is gone, and the key is somebody else's.
         let bury = StepOperation.bury(first.token, record: record(first, worker), flow: try Self.flow(first))
         try await driver.tell(worker, bury)
-        #expect(try await driver.enqueue(Self.job("b", on: driver, unique: "k")).isNew)
+        #expect(try await driver.enqueue(driver.job("b", unique: "k")).isNew)
         #expect(try await driver.tell(worker, bury).staleTokens == 1)
-        #expect(try await driver.enqueue(Self.job("c", on: driver, unique: "k")).id == "job_b")
+        #expect(try await driver.enqueue(driver.job("c", unique: "k")).id == "job_b")
     }
 
     @Test("a lost worker's job keeps its unique key and its slot", arguments: Backend.contract)
     func uniqueReclaimed(_ backend: Backend) async throws {
         let bench = try await backend.bench()
         let lost = try await bench.driver.worker("lost")
-        try await bench.driver.enqueue(Self.job("a", on: bench.driver, unique: "k", slots: JobSlots(key: "s", max: 1)))
+        try await bench.driver.enqueue(bench.driver.job("a", unique: "k", slots: JobSlots(key: "s", max: 1)))
         #expect(try await bench.driver.claim(lost).count == 1)
         try await bench.loseNow(lost)
-        #expect(try await bench.driver.enqueue(Self.job("b", on: bench.driver, unique: "k")).id == "job_a")
-        #expect(try await bench.driver.enqueue(Self.job("c", on: bench.driver, slots: JobSlots(key: "s", max: 1))).isNew)
+        #expect(try await bench.driver.enqueue(bench.driver.job("b", unique: "k")).id == "job_a")
+        #expect(try await bench.driver.enqueue(bench.driver.job("c", slots: JobSlots(key: "s", max: 1))).isNew)
         #expect(try await bench.driver.counts().waiting == 1)
         let peer = try await bench.driver.worker("peer")
         #expect(try await bench.driver.claim(peer).map(Self.name) == ["job_a"])
@@ -86,15 +77,15 @@ struct FlowTests {
             return .done
         }
         try await worker.start()
-        try await driver.enqueue([EnqueueItem(Self.job("a", on: driver, unique: "k"))])
+        try await driver.enqueue([EnqueueItem(driver.job("a", unique: "k"))])
         try await eventually("the first one runs") { diary.all == ["ran a"] }
-        try await driver.publish(slot: "s", items: [PublishItem(sequence: 1, body: Self.job("b", on: driver, unique: "k").encoded())])
+        try await driver.publish(slot: "s", items: [PublishItem(sequence: 1, body: driver.job("b", unique: "k").encoded())])
         try await eventually("the second one is skipped") {
             diary.all == ["ran a", "skipped job_b: duplicate of job_a, which has the unique key k"]
         }
         gate.unlock()
         try await eventually("all are done") { try await driver.counts().inFlight == 0 }
-        #expect(try await driver.enqueue(Self.job("c", on: driver, unique: "k")).isNew)
+        #expect(try await driver.enqueue(driver.job("c", unique: "k")).isNew)
         try await eventually("the key was free again") { diary.all.last == "ran c" }
         await worker.stopped()
     }
@@ -108,9 +99,9 @@ struct FlowTests {
         let driver = bench.driver
         let worker = try await driver.worker()
         for name in ["a", "b", "c", "d"] {
-            try await driver.enqueue(Self.job(name, on: driver, slots: JobSlots(key: "customer {1}", max: max)))
+            try await driver.enqueue(driver.job(name, slots: JobSlots(key: "customer {1}", max: max)))
         }
-        try await driver.enqueue(Self.job("free", on: driver))
+        try await driver.enqueue(driver.job("free"))
         #expect(try await driver.counts().waiting == 4 - max)
         var running = try await driver.claim(worker)
         #expect(try running.map(Self.name) == ["job_a", "job_b"].prefix(max) + ["job_free"])
@@ -145,8 +136,8 @@ struct FlowTests {
             try await worker.start()
         }
         let slots = JobSlots(key: "one", max: 1)
-        for number in 0..<20 { try await driver.enqueue(Self.job("e\(number)", on: driver, slots: slots)) }
-        try await driver.put((0..<20).map { Self.job("p\($0)", on: driver, slots: slots) })
+        for number in 0..<20 { try await driver.enqueue(driver.job("e\(number)", slots: slots)) }
+        try await driver.put((0..<20).map { driver.job("p\($0)", slots: slots) })
         try await eventually("all have run") { running.withLock { $0.done } == 40 }
         #expect(running.withLock { $0.most } == 1)
         try await eventually("nothing is left") {
@@ -163,7 +154,7 @@ struct FlowTests {
         let bench = try await backend.bench()
         let rate = JobRate(key: "r", count: 1, perMs: 60_000, burst: 2)
         func admit(_ name: String) async throws -> Admission {
-            try await bench.driver.admit(try #require(FlowItem(Self.job(name, on: bench.driver, rate: rate))))
+            try await bench.driver.admit(try #require(FlowItem(bench.driver.job(name, rate: rate))))
         }
         let nowMs = bench.nowMs
         #expect(try await admit("a") == .admitted)
@@ -278,11 +269,11 @@ struct FlowTests {
             diary.write(work.name)
             return .done
         }
-        try await driver.enqueue(Self.job("late", on: driver, unique: "k", expiresAtMs: 1))
-        try await driver.put([Self.job("good", on: driver, expiresAtMs: .max)])
+        try await driver.enqueue(driver.job("late", unique: "k", expiresAtMs: 1))
+        try await driver.put([driver.job("good", expiresAtMs: .max)])
         try await worker.start()
         try await eventually("both are settled") { Set(diary.all) == ["job_late expired", "good"] }
-        try await eventually("the key is free") { try await driver.enqueue(Self.job("next", on: driver, unique: "k")).isNew }
+        try await eventually("the key is free") { try await driver.enqueue(driver.job("next", unique: "k")).isNew }
         await worker.stopped()
     }
 
@@ -299,16 +290,16 @@ struct FlowTests {
             try await gate.pass()
             return .done
         }
-        try await driver.put([Self.job("b", on: driver, expiresAtMs: .max)])
+        try await driver.put([driver.job("b", expiresAtMs: .max)])
         try await worker.start()
         // On a busy machine a short life may be over before the job has begun.
         var began: [String] = []
         for (tries, lifeMs) in ([400, 1600, 6400] as [Int64]).enumerated() where began.isEmpty {
             let name = "a\(tries)"
-            try await driver.enqueue(Self.job(name, on: driver, unique: name, expiresAtMs: bench.nowMs + lifeMs))
+            try await driver.enqueue(driver.job(name, unique: name, expiresAtMs: bench.nowMs + lifeMs))
             try await eventually("it is stopped") { diary.all.contains("job_\(name) expired") }
             began = diary.all.filter { $0 == "\(name) true" }
-            try await eventually("the key is free") { try await driver.enqueue(Self.job("next\(tries)", on: driver, unique: name)).isNew }
+            try await eventually("the key is free") { try await driver.enqueue(driver.job("next\(tries)", unique: name)).isNew }
         }
         #expect(began.count == 1, "once, with what it had left to live as its deadline")
         try await eventually("the other runs on") { diary.all.contains("b false") }
@@ -322,8 +313,8 @@ struct FlowTests {
     func envelope() throws {
         let driver = InMemoryDriver(queue: "q")
         for slots in [JobSlots(key: "s", max: 1), JobSlots(key: "s", max: 7)] {
-            let job = Self.job(
-                "a", on: driver, unique: "u", slots: slots, rate: JobRate(key: "r", count: 3, perMs: 1000, burst: 2), expiresAtMs: 9)
+            let job = driver.job(
+                "a", unique: "u", slots: slots, rate: JobRate(key: "r", count: 3, perMs: 1000, burst: 2), expiresAtMs: 9)
             #expect(try JobEnvelope(decoding: job.encoded()) == job)
             var admitted = job
             admitted.admitted = .wholly

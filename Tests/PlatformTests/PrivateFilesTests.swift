@@ -1,5 +1,6 @@
 import Cryptography
 import EventLoop
+import Formats
 import PrivateFiles
 import TestSupport
 import Testing
@@ -24,13 +25,7 @@ import Testing
     }
 
     private func names(_ path: String) -> [String] {
-        guard let stream = opendir(path) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names.filter { !$0.hasPrefix("..") && $0 != "." }.sorted()
+        (FolderEntry.names(in: path) ?? []).filter { !$0.hasPrefix("..") }
     }
 
     private func code(_ body: () async throws(PrivateFilesError) -> Void) async -> PrivateFilesError.Code? {

@@ -1,3 +1,5 @@
+import Formats
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -59,16 +61,7 @@ private func removeTree(_ path: String) {
 }
 
 private func removeContent(of path: String) {
-    guard let folder = opendir(path) else { return }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
-            String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if name != "." && name != ".." { names.append(name) }
-    }
-    closedir(folder)
-    for name in names {
+    for name in FolderEntry.names(in: path) ?? [] {
         let child = "\(path)/\(name)"
         var status = stat()
         guard lstat(child, &status) == 0 else { continue }

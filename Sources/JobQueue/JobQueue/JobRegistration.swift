@@ -63,16 +63,11 @@ final class JobHandler: Sendable {
     /// Whether the job's parameters are of a version that is known here. A newer one waits for a worker that knows it.
     func understands(_ job: JobEnvelope) -> Bool { job.argsVersion <= schemaVersion }
 
-    func replacing(_ run: @escaping Run) -> JobHandler {
+    /// The same kind, counted or done otherwise.
+    func with(metrics: KindMetrics? = nil, run: Run? = nil) -> JobHandler {
         JobHandler(
-            kind: kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: metrics, schemaVersion: schemaVersion,
-            run: run)
-    }
-
-    func counted(by metrics: KindMetrics) -> JobHandler {
-        JobHandler(
-            kind: kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: metrics, schemaVersion: schemaVersion,
-            run: run)
+            kind: kind, retry: retry, timeout: timeout, onSkip: onSkip, keepResult: keepResult, metrics: metrics ?? self.metrics,
+            schemaVersion: schemaVersion, run: run ?? self.run)
     }
 }
 

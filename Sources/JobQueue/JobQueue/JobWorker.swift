@@ -91,7 +91,7 @@ public final class JobWorker: Service {
     public var isStopping: Bool { machine.withLock { $0.phase != .running } }
 
     func add(_ handler: JobHandler) {
-        let known = handler.wrapped(in: configuration.middleware).counted(by: line.metrics.kind(handler.kind))
+        let known = handler.wrapped(in: configuration.middleware).with(metrics: line.metrics.kind(handler.kind))
         precondition(!started.load(ordering: .acquiring), "kinds are registered before the worker starts")
         handlers.withLock { handlers in
             precondition(handlers[known.kind] == nil, "the kind \(known.kind) is registered twice")

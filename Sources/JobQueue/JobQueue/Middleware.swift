@@ -55,7 +55,7 @@ extension JobHandler {
     func wrapped(in middleware: [any JobMiddleware]) -> JobHandler {
         guard !middleware.isEmpty else { return self }
         let inner = run
-        return replacing { job, context in
+        return with { job, context in
             var attempt: JobAttempt = { try await inner(job, context) }
             for layer in middleware.reversed() {
                 let next = attempt

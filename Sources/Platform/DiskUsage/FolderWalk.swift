@@ -1,3 +1,5 @@
+import Formats
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -130,8 +132,8 @@ struct FolderWalk {
                 if errno != 0 { tally.unreadable += 1 }
                 return false
             }
-            let wentDown = try withUnsafeBytes(of: &entry.pointee.d_name) { (raw) throws(DiskUsageError) in
-                guard let name = raw.assumingMemoryBound(to: CChar.self).baseAddress, isToBeEntered(name, in: descriptor) else { return false }
+            let wentDown = try FolderEntry.withName(of: entry) { (name) throws(DiskUsageError) in
+                guard isToBeEntered(name, in: descriptor) else { return false }
                 return try descend(to: name, in: descriptor)
             }
             if wentDown { return true }
@@ -227,11 +229,10 @@ struct FolderWalk {
                 if errno != 0 { tally.unreadable += 1 }
                 return
             }
-            withUnsafeBytes(of: &entry.pointee.d_name) { raw in
-                let characters = raw.assumingMemoryBound(to: CChar.self)
-                guard let name = characters.baseAddress, isToBeEntered(name, in: descriptor) else { return }
-                levels[place].waiting.append(contentsOf: characters.prefix { $0 != 0 })
-                levels[place].waiting.append(0)
+            FolderEntry.withName(of: entry) { name in
+                guard isToBeEntered(name, in: descriptor) else { return }
+                // With its zero.
+                levels[place].waiting.append(contentsOf: UnsafeBufferPointer(start: name, count: strlen(name) + 1))
             }
         }
     }
@@ -280,7 +281,7 @@ enum FolderListing {
                 guard errno == 0 else { throw DiskUsageError(errno: errno, path: path) }
                 return names.sorted()
             }
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = FolderEntry.name(of: entry)
             if name == "." || name == ".." { continue }
             var information = stat()
             guard fstatat(dirfd(stream), name, &information, AT_SYMLINK_NOFOLLOW) == 0 else { continue }

@@ -32,7 +32,6 @@ public struct CrashNote: Sendable {
 
     private static let suffix = ".running"
     private static let bytesMax = 4096
-    private static let nameLengthMax = 256
     /// Signals by which a program ends through a mistake of its own.
     private static let fatal: [(number: Int32, name: String)] = [
         (SIGSEGV, "SIGSEGV"), (SIGBUS, "SIGBUS"), (SIGILL, "SIGILL"), (SIGTRAP, "SIGTRAP"), (SIGABRT, "SIGABRT"), (SIGFPE, "SIGFPE"),
@@ -40,13 +39,8 @@ public struct CrashNote: Sendable {
 
     /// Takes the notes of processes of this program that are gone.
     public static func take(folder: String, program: String) -> [CrashNote] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
         var notes: [CrashNote] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: nameLengthMax) { String(cString: $0) }
-            }
+        for name in FolderEntry.names(in: folder) ?? [] {
             guard name.hasPrefix(program + "."), name.hasSuffix(suffix),
                 let pid = Int32(name.dropFirst(program.count + 1).dropLast(suffix.count))
             else { continue }

@@ -93,7 +93,7 @@ public struct JSONMemberReader {
             throw parser.fail(.unexpectedEnd)
         }
         let digits = at - parser.at
-        guard digits <= 18, digits == 1 || input[parser.at] != UInt8(ascii: "0") else { return nil }
+        guard digits <= 18, !parser.startsWithNeedlessZero(parser.at..<at) else { return nil }
         switch input[at] {
         case UInt8(ascii: ","), UInt8(ascii: "}"), 0x20, 0x0A, 0x0D, 0x09: break
         default: return nil

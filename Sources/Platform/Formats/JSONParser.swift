@@ -209,11 +209,11 @@ struct JSONParser {
         let start = at
         if input[at] == UInt8(ascii: "-") { at += 1 }
         guard at < end else { throw fail(.unexpectedEnd) }
-        if input[at] == UInt8(ascii: "0") {
-            at += 1
-            if at < end, ASCII.isDigit(input[at]) { throw fail(.invalidNumber) }
-        } else {
-            try digits()
+        let whole = at
+        try digits()
+        if startsWithNeedlessZero(whole..<at) {
+            at = whole + 1
+            throw fail(.invalidNumber)
         }
         if at < end, input[at] == UInt8(ascii: ".") {
             at += 1
@@ -226,6 +226,9 @@ struct JSONParser {
         }
         return .number(String(decoding: UnsafeBufferPointer(rebasing: input[start..<at]), as: UTF8.self))
     }
+
+    /// The rule of JSON's whole numbers: a zero stands first only where it stands alone.
+    func startsWithNeedlessZero(_ digits: Range<Int>) -> Bool { digits.count > 1 && input[digits.lowerBound] == UInt8(ascii: "0") }
 
     /// At least one digit.
     private mutating func digits() throws(JSONError) {

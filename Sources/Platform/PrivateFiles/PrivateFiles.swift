@@ -138,8 +138,7 @@ public final class PrivateFiles: Sendable {
         guard isFirst, case let copy = dup(work.descriptor), copy >= 0, let stream = fdopendir(copy) else { return }
         defer { closedir(stream) }
         let before = WallClock.nowMs / 1000 - 3600
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        for name in FolderEntry.names(on: stream) {
             var information = stat()
             guard fstatat(work.descriptor, name, &information, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             if information.st_mode & S_IFMT == S_IFREG && Int64(information.st_mtim.tv_sec) < before { unlinkat(work.descriptor, name, 0) }

@@ -1,3 +1,4 @@
+import Formats
 import Synchronization
 
 #if canImport(Glibc)
@@ -109,13 +110,7 @@ struct ChildLaunch: Sendable {
     private static func openDescriptors() -> [Int32] {
         guard let folder = opendir("/proc/self/fd") else { return [] }
         defer { closedir(folder) }
-        var found: [Int32] = []
-        while let entry = readdir(folder) {
-            // Where it lies, never as a copy: the entry may end before the 256 bytes that its type has, at the end of a page.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let descriptor = Int32(name), descriptor != dirfd(folder) { found.append(descriptor) }
-        }
-        return found
+        return FolderEntry.names(on: folder).compactMap { Int32($0) }.filter { $0 != dirfd(folder) }
     }
 
     private static func withCStrings<R>(_ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> R) -> R {

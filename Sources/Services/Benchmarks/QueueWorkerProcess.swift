@@ -89,11 +89,9 @@ enum QueueWorkerProcess {
 
     /// What all threads of a process have had of the processors: the process' own count goes in steps of 10 ms.
     private static func processorNanoseconds(of process: Int32) -> Double? {
-        guard let folder = opendir("/proc/\(process)/task") else { return nil }
-        defer { closedir(folder) }
+        guard let threads = FolderEntry.names(in: "/proc/\(process)/task") else { return nil }
         var total = 0.0
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        for name in threads {
             guard Int(name) != nil, let text = Machine.file("/proc/\(process)/task/\(name)/schedstat") else { continue }
             total += text.split(separator: " ").first.flatMap { Double($0) } ?? 0
         }

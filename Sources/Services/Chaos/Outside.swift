@@ -1,3 +1,4 @@
+import Formats
 import JobQueue
 
 #if canImport(Glibc)
@@ -27,14 +28,8 @@ struct Outside: Sendable {
 
     /// Keys under which there was a call.
     func keys() throws(ChaosError) -> Set<String> {
-        guard let directory = opendir(folder) else { throw .system(folder) }
-        defer { closedir(directory) }
-        var found: Set<String> = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if !name.hasPrefix(".") { found.insert(name) }
-        }
-        return found
+        guard let names = FolderEntry.names(in: folder) else { throw .system(folder) }
+        return Set(names.filter { !$0.hasPrefix(".") })
     }
 
     /// Second calls that the other side refused under the same key.

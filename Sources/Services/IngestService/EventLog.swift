@@ -223,16 +223,7 @@ public enum EventLogReader {
 enum FolderListing {
     /// Names of the folder's files, sorted; empty when there is no such folder.
     static func names(in folder: String) -> [String] {
-        guard let handle = opendir(folder) else { return [] }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
+        FolderEntry.names(in: folder) ?? []
     }
 
     /// Bytes of a file; 0 when it cannot be asked.

@@ -1,3 +1,5 @@
+import Formats
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -5,16 +7,7 @@
 /// Folders as commands look at them and make them.
 enum Folders {
     /// Names of a folder's files, sorted; nil when there is no such folder or it may not be read.
-    static func names(in folder: String) -> [String]? {
-        guard let handle = opendir(folder) else { return nil }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
+    static func names(in folder: String) -> [String]? { FolderEntry.names(in: folder) }
 
     /// Bytes of a file; nil when there is none.
     static func size(of path: String) -> Int64? {
