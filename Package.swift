@@ -269,7 +269,9 @@ let testTargets: [Target] = [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
             "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient",
         ]),
-    tests("EndToEndTests", ["HTTPServer", "HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
+    tests(
+        "EndToEndTests",
+        ["Chaos", "StandardWebhooks", "HTTPServer", "HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
 ]
 
 let package = Package(

@@ -10,19 +10,16 @@ struct Message: Sendable {
     /// What is sent in place of the scheme's headers.
     var given: [(String, String)]?
 
-    private static let key: HMACSHA256 = {
-        let text = Instance.webhookSecret.dropFirst("whsec_".count)
-        return HMACSHA256(key: Base64.decode(String(text)) ?? [])
-    }()
-
     /// The headers of a try.
     /// - Parameters:
     ///   - age: seconds that the timestamp lies back.
     ///   - signing: what is signed in place of the body.
-    func headers(age: Int64 = 0, signing other: [UInt8]? = nil) -> [(String, String)] {
+    ///   - secret: by which it is signed.
+    func headers(age: Int64 = 0, signing other: [UInt8]? = nil, secret: String = Instance.webhookSecret) -> [(String, String)] {
         if let given { return given }
         let timestamp = WallClock.nowMs / 1000 - age
-        let signature = Self.key.authenticate(Array("\(id).\(timestamp).".utf8), other ?? body)
+        let key = HMACSHA256(key: Base64.decode(String(secret.dropFirst("whsec_".count))) ?? [])
+        let signature = key.authenticate(Array("\(id).\(timestamp).".utf8), other ?? body)
         return [
             ("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", "\(timestamp)"),
             ("webhook-signature", "v1," + Base64.encode(signature)),

@@ -1,4 +1,6 @@
+import Chaos
 import Formats
+import StandardWebhooks
 import TestSupport
 import Testing
 
@@ -54,7 +56,7 @@ struct RestartSupervisedTests {
     @Test("the new one serves before the old one ends: no post fails, and supervisor has the new one")
     func replaces() async throws {
         try await run { supervised in
-            let posts = SteadyPosts(port: supervised.port, rate: 500, lines: 4, secret: Instance.webhookSecret)
+            let posts = PostStream(port: supervised.port, rate: 500, lines: 4, signer: try StandardWebhooksSigner(secret: Instance.webhookSecret))
             for _ in 0..<2 {
                 let before = try #require(try await supervised.pid())
                 let restart = try await supervised.supervise("restart", "ingest")
@@ -62,7 +64,7 @@ struct RestartSupervisedTests {
                 let after = try #require(try await supervised.pid())
                 #expect(after != before && !processExists(before))
             }
-            let tally = try await posts.end()
+            let tally = await posts.end()
             #expect(tally.failures.isEmpty && tally.accepted.count > 100, "\(tally.failures) beside \(tally.accepted.count) accepted")
         }
     }

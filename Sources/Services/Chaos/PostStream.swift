@@ -8,21 +8,21 @@ import Synchronization
 #endif
 
 /// What came of a stream of posts.
-struct PostTally: Sendable {
+package struct PostTally: Sendable {
     /// Ids that were answered 200.
-    var accepted: Set<String> = []
+    package var accepted: Set<String> = []
     /// Everything else that came of a post, in words.
-    var failures: [String: Int] = [:]
-    var slowestMs = 0.0
+    package var failures: [String: Int] = [:]
+    package var slowestMs = 0.0
     var beganNs = Monotonic.nowNs
     var endedNs = Monotonic.nowNs
 
-    var perSecond: Double { Double(accepted.count) / max(0.001, Double(endedNs - beganNs) / 1e9) }
+    package var perSecond: Double { Double(accepted.count) / max(0.001, Double(endedNs - beganNs) / 1e9) }
 }
 
 /// Posts at a steady rate, each message once: nothing is tried again, so that every failure counts. Half of the lines open a connection for
 /// each post, since those are what a restart would refuse; the other half keep theirs.
-final class PostStream: Sendable {
+package final class PostStream: Sendable {
     private struct State {
         var tally = PostTally()
         var signer: StandardWebhooksSigner
@@ -34,7 +34,8 @@ final class PostStream: Sendable {
     private let intervalNs: Int64
     private let state: Mutex<State>
 
-    init(port: Int, rate: Int, lines: Int, signer: StandardWebhooksSigner) {
+    /// - Parameter rate: posts a second of all lines together.
+    package init(port: Int, rate: Int, lines: Int, signer: StandardWebhooksSigner) {
         self.port = port
         intervalNs = Int64(lines) * 1_000_000_000 / Int64(rate)
         state = Mutex(State(signer: signer, lines: lines))
@@ -50,12 +51,12 @@ final class PostStream: Sendable {
         }
     }
 
-    var accepted: Int { state.withLock { $0.tally.accepted.count } }
+    package var accepted: Int { state.withLock { $0.tally.accepted.count } }
 
     /// What is posted from now on is signed with another secret.
-    func sign(with signer: StandardWebhooksSigner) { state.withLock { $0.signer = signer } }
+    package func sign(with signer: StandardWebhooksSigner) { state.withLock { $0.signer = signer } }
 
-    func end() async -> PostTally {
+    package func end() async -> PostTally {
         state.withLock { $0.isEnding = true }
         while state.withLock({ $0.lines > 0 }) { try? await Task.sleep(for: .milliseconds(5)) }
         return state.withLock { $0.tally }
