@@ -122,11 +122,13 @@ let providers: [Target] = [
     room("Providers", "StandardWebhooks", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
-    room("Providers", "ProviderCatalog", ["CinetPay", "PaymentBackend", "StandardWebhooks", "ProviderPort", "Settings", "Formats"]),
+    room("Providers", "FeexPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "ProviderCatalog", ["CinetPay", "FeexPay", "PaymentBackend", "StandardWebhooks", "ProviderPort", "Settings", "Formats"]),
 ]
 
 let adapters = [
     "CinetPay",
+    "FeexPay",
     "PaymentBackend",
     "StandardWebhooks",
     "ProviderCatalog",
@@ -251,7 +253,7 @@ let testTargets: [Target] = [
     tests(
         "ProviderTests",
         [
-            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
+            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "FeexPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
             "HTTPClient", "EventLoop",
         ]),
     tests(

@@ -1,4 +1,5 @@
 import CinetPay
+import FeexPay
 import Formats
 import PaymentBackend
 import ProviderPort
@@ -13,6 +14,7 @@ struct HostileInputTests {
         return [
             try StandardWebhooksProvider(secrets: [signed]), CinetPayProvider(apiKey: "k", siteID: "900417", secrets: ["s"]),
             try PaymentBackendProvider(baseURL: "http://localhost", apiKey: "k", secrets: [signed, "plain"]),
+            try FeexPayProvider(apiKey: "k", shopID: "s", secrets: ["value"]),
         ]
     }
 
@@ -20,6 +22,7 @@ struct HostileInputTests {
         #"{"type":"payment.succeeded","timestamp":"2025-11-21T08:00:00Z","data":{"id":"p","order_id":"o","amount":"15000","currency":"XOF"}}"#,
         #"{"external_payment_id":"e","status":"completed","amount":3.0,"currency":"EUR","metadata":{"attempt":"A"}}"#,
         "cpm_site_id=900417&cpm_trans_id=INV-1&cpm_trans_date=2026-03-14+09%3A26%3A53&cpm_amount=5000&cpm_error_message=SUCCES",
+        #"{"reference":"r","status":"SUCCESSFUL","amount":5000,"callback_info":{"a":"A"},"phoneNumber":2290166000000,"response_operator":{}}"#,
         "--B\r\nContent-Disposition: form-data; name=\"cpm_site_id\"\r\n\r\n900417\r\n--B--\r\n",
     ]
 
@@ -35,7 +38,7 @@ struct HostileInputTests {
             let noise = String(random.next() % 10_000_000_000)
             let headers: HTTPHeaders = [
                 "content-type": type, "x-token": noise, "webhook-id": noise, "webhook-timestamp": "1700000000", "webhook-signature": "v1,\(noise)",
-                "x-webhook-signature": noise,
+                "x-webhook-signature": noise, "x-feexpay-signature": noise, "authorization": "Bearer \(noise)",
             ]
             for provider in providers {
                 let verdict = provider.verifyWebhook(IncomingWebhook(method: "POST", headers: headers, body: body), nowMs: 1_700_000_000_000)

@@ -1,5 +1,6 @@
 import CinetPay
 import EventLoop
+import FeexPay
 import Formats
 import HTTPClient
 import HTTPServer
@@ -15,6 +16,7 @@ import Synchronization
 /// A sandbox and a merchant on real sockets, and the adapters that speak to it.
 final class SandboxStage: Sendable {
     static let cinetPaySecret = "demo_secret_key_5f2c9a7e1b"
+    static let feexPaySecret = "demo-feex-hook-value-93a7"
     static let signedSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 
     let sandbox: Sandbox
@@ -22,6 +24,7 @@ final class SandboxStage: Sendable {
     let client: HTTPClient
     let cinetPay: CinetPayProvider
     let backend: PaymentBackendProvider
+    let feexPay: FeexPayProvider
     private let loop: EventLoop
 
     var url: String { "http://\(sandbox.boundAddress)" }
@@ -52,12 +55,14 @@ final class SandboxStage: Sendable {
         configuration.backendSecret = backendSecret
         configuration.standardWebhooksSecret = Self.signedSecret
         configuration.openAIKey = "sk-test"
+        configuration.houses["feexpay"] = HouseKeys(values: ["api_key": "fp_key", "shop_id": "shop-1"], secrets: [Self.feexPaySecret])
         sandbox = Sandbox(configuration: configuration, loop: loop)
         try await sandbox.start()
         client = HTTPClient(loop: loop)
         let url = "http://\(sandbox.boundAddress)"
         cinetPay = CinetPayProvider(apiKey: "key", siteID: "900417", secrets: [Self.cinetPaySecret], apiURL: "\(url)/cinetpay/v2")
         backend = try PaymentBackendProvider(baseURL: "\(url)/payment-backend", apiKey: "bearer", secrets: [backendSecret])
+        feexPay = try FeexPayProvider(apiKey: "fp_key", shopID: "shop-1", secrets: [Self.feexPaySecret], apiURL: "\(url)/feexpay")
     }
 
     private func stop() async {

@@ -6,6 +6,10 @@ struct ProviderDescription: Sendable {
         let key: String
         let variable: SettingVariable
         let isURL: Bool
+        /// Where the value is a list: every word that may stand in it.
+        var words: [String]? = nil
+        /// Hosts that an address may not have, and why.
+        var refusedHosts: [String: String] = [:]
     }
 
     /// As it stands in `/webhooks/<name>`.
@@ -123,12 +127,31 @@ struct ProviderDescription: Sendable {
         ])
 
     private static let feexPay = ProviderDescription(
-        "feexpay", capability: secret("FEEXPAY_WEBHOOK_SECRET", in: "feexpay", "Compared with what a callback carries; no proof by itself."),
+        "feexpay",
+        capability: secret(
+            "FEEXPAY_WEBHOOK_SECRET", in: "feexpay",
+            "The value chosen in the dashboard's webhook menu. Once set, a webhook without it is refused; FeexPay is asked all the same."),
         [
-            key("api_key", "FEEXPAY_API_KEY", in: "feexpay", "The API key of the shop."),
+            key("api_key", "FEEXPAY_API_KEY", in: "feexpay", "The API key of the shop, fp_..."),
             word("shop_id", "FEEXPAY_SHOP_ID", in: "feexpay", sample: "...", "The shop's id."),
-            url("FEEXPAY_API_URL", in: "feexpay", live: "https://api-v2.feexpay.me", "The API. \(sandboxSentence)"),
+            Value(
+                key: "api_url",
+                variable: SettingVariable(
+                    "FEEXPAY_API_URL", in: "feexpay", standard: "https://api-v2.feexpay.me", "The API, V2. \(sandboxSentence)"),
+                isURL: true, refusedHosts: ["api.feexpay.me": "FeexPay's V1, which is withdrawn"]),
+            Value(
+                key: "networks_off",
+                variable: SettingVariable(
+                    "FEEXPAY_NETWORKS_OFF", in: "feexpay", sample: "moov coris",
+                    "Networks and cards that are not offered for now, separated by blanks: \(feexPayNetworks.joined(separator: " "))."),
+                isURL: false, words: feexPayNetworks),
         ])
+
+    /// The adapter's table has the rest of each; a test keeps the two the same.
+    private static let feexPayNetworks = [
+        "mtn", "moov", "celtiis_bj", "coris", "togocom_tg", "moov_tg", "mtn_ci", "moov_ci", "orange_ci", "wave_ci", "orange_sn", "free_sn", "wave_sn",
+        "mtn_cg", "orange_bf", "moov_bf", "visa", "mastercard",
+    ]
 
     private static let wave = ProviderDescription(
         "wave", proof: secret("WAVE_WEBHOOK_SECRET", in: "wave", "The webhook's signing secret, whole, as Wave shows it once."),

@@ -20,6 +20,8 @@ public struct ProviderSettings: Sendable, Equatable, CustomStringConvertible {
 
     public var isOn: Bool { mode != .off }
     public var apiURL: String? { values["api_url"] }
+    /// The words of a value that is a list.
+    public func words(_ key: String) -> [String] { values[key]?.split(whereSeparator: \.isWhitespace).map(String.init) ?? [] }
 
     /// Without any value: keys are among them.
     public var description: String { "\(name) (\(mode.rawValue))" }
@@ -45,6 +47,7 @@ extension SettingsReader {
 
     private mutating func read(_ value: ProviderDescription.Value, of provider: String, _ mode: ProviderMode, _ sandbox: String) -> String? {
         let name = value.variable.name
+        if let known = value.words { checkWords(name, known) }
         guard value.isURL else { return raw(name) }
         if raw(name) == nil, value.key == "api_url", mode == .sandbox {
             // The sandbox plays every provider under its name, with the path of the real one behind it.
@@ -52,11 +55,23 @@ extension SettingsReader {
             return "http://\(sandbox)/\(provider)\(path)"
         }
         guard let text = url(name, schemes: ["http", "https"]) else { return nil }
+        if mode != .off, let host = URLParts(text)?.host.lowercased(), let why = value.refusedHosts[host] {
+            problem(name, "\(host) is \(why)", "another address than that", value.variable.example)
+        }
         if mode == .live, !text.hasPrefix("https://") {
             problem(
                 name, "it is not https, and the provider is live", "a live provider is only spoken to over https", "\(name)=https://api.example.com")
         }
         return text
+    }
+
+    private mutating func checkWords(_ name: String, _ known: [String]) {
+        let unknown = words(name).filter { !known.contains($0) }
+        guard !unknown.isEmpty else { return }
+        let shown = unknown.prefix(5).map { "\"\(String($0.prefix(40)))\"" }.joined(separator: ", ")
+        problem(
+            name, "\(shown) \(unknown.count == 1 ? "is" : "are") none of its words", "of \(known.joined(separator: " "))",
+            "\(name)=\(known.prefix(2).joined(separator: " "))")
     }
 
     private mutating func checkWebhookKeys(_ secrets: [String], _ name: String) {

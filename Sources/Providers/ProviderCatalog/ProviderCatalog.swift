@@ -1,4 +1,5 @@
 import CinetPay
+import FeexPay
 import Formats
 import PaymentBackend
 import ProviderPort
@@ -50,11 +51,17 @@ public enum ProviderCatalog {
                 apiKey: try require("api_key", of: provider), siteID: try require("site_id", of: provider), secrets: provider.secrets,
                 apiURL: try require("api_url", of: provider), live: provider.mode == .live)
         },
+        "feexpay": { provider throws(ProviderError) in
+            try FeexPayProvider(
+                apiKey: try require("api_key", of: provider), shopID: try require("shop_id", of: provider), secrets: provider.secrets,
+                apiURL: try require("api_url", of: provider), networksOff: provider.words("networks_off"), live: provider.mode == .live)
+        },
     ]
 
     private static let seedPaths: [String: [String]] = [
         "payment-backend": ["/api/payments/callback"],
         "cinetpay": ["/payments/cinetpay/notify/"],
+        "feexpay": ["/api/v1/payments/feexpay/webhook/"],
     ]
 
     private static func require(_ key: String, of provider: ProviderSettings) throws(ProviderError) -> String {

@@ -23,6 +23,7 @@ struct Play: Sendable {
         stages = [
             CinetPayStage(configuration: configuration, book: book),
             PaymentBackendStage(configuration: configuration, book: book),
+            FeexPayStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)
@@ -116,11 +117,14 @@ struct Play: Sendable {
 
     // MARK: What was seen
 
+    /// What is not listed of a call's body: keys, and what belongs to the customer alone.
+    private static let unlisted = ["apikey", "phoneNumber", "phone", "otp"]
+
     /// A call as it is listed: never the keys it was made with.
     private static func record(_ request: HTTPRequest, _ response: HTTPResponse) -> JSON {
         var body = String(decoding: request.body.prefix(4096), as: UTF8.self)
-        if case .object(var members)? = try? JSON(parsing: request.body), members["apikey"] != nil {
-            members["apikey"] = "[redacted]"
+        if case .object(var members)? = try? JSON(parsing: request.body), unlisted.contains(where: { members[$0] != nil }) {
+            for name in unlisted where members[name] != nil { members[name] = "[redacted]" }
             body = JSON.object(members).text
         }
         var headers: [(String, JSON)] = []

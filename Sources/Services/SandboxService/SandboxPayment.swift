@@ -30,6 +30,8 @@ struct SandboxPayment: Sendable {
     let notifyURL: String
     let returnURL: String?
     let createdAtMs: Int64
+    /// Never listed.
+    var phone: String?
     var state = State.created
     var settledAtMs: Int64?
     var scenario = Scenario()

@@ -1,0 +1,98 @@
+import Formats
+import Money
+import ProviderPort
+
+/// FeexPay, API V2. Its webhooks prove their sender at best: money is moved by the status call alone.
+public struct FeexPayProvider: PaymentProvider {
+    public let name = "feexpay"
+    public let capabilities: ProviderCapabilities
+    public let offer: ProviderOffer
+
+    /// The words that `FEEXPAY_NETWORKS_OFF` may hold: every network and card.
+    public static let networkWords = FeexPayOffer.words
+
+    private let proof: FeexPayProof
+    private let start: FeexPayStart
+    private let inquiry: FeexPayInquiry
+
+    /// - Parameters:
+    ///   - secrets: `FEEXPAY_WEBHOOK_SECRET`, the newest first. With one, a webhook must carry it.
+    ///   - networksOff: words of ``networkWords`` that are refused with that as the reason.
+    ///   - live: requires public https addresses for the way back from a page.
+    /// - Throws: ``ProviderError`` `misconfigured` for V1's host and for an unknown network.
+    public init(
+        apiKey: String, shopID: String, secrets: [String], apiURL: String = "https://api-v2.feexpay.me", networksOff: [String] = [],
+        live: Bool = false, nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
+    ) throws(ProviderError) {
+        guard !FeexPayShape.withdrawnHosts.contains(FeexPayShape.host(of: apiURL)) else {
+            throw ProviderError(
+                .misconfigured, "FEEXPAY_API_URL is FeexPay's withdrawn V1 (\(FeexPayShape.host(of: apiURL))): use \(FeexPayShape.liveURL)")
+        }
+        if let unknown = networksOff.first(where: { !FeexPayOffer.words.contains($0) }) {
+            throw ProviderError(
+                .misconfigured, "FEEXPAY_NETWORKS_OFF has '\(unknown.prefix(40))', which is none of \(FeexPayOffer.words.joined(separator: " "))")
+        }
+        let offered = FeexPayOffer(off: Set(networksOff))
+        let api = FeexPayAPI(apiURL: apiURL, apiKey: apiKey, shop: shopID)
+        offer = offered.offer
+        proof = FeexPayProof(secrets: secrets)
+        capabilities = ProviderCapabilities(
+            hasProof: proof.isSet, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["reference", "ours"],
+            refunds: .none, hasHistory: true)
+        start = FeexPayStart(offer: offered, request: FeexPayRequest(shop: shopID, live: live), api: api, nowMs: nowMs)
+        inquiry = FeexPayInquiry(api: api, nowMs: nowMs)
+    }
+
+    public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
+        guard webhook.method != "GET" && webhook.method != "HEAD" else { return .ignored(reason: "availability ping") }
+        let record = (try? JSON(parsing: webhook.body)).flatMap(FeexPayRecord.init)
+        guard proof.isSet else {
+            guard let record, record.reference != nil || record.isHistoryResult else {
+                return .refused(reason: "the body is no JSON object with a reference")
+            }
+            if record.isHistoryResult { return .ignored(reason: "the result of a history that was asked for") }
+            let minute = Array("\(nowMs / 60_000) ".utf8)
+            // Nothing tells one bare webhook from a forged one before it, and the second may be the one that matters: each minute is a new delivery.
+            return .accepted(
+                AcceptedWebhook(
+                    trust: .unproven, deliveryID: DeliveryIdentity.ofBody(minute + webhook.body, provider: name), type: "payment.notification",
+                    matchedKey: nil, note: "no FEEXPAY_WEBHOOK_SECRET is set"))
+        }
+        switch proof.finding(webhook) {
+        case .none: return .refused(reason: "neither authorization nor \(FeexPayShape.signatureHeader), and FEEXPAY_WEBHOOK_SECRET is set")
+        case .wrong(let reason): return .refused(reason: reason)
+        case .proven(let trust, let matchedKey, let note):
+            if record?.isHistoryResult == true { return .ignored(reason: "the result of a history that was asked for") }
+            // Reference and status are in the body: another one of either is another delivery.
+            return .accepted(
+                AcceptedWebhook(
+                    trust: trust, deliveryID: DeliveryIdentity.ofBody(webhook.body, provider: name), type: "payment.notification",
+                    matchedKey: matchedKey, note: note))
+        }
+    }
+
+    /// What it says is a hint of where to ask: no amount is taken from it, and `reason` decides nothing.
+    public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice {
+        let json: JSON
+        do { json = try JSON(parsing: body) } catch { throw ProviderError(.unreadable, "the body is not JSON: \(error)") }
+        guard let record = FeexPayRecord(json) else { throw ProviderError(.unreadable, "the body is JSON but not an object") }
+        guard let reference = record.reference else { throw ProviderError(.unreadable, "field 'reference' is missing or no text") }
+        let told = record.notice(references: [], currency: .xof)
+        return ProviderNotice(
+            references: [ProviderReference("reference", reference)] + record.callbacks.map { .ours($0) }, claim: record.claim,
+            transaction: told.transaction, occurredAtMs: told.occurredAtMs,
+            errorCode: record.claim == told.claim ? told.errorCode : nil, errorText: record.claim == told.claim ? told.errorText : nil)
+    }
+
+    public func initiate(_ order: PaymentOrder, over transport: any ProviderTransport) async throws(ProviderError) -> Initiation {
+        try await start(order, over: transport)
+    }
+
+    public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await inquiry(question, over: transport)
+    }
+
+    public func history(_ query: HistoryQuery, over transport: any ProviderTransport) async throws(ProviderError) -> HistoryPage {
+        try await inquiry.history(query, over: transport)
+    }
+}
