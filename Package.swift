@@ -253,7 +253,8 @@ let testTargets: [Target] = [
     tests(
         "ProviderTests",
         [
-            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "FeexPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
+            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "FeexPay", "Money", "Formats", "Cryptography", "SandboxService",
+            "HTTPServer",
             "HTTPClient", "EventLoop",
         ]),
     tests(

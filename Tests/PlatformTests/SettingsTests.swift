@@ -223,6 +223,23 @@ import Testing
         #expect(problems(live) == "")
     }
 
+    @Test("a network of FeexPay that does not exist cannot be switched off, and its V1 cannot be called")
+    func feexPay() throws {
+        let settings = try Settings(environment: ["FEEXPAY_NETWORKS_OFF": " moov  coris visa "])
+        #expect(settings.provider("feexpay")?.words("networks_off") == ["moov", "coris", "visa"])
+        #expect(try Settings(environment: [:]).provider("feexpay")?.words("networks_off") == [])
+        let wrong = [
+            "PROVIDER_MODE_FEEXPAY": "sandbox", "FEEXPAY_API_URL": "https://API.feexpay.me/api", "FEEXPAY_NETWORKS_OFF": "moov mtm,mtn orange",
+            "SLOT": "x",
+        ]
+        let told = problems(wrong)
+        #expect(told.hasPrefix("3 settings are wrong:"))
+        #expect(told.contains("FEEXPAY_NETWORKS_OFF: \"mtm,mtn\", \"orange\" are none of its words. Rule: of mtn moov celtiis_bj"))
+        #expect(told.contains("FEEXPAY_API_URL: api.feexpay.me is FeexPay's V1, which is withdrawn."))
+        #expect(told.contains("Example: FEEXPAY_API_URL=https://api-v2.feexpay.me"))
+        #expect(problems(["FEEXPAY_API_URL": "https://api.feexpay.me"]) == "")
+    }
+
     @Test("are listed with what counts, secrets and passwords masked")
     func listing() throws {
         let settings = try Settings(environment: [

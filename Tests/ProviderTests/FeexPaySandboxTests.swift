@@ -160,7 +160,9 @@ struct SandboxFeexPayTests {
             #expect(paid.claim == .captured)
             #expect(paid.amount == Money(5000, .xof))
             let never = feexOrder(attempt: "ATT2")
-            #expect(await providerError { try await stage.feexPay.status(of: question(never, [.ours("ATT2")]), over: stage.transport) }?.code == "too_early")
+            #expect(
+                await providerError { try await stage.feexPay.status(of: question(never, [.ours("ATT2")]), over: stage.transport) }?.code
+                    == "too_early")
         }
     }
 
@@ -168,7 +170,8 @@ struct SandboxFeexPayTests {
     func history() async throws {
         try await SandboxStage.with { stage in
             for (network, attempt) in [(FeexPayCase.all[0], "ATT1"), (FeexPayCase.all[13], "ATT2")] {
-                _ = try await stage.feexPay.initiate(order(network, attempt: attempt, phone: network.testNumber("000000"), stage), over: stage.transport)
+                _ = try await stage.feexPay.initiate(
+                    order(network, attempt: attempt, phone: network.testNumber("000000"), stage), over: stage.transport)
             }
             let now = WallClock.nowMs
             let page = try await stage.feexPay.history(HistoryQuery(fromMs: now - 3_600_000, toMs: now), over: stage.transport)

@@ -35,7 +35,8 @@ struct FeexPayCase: Sendable, CustomStringConvertible {
 
     static let all: [FeexPayCase] = [
         FeexPayCase("mtn", "BJ", "push", "+22966123456", "2290166123456"), FeexPayCase("moov", "BJ", "push", "+2290195123456"),
-        FeexPayCase("celtiis_bj", "BJ", "push", "+229 01 40 12 34 56", "2290140123456"), FeexPayCase("coris", "BJ", "otp", "+22997123456", "2290197123456"),
+        FeexPayCase("celtiis_bj", "BJ", "push", "+229 01 40 12 34 56", "2290140123456"),
+        FeexPayCase("coris", "BJ", "otp", "+22997123456", "2290197123456"),
         FeexPayCase("togocom_tg", "TG", "push", "+22890123456"), FeexPayCase("moov_tg", "TG", "push", "+22896123456"),
         FeexPayCase("mtn_ci", "CI", "push", "+2250504123456"), FeexPayCase("moov_ci", "CI", "hosted", "+2250104123456"),
         FeexPayCase("orange_ci", "CI", "hosted", "+2250707123456"), FeexPayCase("wave_ci", "CI", "hosted", "+2250707123457"),
@@ -110,7 +111,8 @@ struct FeexPayStartTests {
         #expect(choice.minimum == 100 && choice.maximum == 2_000_000)
         let other: Currency = network.currency == .xof ? .xaf : .xof
         let wrong = await providerError {
-            try await feexPay().initiate(feexOrder(network.slug, phone: network.phone, amount: Money(5000, other), otp: "123456"), over: try pending())
+            try await feexPay().initiate(
+                feexOrder(network.slug, phone: network.phone, amount: Money(5000, other), otp: "123456"), over: try pending())
         }
         #expect(wrong?.kind == .rejected && wrong?.message.contains("currency") == true)
     }
@@ -141,7 +143,8 @@ struct FeexPayStartTests {
         arguments: [
             ("mobile_money", "mtn_cm", "Cameroon"), ("mobile_money", "mtn_sn", "Senegal"), ("mobile_money", "moov_ne", "Niger"),
             ("mobile_money", "orange_ml", "Mali"), ("mobile_money", "mobicash_ml", "Mali"), ("mobile_money", "wave_bf", "Burkina"),
-            ("credit_card", "amex", "Visa"), ("credit_card", "unionpay", "Visa"), ("bank_transfer", nil, "manual"), ("mobile_money", "vodafone", "does not offer"),
+            ("credit_card", "amex", "Visa"), ("credit_card", "unionpay", "Visa"), ("bank_transfer", nil, "manual"),
+            ("mobile_money", "vodafone", "does not offer"),
             ("cheque", nil, "does not offer"),
         ] as [(String, String?, String)])
     func lacking(_ method: String, _ network: String?, _ word: String) async throws {
@@ -153,7 +156,8 @@ struct FeexPayStartTests {
     @Test(
         "networks have other names",
         arguments: [
-            ("CELTIIS BJ", "celtiis_bj"), ("celtiis", "celtiis_bj"), ("coris_bj", "coris"), ("MTN", "mtn"), ("mtn-benin", "mtn"), ("Togocom TG", "togocom_tg"),
+            ("CELTIIS BJ", "celtiis_bj"), ("celtiis", "celtiis_bj"), ("coris_bj", "coris"), ("MTN", "mtn"), ("mtn-benin", "mtn"),
+            ("Togocom TG", "togocom_tg"),
         ])
     func aliases(_ name: String, _ slug: String) async throws {
         let transport = try pending()
@@ -169,7 +173,8 @@ struct FeexPayStartTests {
         (feexOrder(amount: Money(5000, .usd)), "currency"), (feexOrder(attempt: ""), "callback_info"), (feexOrder(attempt: "a b"), "callback_info"),
         (feexOrder("orange_sn", phone: "+221771234567"), "#144#391#"), (feexOrder("coris"), "Coris Money"),
         (feexOrder("orange_sn", phone: "+221771234567", otp: "12a4"), "4 to 10 digits"), (feexOrder("coris", otp: "123"), "4 to 10 digits"),
-        (feexOrder("visa", email: nil, method: "credit_card"), "email"), (feexOrder("visa", phone: nil, email: "a@b.c", method: "credit_card"), "phone"),
+        (feexOrder("visa", email: nil, method: "credit_card"), "email"),
+        (feexOrder("visa", phone: nil, email: "a@b.c", method: "credit_card"), "phone"),
         (feexOrder("visa", amount: Money(5000, .eur), email: "a@b.c", method: "credit_card"), "currency must be one of XOF"),
         (feexOrder("wave_ci", phone: "+2250707123456", returnURL: "ftp://x"), "return_url"),
     ]
@@ -188,7 +193,8 @@ struct FeexPayStartTests {
         arguments: [
             ("mtn", "+22890123456", "+229"), ("mtn", "22966000000", "+229"), ("mtn", "+229660000", "+229"), ("mtn", "+2290266000000", "+229"),
             ("mtn", "+229016600000", "+229"), ("mtn", "+22901660000000", "+229"), ("mtn", "+229６６000000", "+229"), ("mtn", "+229-66-00-00", "+229"),
-            ("mtn", "", "+229"), ("mtn", "+", "+229"), ("mtn", nil, "+229"), ("moov_tg", "+22966000000", "+228 and 8"), ("moov_tg", "+2289012345", "+228 and 8"),
+            ("mtn", "", "+229"), ("mtn", "+", "+229"), ("mtn", nil, "+229"), ("moov_tg", "+22966000000", "+228 and 8"),
+            ("moov_tg", "+2289012345", "+228 and 8"),
             ("mtn_ci", "+22507123456", "+225 and 10"), ("wave_sn", "+22177123456", "+221 and 9"), ("mtn_cg", "+24206123456", "+242 and 9"),
             ("moov_bf", "+226601234567", "+226 and 8"), ("moov_bf", "+33612345678", "+226 and 8"),
         ] as [(String, String?, String)])
@@ -203,7 +209,8 @@ struct FeexPayStartTests {
     @Test(
         "the description keeps letters, digits and blanks",
         arguments: [
-            ("INV-2026-481", "INV2026481"), ("Été à Cotonou : l'abonnement n° 3", "Ete a Cotonou labonnement n 3"), ("", "Paiement"), ("—…€", "Paiement"),
+            ("INV-2026-481", "INV2026481"), ("Été à Cotonou : l'abonnement n° 3", "Ete a Cotonou labonnement n 3"), ("", "Paiement"),
+            ("—…€", "Paiement"),
             ("Œuvre ÇA Ñandú", "OEuvre CA Nandu"), ("e\u{301}te\u{301}", "ete"), ("Ɖɛkpɔ Gbɛ", "Dekpo Gbe"), ("日本 12", "12"),
             (String(repeating: "a", count: 300), String(repeating: "a", count: 120)),
         ])
@@ -215,7 +222,9 @@ struct FeexPayStartTests {
 
     @Test("names are cleaned too, and one word stands for both")
     func names() async throws {
-        for (name, first, last) in [("Jean-Paul N'Guessan", "Jean Paul", "NGuessan"), ("Awa", "Awa", "Awa"), ("  ", nil, nil)] as [(String, String?, String?)] {
+        for (name, first, last) in [("Jean-Paul N'Guessan", "Jean Paul", "NGuessan"), ("Awa", "Awa", "Awa"), ("  ", nil, nil)]
+            as [(String, String?, String?)]
+        {
             let transport = try pending()
             _ = try await feexPay().initiate(feexOrder(name: name), over: transport)
             #expect(transport.lastJSON?["first_name"]?.string == first)
@@ -346,7 +355,9 @@ struct FeexPayStartTests {
         #expect(throws: ProviderError.self) { try feexPay(off: ["mtn", "mtm"]) }
     }
 
-    @Test("the address is taken with and without its path", arguments: ["https://x.example.com", "https://x.example.com/", "https://x.example.com/api/"])
+    @Test(
+        "the address is taken with and without its path",
+        arguments: ["https://x.example.com", "https://x.example.com/", "https://x.example.com/api/"])
     func address(_ url: String) async throws {
         let transport = try pending()
         _ = try await feexPay(apiURL: url).initiate(feexOrder(), over: transport)

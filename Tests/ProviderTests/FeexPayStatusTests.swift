@@ -15,13 +15,16 @@ private func question(
         payment: "pay_01", attempt: "INV-2026-000481", amount: amount, references: references, unverified: unverified, createdAtMs: createdAtMs)
 }
 
-private func ok(_ body: String) -> Result<ProviderAnswer, ProviderError> { .success(ProviderAnswer(status: 200, headers: [:], body: Array(body.utf8))) }
+private func ok(_ body: String) -> Result<ProviderAnswer, ProviderError> {
+    .success(ProviderAnswer(status: 200, headers: [:], body: Array(body.utf8)))
+}
 private func answer(_ status: Int, _ body: String = "{}") -> Result<ProviderAnswer, ProviderError> {
     .success(ProviderAnswer(status: status, headers: [:], body: Array(body.utf8)))
 }
 
 private func record(
-    _ status: String = "SUCCESSFUL", amount: String? = "5000", callback: String? = "\"INV-2026-000481\"", reference name: String? = nil, more: String = ""
+    _ status: String = "SUCCESSFUL", amount: String? = "5000", callback: String? = "\"INV-2026-000481\"", reference name: String? = nil,
+    more: String = ""
 ) -> String {
     var fields = ["\"status\":\"\(status)\"", "\"reference\":\"\(name ?? reference.value)\""]
     if let amount { fields.append("\"amount\":\(amount)") }
@@ -77,9 +80,11 @@ struct FeexPayStatusTests {
     }
 
     static let words: [(status: String, claim: ProviderClaim)] = [
-        ("PENDING", .processing), ("IN PENDING STATE", .processing), ("in  pending state", .processing), ("TIMEOUT", .processing), ("INITIATED", .pending),
+        ("PENDING", .processing), ("IN PENDING STATE", .processing), ("in  pending state", .processing), ("TIMEOUT", .processing),
+        ("INITIATED", .pending),
         ("SUCCESSFUL", .captured), ("SUCCESS", .captured), ("Successful", .captured), ("FAILED", .failed), ("INSUFFICIENT_FUNDS", .failed),
-        ("CANCELED", .cancelled), ("CANCELLED", .cancelled), ("REFUNDED", .unknown), ("SUCCESSFULL", .unknown), ("COMPLETED", .unknown), ("0", .unknown),
+        ("CANCELED", .cancelled), ("CANCELLED", .cancelled), ("REFUNDED", .unknown), ("SUCCESSFULL", .unknown), ("COMPLETED", .unknown),
+        ("0", .unknown),
     ]
 
     @Test("the table of statuses; an unknown word changes nothing", arguments: words)
@@ -127,7 +132,8 @@ struct FeexPayStatusTests {
         ("\"INV-2026-000481\"", .captured, .captured), ("{\"order_id\":\"INV-2026-000481\"}", .captured, .captured),
         ("\"{\\\"order_id\\\":\\\"INV-2026-000481\\\"}\"", .captured, .captured), ("[\"x\",\"INV-2026-000481\"]", .captured, .captured),
         (nil, .captured, .unknown), ("null", .captured, .unknown), ("\"\"", .captured, .unknown), ("{}", .captured, .unknown),
-        ("\"INV-2026-000482\"", .unknown, .unknown), ("{\"order_id\":\"INV-2026-000482\"}", .unknown, .unknown), ("\"INV-2026-00048\"", .unknown, .unknown),
+        ("\"INV-2026-000482\"", .unknown, .unknown), ("{\"order_id\":\"INV-2026-000482\"}", .unknown, .unknown),
+        ("\"INV-2026-00048\"", .unknown, .unknown),
         ("\"inv-2026-000481\"", .unknown, .unknown), ("481", .unknown, .unknown),
     ]
 
@@ -163,7 +169,8 @@ struct FeexPayStatusTests {
         arguments: [
             (404, "{}", .notFound), (404, #"{"code":"NOT_FOUND","message":"Transaction not found"}"#, .notFound), (401, "{}", .misconfigured),
             (403, "{}", .misconfigured), (429, "{}", .throttled), (400, #"{"code":"MISSING_REFERENCE"}"#, .rejected), (500, "", .unavailable),
-            (503, #"{"code":"NETWORK_UNAVAILABLE"}"#, .unavailable), (200, "<html>", .unavailable), (200, "{}", .unavailable), (200, "[]", .unavailable),
+            (503, #"{"code":"NETWORK_UNAVAILABLE"}"#, .unavailable), (200, "<html>", .unavailable), (200, "{}", .unavailable),
+            (200, "[]", .unavailable),
             (200, #"{"status":"SUCCESSFUL","reference":"another"}"#, .unreadable), (200, #"{"success":false,"code":"NOT_FOUND"}"#, .rejected),
         ] as [(Int, String, ProviderError.Kind)])
     func errors(_ status: Int, _ body: String, _ kind: ProviderError.Kind) async {
@@ -252,7 +259,8 @@ struct FeexPayHistoryTests {
     @Test("a history out of reach says nothing of the attempt")
     func illness() async throws {
         for (status, body, kind) in [
-            (500, "", .unavailable), (429, "{}", .throttled), (401, "{}", .misconfigured), (200, "{}", .unavailable), (200, #"{"data":{}}"#, .unavailable),
+            (500, "", .unavailable), (429, "{}", .throttled), (401, "{}", .misconfigured), (200, "{}", .unavailable),
+            (200, #"{"data":{}}"#, .unavailable),
         ] as [(Int, String, ProviderError.Kind)] {
             let error = await providerError { try await feexPay().status(of: lost, over: RecordingTransport(status: status, body)) }
             #expect(error?.kind == kind)
@@ -271,7 +279,9 @@ struct FeexPayHistoryTests {
             notices += page.notices
             cursor = page.next
         } while cursor != nil
-        let ranges = transport.calls.compactMap { try? JSON(parsing: $0.body) }.map { "\($0["start_date"]?.string ?? "") \($0["end_date"]?.string ?? "")" }
+        let ranges = transport.calls.compactMap { try? JSON(parsing: $0.body) }.map {
+            "\($0["start_date"]?.string ?? "") \($0["end_date"]?.string ?? "")"
+        }
         #expect(ranges == ["2026-01-10 2026-02-09", "2026-02-10 2026-03-12", "2026-03-13 2026-03-14"])
         #expect(notices.count == 2)
         #expect(notices[0].claim == .captured)

@@ -21,7 +21,8 @@ struct FeexPayWebhookTests {
     static let samples: [(file: String, references: [ProviderReference], claim: ProviderClaim)] = [
         ("success_phone_string", [ProviderReference("reference", "3f2b9c1e-6a84-4d0e-9f57-1c2d3e4f5a6b"), .ours("INV-2026-000481")], .captured),
         (
-            "success_phone_number_callback_object", [ProviderReference("reference", "a7c1d2e3-4b5f-4c6d-8e7f-90a1b2c3d4e5"), .ours("INV-2026-000482")],
+            "success_phone_number_callback_object",
+            [ProviderReference("reference", "a7c1d2e3-4b5f-4c6d-8e7f-90a1b2c3d4e5"), .ours("INV-2026-000482")],
             .captured
         ),
         ("success_celtiis_reference", [ProviderReference("reference", "AG_20260314_701000000a4e1387a99b"), .ours("INV-2026-000483")], .captured),
@@ -39,7 +40,8 @@ struct FeexPayWebhookTests {
         #expect(notice.claim == sample.claim)
         #expect(notice.amount == nil && notice.amountProblem == nil)
         #expect(notice.errorCode == (sample.claim == .failed ? "LOW_BALANCE_OR_PAYEE_LIMIT_REACHED_OR_NOT_ALLOWED" : nil))
-        let accepted = try #require(try feexPay(secrets: [secret]).verifyWebhook(post(body, ["authorization": "Bearer \(secret)"]), nowMs: 0).accepted)
+        let accepted = try #require(
+            try feexPay(secrets: [secret]).verifyWebhook(post(body, ["authorization": "Bearer \(secret)"]), nowMs: 0).accepted)
         #expect(accepted.trust == .sharedSecret)
     }
 
@@ -118,7 +120,9 @@ struct FeexPayWebhookTests {
         #expect(first.matchedKey == nil)
         #expect(provider.verifyWebhook(webhook, nowMs: 119_999).accepted?.deliveryID == first.deliveryID)
         #expect(provider.verifyWebhook(webhook, nowMs: 120_000).accepted?.deliveryID != first.deliveryID)
-        for body in ["", "[]", "{}", "{\"reference\":\"\"}", "{\"reference\":{}}", "null", "x", "{\"reference\":\"\(String(repeating: "a", count: 300))\"}"] {
+        for body in [
+            "", "[]", "{}", "{\"reference\":\"\"}", "{\"reference\":{}}", "null", "x", "{\"reference\":\"\(String(repeating: "a", count: 300))\"}",
+        ] {
             #expect(provider.verifyWebhook(post(Array(body.utf8)), nowMs: 0).refusal != nil, "\(body.prefix(30))")
         }
     }
@@ -126,7 +130,9 @@ struct FeexPayWebhookTests {
     @Test("another status or another reference is another delivery, the same body the same one")
     func identity() throws {
         let provider = try feexPay(secrets: [secret])
-        func id(_ body: String) -> String? { provider.verifyWebhook(post(Array(body.utf8), ["authorization": secret]), nowMs: 0).accepted?.deliveryID }
+        func id(_ body: String) -> String? {
+            provider.verifyWebhook(post(Array(body.utf8), ["authorization": secret]), nowMs: 0).accepted?.deliveryID
+        }
         let bodies = [
             #"{"reference":"r","status":"PENDING"}"#, #"{"reference":"r","status":"SUCCESSFUL"}"#, #"{"reference":"s","status":"SUCCESSFUL"}"#,
         ]
@@ -145,7 +151,10 @@ struct FeexPayWebhookTests {
 
     @Test(
         "what has not FeexPay's shape is unreadable",
-        arguments: ["", "[]", "{}", "\"x\"", "{\"reference\":null}", "{\"reference\":[]}", "{\"reference\":\" \"}", "{\"reference\":1.5}", "{\"a\":\"\u{0}\"}"])
+        arguments: [
+            "", "[]", "{}", "\"x\"", "{\"reference\":null}", "{\"reference\":[]}", "{\"reference\":\" \"}", "{\"reference\":1.5}",
+            "{\"a\":\"\u{0}\"}",
+        ])
     func unreadable(_ body: String) async throws {
         let error = await providerError { try feexPay().parse(body: Array(body.utf8), contentType: "") }
         #expect(error?.kind == .unreadable)

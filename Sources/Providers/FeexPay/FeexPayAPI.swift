@@ -35,7 +35,9 @@ struct FeexPayAPI: Sendable {
             guard !(200..<300).contains(answer.status) else { throw ProviderError(.unavailable, "the answer to \(call.words) is no JSON object") }
             throw FeexPayFault.error(answer, nil, asking: call)
         }
-        let page = FeexPayShape.pageFields.lazy.compactMap { Self.inner(json)[$0]?.string }.first { $0.hasPrefix("https://") || $0.hasPrefix("http://") }
+        let page = FeexPayShape.pageFields.lazy.compactMap { Self.inner(json)[$0]?.string }.first {
+            $0.hasPrefix("https://") || $0.hasPrefix("http://")
+        }
         let ended = [.failed, .cancelled].contains(record.claim)
         // Moov answers the end of the payment at once, whatever the HTTP status it comes with.
         if ended && record.reference != nil { return Started(record: record, pageURL: nil) }

@@ -29,7 +29,8 @@ enum FeexPayFault {
 
     static func kind(_ status: Int, _ code: String?, _ said: String, _ call: Call) -> ProviderError.Kind {
         switch code {
-        case "ERR_INVALID_API_KEY", "ERR_SHOP_NOT_FOUND", "ERR_IP_NOT_AUTHORIZED", "IP_NOT_ALLOWED", "UNAUTHORIZED", "FORBIDDEN": return .misconfigured
+        case "ERR_INVALID_API_KEY", "ERR_SHOP_NOT_FOUND", "ERR_IP_NOT_AUTHORIZED", "IP_NOT_ALLOWED", "UNAUTHORIZED", "FORBIDDEN":
+            return .misconfigured
         // Told before anything was carried out, so another network can be tried.
         case "ACCESS_DENIED", "NETWORK_UNAVAILABLE", "ERR_NETWORK_UNAVAILABLE": return call.isStart ? .notOffered : .unavailable
         case "RATE_LIMIT_EXCEEDED": return .throttled

@@ -38,7 +38,8 @@ struct FeexPayOffer: Sendable {
         lacks("moov_ne", "Moov Niger", ["NE"], .xof, "FeexPay's API reaches no network of Niger"),
         lacks("orange_ml", "Orange Money Mali", ["ML"], .xof, "FeexPay's site names Mali, its API has no network there"),
         lacks("mobicash_ml", "Mobicash Mali", ["ML"], .xof, "FeexPay's site names Mali, its API has no network there"),
-        lacks("wave_bf", "Wave Burkina Faso", ["BF"], .xof, "FeexPay's site names Wave in Burkina Faso, its API has only Orange Money and Moov there"),
+        lacks(
+            "wave_bf", "Wave Burkina Faso", ["BF"], .xof, "FeexPay's site names Wave in Burkina Faso, its API has only Orange Money and Moov there"),
         lacks(creditCard, "amex", "American Express", "FeexPay takes Visa and Mastercard only"),
         lacks(creditCard, "unionpay", "UnionPay", "FeexPay takes Visa and Mastercard only"),
         lacks(bankTransfer, nil, "Virement bancaire", "FeexPay takes no bank transfers; the provider 'manual' records them"),

@@ -67,7 +67,8 @@ struct FeexPayRequest: Sendable {
         let given = order.otp.map { $0.filter { $0 != " " } } ?? ""
         if given.isEmpty {
             guard network.flow == .otp else { return nil }
-            throw ProviderError(.rejected, "otp is required at \(network.label): \(network.codeHint ?? "the network tells the customer")", code: "otp_required")
+            throw ProviderError(
+                .rejected, "otp is required at \(network.label): \(network.codeHint ?? "the network tells the customer")", code: "otp_required")
         }
         // Where no code is known to be taken, none is handed over.
         guard network.flow == .otp || network.doubts.contains(.flow) else { return nil }

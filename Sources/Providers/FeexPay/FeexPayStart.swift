@@ -49,7 +49,8 @@ struct FeexPayStart: Sendable {
 
     private func redirect(_ order: PaymentOrder, _ started: FeexPayAPI.Started, to page: String) -> Initiation {
         Initiation(
-            paymentURL: page, qrCode: nil, references: references(started, order), expiresAtMs: nowMs() + FeexPayShape.pageDeadlineMs, step: .redirect)
+            paymentURL: page, qrCode: nil, references: references(started, order), expiresAtMs: nowMs() + FeexPayShape.pageDeadlineMs, step: .redirect
+        )
     }
 
     private func ended(_ order: PaymentOrder, _ started: FeexPayAPI.Started, _ notice: ProviderNotice) -> Initiation {

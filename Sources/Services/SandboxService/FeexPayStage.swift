@@ -161,7 +161,8 @@ struct FeexPayStage: HouseStage {
 
     private static func row(_ payment: SandboxPayment) -> JSON {
         [
-            "reference": .string(payment.reference), "type": "PAYMENT_API", "status": .string(word(payment.state)), "amount": amount(payment.statedAmount),
+            "reference": .string(payment.reference), "type": "PAYMENT_API", "status": .string(word(payment.state)),
+            "amount": amount(payment.statedAmount),
             "reseau": .optional(payment.method), "phone_number": .optional(payment.phone),
             "financial_transaction_id": payment.state == .paid ? .string(operatorNumber(payment)) : .null, "custom_id": .null,
             "description": .string(payment.description), "callback_info": payment.metadata, "reason": .string(reason(payment.state)),
