@@ -123,12 +123,25 @@ let providers: [Target] = [
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "FeexPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
-    room("Providers", "ProviderCatalog", ["CinetPay", "FeexPay", "PaymentBackend", "StandardWebhooks", "ProviderPort", "Settings", "Formats"]),
+    room("Providers", "OrangeMoney", ["ProviderPort", "Money", "Formats"]),
+    room(
+        "Providers", "ProviderCatalog",
+        [
+            "CinetPay",
+            "FeexPay",
+            "OrangeMoney",
+            "PaymentBackend",
+            "StandardWebhooks",
+            "ProviderPort",
+            "Settings",
+            "Formats",
+        ]),
 ]
 
 let adapters = [
     "CinetPay",
     "FeexPay",
+    "OrangeMoney",
     "PaymentBackend",
     "StandardWebhooks",
     "ProviderCatalog",
@@ -253,9 +266,10 @@ let testTargets: [Target] = [
     tests(
         "ProviderTests",
         [
-            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "FeexPay", "Money", "Formats", "Cryptography", "SandboxService",
-            "HTTPServer",
+            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
             "HTTPClient", "EventLoop",
+            "FeexPay",
+            "OrangeMoney",
         ]),
     tests(
         "DomainTests",

@@ -56,6 +56,8 @@ final class SandboxStage: Sendable {
         configuration.standardWebhooksSecret = Self.signedSecret
         configuration.openAIKey = "sk-test"
         configuration.houses["feexpay"] = HouseKeys(values: ["api_key": "fp_key", "shop_id": "shop-1"], secrets: [Self.feexPaySecret])
+        configuration.houses["orange-money"] = HouseKeys(
+            values: ["client_id": "om-id", "client_secret": "om-secret", "merchant_key": "a86b2087"], secrets: ["om-webhook-secret"])
         sandbox = Sandbox(configuration: configuration, loop: loop)
         try await sandbox.start()
         client = HTTPClient(loop: loop)

@@ -105,25 +105,29 @@ struct ProviderDescription: Sendable {
 
     private static let orangeMoney = ProviderDescription(
         "orange-money",
-        capability: secret("OM_WEBHOOK_SECRET", in: "orange-money", "Keys the capability in the notification's address."),
+        capability: secret("OM_WEBHOOK_SECRET", in: "orange-money", "Keys the address that is made for the notifications of each payment."),
         [
             url(
                 "OM_API_URL", in: "orange-money", sample: "https://api.orange.com/orange-money-webpay/ci/v1",
-                "The Web Payment API of the country. \(sandboxSentence)"),
-            key("merchant_key", "OM_MERCHANT_KEY", in: "orange-money", "The merchant key."),
-            word("merchant_id", "OM_MERCHANT_ID", in: "orange-money", sample: "...", "The merchant id."),
+                "The Web Payment API with the country's two letters, or dev for trials. \(sandboxSentence)"),
+            key("merchant_key", "OM_MERCHANT_KEY", in: "orange-money", "The merchant key of the developer portal."),
+            word(
+                "merchant_id", "OM_MERCHANT_ID", in: "orange-money", sample: "Boutique Exemple",
+                "The merchant as customers see it on Orange's page, at most 30 bytes; the payment's description unless set."),
             key("client_id", "OM_CLIENT_ID", in: "orange-money", "The client id of the developer portal."),
             key("client_secret", "OM_CLIENT_SECRET", in: "orange-money", "The client secret of the developer portal."),
             Value(
                 key: "return_url",
                 variable: SettingVariable(
                     "OM_RETURN_URL", in: "orange-money", sample: "https://pay.example.com/payments/om/return/",
-                    "Where the customer comes back to. Made from BASE_URL unless set."), isURL: true),
+                    "Where the customer comes back to, transaction_id behind it; at most 120 characters in all. Made from BASE_URL unless set."),
+                isURL: true),
             Value(
                 key: "notify_url",
                 variable: SettingVariable(
                     "OM_NOTIFY_URL", in: "orange-money", sample: "https://pay.example.com/payments/om/notify/",
-                    "Where notifications go. Made from BASE_URL unless set."), isURL: true),
+                    "Where notifications go. With OM_WEBHOOK_SECRET only its host counts, since each payment has its own path. Made from BASE_URL unless set."
+                ), isURL: true),
         ])
 
     private static let feexPay = ProviderDescription(

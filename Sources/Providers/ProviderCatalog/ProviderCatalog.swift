@@ -1,6 +1,7 @@
 import CinetPay
 import FeexPay
 import Formats
+import OrangeMoney
 import PaymentBackend
 import ProviderPort
 import Settings
@@ -56,12 +57,20 @@ public enum ProviderCatalog {
                 apiKey: try require("api_key", of: provider), shopID: try require("shop_id", of: provider), secrets: provider.secrets,
                 apiURL: try require("api_url", of: provider), networksOff: provider.words("networks_off"), live: provider.mode == .live)
         },
+        "orange-money": { provider throws(ProviderError) in
+            try OrangeMoneyProvider(
+                clientID: try require("client_id", of: provider), clientSecret: try require("client_secret", of: provider),
+                merchantKey: try require("merchant_key", of: provider), merchantName: provider.values["merchant_id"], secrets: provider.secrets,
+                apiURL: try require("api_url", of: provider), notifyURL: provider.values["notify_url"], returnURL: provider.values["return_url"],
+                live: provider.mode == .live)
+        },
     ]
 
     private static let seedPaths: [String: [String]] = [
         "payment-backend": ["/api/payments/callback"],
         "cinetpay": ["/payments/cinetpay/notify/"],
         "feexpay": ["/api/v1/payments/feexpay/webhook/"],
+        "orange-money": ["/payments/om/notify/"],
     ]
 
     private static func require(_ key: String, of provider: ProviderSettings) throws(ProviderError) -> String {

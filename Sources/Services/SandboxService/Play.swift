@@ -24,6 +24,7 @@ struct Play: Sendable {
             CinetPayStage(configuration: configuration, book: book),
             PaymentBackendStage(configuration: configuration, book: book),
             FeexPayStage(configuration: configuration, book: book),
+            OrangeMoneyStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)
@@ -118,7 +119,7 @@ struct Play: Sendable {
     // MARK: What was seen
 
     /// What is not listed of a call's body: keys, and what belongs to the customer alone.
-    private static let unlisted = ["apikey", "phoneNumber", "phone", "otp"]
+    private static let unlisted = ["apikey", "phoneNumber", "phone", "otp", "merchant_key", "pass", "sid"]
 
     /// A call as it is listed: never the keys it was made with.
     private static func record(_ request: HTTPRequest, _ response: HTTPResponse) -> JSON {
