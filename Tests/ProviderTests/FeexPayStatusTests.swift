@@ -171,11 +171,12 @@ struct FeexPayStatusTests {
             (403, "{}", .misconfigured), (429, "{}", .throttled), (400, #"{"code":"MISSING_REFERENCE"}"#, .rejected), (500, "", .unavailable),
             (503, #"{"code":"NETWORK_UNAVAILABLE"}"#, .unavailable), (200, "<html>", .unavailable), (200, "{}", .unavailable),
             (200, "[]", .unavailable),
-            (200, #"{"status":"SUCCESSFUL","reference":"another"}"#, .unreadable), (200, #"{"success":false,"code":"NOT_FOUND"}"#, .rejected),
+            (200, #"{"status":"SUCCESSFUL","reference":"another"}"#, .unreadable), (200, #"{"success":false,"code":"NOT_FOUND"}"#, .notFound),
+            (200, #"{"success":false}"#, .rejected),
         ] as [(Int, String, ProviderError.Kind)])
     func errors(_ status: Int, _ body: String, _ kind: ProviderError.Kind) async {
         let error = await providerError { try await feexPay().status(of: question(), over: RecordingTransport(status: status, body)) }
-        #expect(error?.kind == kind || (body.contains("success\":false") && error?.kind == .notFound), "\(error?.description ?? "no error")")
+        #expect(error?.kind == kind, "\(error?.description ?? "no error")")
     }
 
     @Test("a reference names no other path", arguments: [".", "..", "", String(repeating: "a", count: 300)])

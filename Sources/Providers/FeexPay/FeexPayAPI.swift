@@ -39,8 +39,8 @@ struct FeexPayAPI: Sendable {
             $0.hasPrefix("https://") || $0.hasPrefix("http://")
         }
         let ended = [.failed, .cancelled].contains(record.claim)
-        // Moov answers the end of the payment at once, whatever the HTTP status it comes with.
-        if ended && record.reference != nil { return Started(record: record, pageURL: nil) }
+        // Moov answers the end of the payment at once, as a refusal too; what a broken gateway says is no end.
+        if ended && record.reference != nil && answer.status < 500 { return Started(record: record, pageURL: nil) }
         guard (200..<300).contains(answer.status), json["success"]?.bool != false else { throw FeexPayFault.error(answer, json, asking: call) }
         if ended { return Started(record: record, pageURL: nil) }
         guard record.reference != nil else { throw ProviderError(.unavailable, "the answer to \(call.words) has no reference") }

@@ -34,6 +34,7 @@ enum FeexPayFault {
         // Told before anything was carried out, so another network can be tried.
         case "ACCESS_DENIED", "NETWORK_UNAVAILABLE", "ERR_NETWORK_UNAVAILABLE": return call.isStart ? .notOffered : .unavailable
         case "RATE_LIMIT_EXCEEDED": return .throttled
+        case "NOT_FOUND" where !call.isStart: return .notFound
         // The one before may be ours, its answer lost: to be found out before anything else is tried.
         case "ERR_DUPLICATE_TRANSACTION": return .unavailable
         default: break

@@ -133,8 +133,7 @@ struct FeexPayInquiry: Sendable {
     }
 
     private static func notice(_ row: FeexPayRecord) -> ProviderNotice? {
-        var references = row.reference.map { [ProviderReference("reference", $0)] } ?? []
-        for name in row.callbacks + (row.customID.map { [$0] } ?? []) where !references.contains(.ours(name)) { references.append(.ours(name)) }
+        let references = (row.reference.map { [ProviderReference("reference", $0)] } ?? []) + row.namedAttempts.map { .ours($0) }
         return references.isEmpty ? nil : row.notice(references: references, currency: .xof)
     }
 }

@@ -45,30 +45,27 @@ public struct FeexPayProvider: PaymentProvider {
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
         guard webhook.method != "GET" && webhook.method != "HEAD" else { return .ignored(reason: "availability ping") }
-        let record = (try? JSON(parsing: webhook.body)).flatMap(FeexPayRecord.init)
         guard proof.isSet else {
-            guard let record, record.reference != nil || record.isHistoryResult else {
+            guard let record = (try? JSON(parsing: webhook.body)).flatMap(FeexPayRecord.init), record.reference != nil || record.isHistoryResult
+            else {
                 return .refused(reason: "the body is no JSON object with a reference")
             }
-            if record.isHistoryResult { return .ignored(reason: "the result of a history that was asked for") }
-            let minute = Array("\(nowMs / 60_000) ".utf8)
             // Nothing tells one bare webhook from a forged one before it, and the second may be the one that matters: each minute is a new delivery.
-            return .accepted(
-                AcceptedWebhook(
-                    trust: .unproven, deliveryID: DeliveryIdentity.ofBody(minute + webhook.body, provider: name), type: "payment.notification",
-                    matchedKey: nil, note: "no FEEXPAY_WEBHOOK_SECRET is set"))
+            let minute = Array("\(nowMs / 60_000) ".utf8)
+            return .accepted(accepted(.unproven, minute + webhook.body, nil, "no FEEXPAY_WEBHOOK_SECRET is set"))
         }
         switch proof.finding(webhook) {
         case .none: return .refused(reason: "neither authorization nor \(FeexPayShape.signatureHeader), and FEEXPAY_WEBHOOK_SECRET is set")
         case .wrong(let reason): return .refused(reason: reason)
-        case .proven(let trust, let matchedKey, let note):
-            if record?.isHistoryResult == true { return .ignored(reason: "the result of a history that was asked for") }
-            // Reference and status are in the body: another one of either is another delivery.
-            return .accepted(
-                AcceptedWebhook(
-                    trust: trust, deliveryID: DeliveryIdentity.ofBody(webhook.body, provider: name), type: "payment.notification",
-                    matchedKey: matchedKey, note: note))
+        // Reference and status are in the body: another one of either is another delivery.
+        case .proven(let trust, let matchedKey, let note): return .accepted(accepted(trust, webhook.body, matchedKey, note))
         }
+    }
+
+    private func accepted(_ trust: Trust, _ identity: [UInt8], _ matchedKey: Int?, _ note: String) -> AcceptedWebhook {
+        AcceptedWebhook(
+            trust: trust, deliveryID: DeliveryIdentity.ofBody(identity, provider: name), type: "payment.notification", matchedKey: matchedKey,
+            note: note)
     }
 
     /// What it says is a hint of where to ask: no amount is taken from it, and `reason` decides nothing.
@@ -76,10 +73,12 @@ public struct FeexPayProvider: PaymentProvider {
         let json: JSON
         do { json = try JSON(parsing: body) } catch { throw ProviderError(.unreadable, "the body is not JSON: \(error)") }
         guard let record = FeexPayRecord(json) else { throw ProviderError(.unreadable, "the body is JSON but not an object") }
+        // The announcement of a history that somebody asked for is about no payment.
+        if record.isHistoryResult { return ProviderNotice(references: [], claim: .unknown) }
         guard let reference = record.reference else { throw ProviderError(.unreadable, "field 'reference' is missing or no text") }
         let told = record.notice(references: [], currency: .xof)
         return ProviderNotice(
-            references: [ProviderReference("reference", reference)] + record.callbacks.map { .ours($0) }, claim: record.claim,
+            references: [ProviderReference("reference", reference)] + record.namedAttempts.map { .ours($0) }, claim: record.claim,
             transaction: told.transaction, occurredAtMs: told.occurredAtMs,
             errorCode: record.claim == told.claim ? told.errorCode : nil, errorText: record.claim == told.claim ? told.errorText : nil)
     }

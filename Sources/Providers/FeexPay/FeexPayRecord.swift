@@ -22,7 +22,7 @@ struct FeexPayRecord: Sendable {
     init?(_ json: JSON) {
         guard json.object != nil else { return nil }
         self.json = json
-        reference = Self.text(json["reference"])
+        reference = Self.text(json["reference"]).flatMap { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? $0 : nil }
         status = Self.text(json["status"])
         callbacks = Self.words(in: json["callback_info"], depth: 0)
         customID = Self.text(json["custom_id"])
@@ -50,6 +50,12 @@ struct FeexPayRecord: Sendable {
     func tie(to attempt: String) -> Tie {
         if callbacks.contains(attempt) || customID == attempt { return .ours }
         return callbacks.isEmpty ? .silent : .another
+    }
+
+    /// What may be attempts of ours among what it carries: texts as we send them, a few.
+    var namedAttempts: [String] {
+        let named = (callbacks + (customID.map { [$0] } ?? [])).filter { Slug.isValid($0, most: 64) }
+        return Array(named.enumerated().filter { named.firstIndex(of: $0.element) == $0.offset }.map(\.element).prefix(8))
     }
 
     // MARK: What it says
