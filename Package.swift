@@ -123,12 +123,14 @@ let providers: [Target] = [
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "FeexPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "KKiaPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "OrangeMoney", ["ProviderPort", "Money", "Formats"]),
     room(
         "Providers", "ProviderCatalog",
         [
             "CinetPay",
             "FeexPay",
+            "KKiaPay",
             "OrangeMoney",
             "PaymentBackend",
             "StandardWebhooks",
@@ -141,6 +143,7 @@ let providers: [Target] = [
 let adapters = [
     "CinetPay",
     "FeexPay",
+    "KKiaPay",
     "OrangeMoney",
     "PaymentBackend",
     "StandardWebhooks",
@@ -269,6 +272,7 @@ let testTargets: [Target] = [
             "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
             "HTTPClient", "EventLoop",
             "FeexPay",
+            "KKiaPay",
             "OrangeMoney",
         ]),
     tests(

@@ -19,6 +19,8 @@ final class SandboxStage: Sendable {
     static let feexPaySecret = "demo-feex-hook-value-93a7"
     static let signedSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 
+    static let kkiapay = HouseKeys(values: ["public_key": "pk", "private_key": "sk", "secret": "s"], secrets: ["kkiapay-secret", "older-secret"])
+
     let sandbox: Sandbox
     let merchant: Merchant
     let client: HTTPClient
@@ -58,6 +60,7 @@ final class SandboxStage: Sendable {
         configuration.houses["feexpay"] = HouseKeys(values: ["api_key": "fp_key", "shop_id": "shop-1"], secrets: [Self.feexPaySecret])
         configuration.houses["orange-money"] = HouseKeys(
             values: ["client_id": "om-id", "client_secret": "om-secret", "merchant_key": "a86b2087"], secrets: ["om-webhook-secret"])
+        configuration.houses["kkiapay"] = Self.kkiapay
         sandbox = Sandbox(configuration: configuration, loop: loop)
         try await sandbox.start()
         client = HTTPClient(loop: loop)

@@ -100,7 +100,9 @@ struct ProviderDescription: Sendable {
             word("public_key", "KKIAPAY_PUBLIC_KEY", in: "kkiapay", sample: "...", "The public key of the dashboard."),
             key("private_key", "KKIAPAY_PRIVATE_KEY", in: "kkiapay", "The private key of the dashboard."),
             key("secret", "KKIAPAY_SECRET", in: "kkiapay", "The secret of the dashboard, for calls to the API."),
-            url("KKIAPAY_API_URL", in: "kkiapay", live: "https://api.kkiapay.me", "The API. \(sandboxSentence)"),
+            url(
+                "KKIAPAY_API_URL", in: "kkiapay", live: "https://api.kkiapay.me",
+                "The API; KKiaPay's own sandbox is https://api-sandbox.kkiapay.me. \(sandboxSentence)"),
         ])
 
     private static let orangeMoney = ProviderDescription(

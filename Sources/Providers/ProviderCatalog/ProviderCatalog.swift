@@ -1,6 +1,7 @@
 import CinetPay
 import FeexPay
 import Formats
+import KKiaPay
 import OrangeMoney
 import PaymentBackend
 import ProviderPort
@@ -62,6 +63,12 @@ public enum ProviderCatalog {
                 clientID: try require("client_id", of: provider), clientSecret: try require("client_secret", of: provider),
                 merchantKey: try require("merchant_key", of: provider), merchantName: provider.values["merchant_id"], secrets: provider.secrets,
                 apiURL: try require("api_url", of: provider), notifyURL: provider.values["notify_url"], returnURL: provider.values["return_url"],
+                live: provider.mode == .live)
+        },
+        "kkiapay": { provider throws(ProviderError) in
+            try KKiaPayProvider(
+                publicKey: try require("public_key", of: provider), privateKey: try require("private_key", of: provider),
+                secret: try require("secret", of: provider), webhookSecrets: provider.secrets, apiURL: try require("api_url", of: provider),
                 live: provider.mode == .live)
         },
     ]

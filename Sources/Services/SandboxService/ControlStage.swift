@@ -34,6 +34,12 @@ struct ControlStage: Sendable {
     ) async throws(SandboxError) -> HTTPResponse {
         let body = try Self.body(request)
         guard let name = body["reference"]?.string else { throw SandboxError(400, "field 'reference' is required") }
+        if let reason = body["reason"]?.string {
+            guard state == .refused, let fault = SandboxPayment.Fault(rawValue: reason) else {
+                throw SandboxError(400, "field 'reason' is insufficient_funds or expired, of a refusal")
+            }
+            try await book.setFault(fault, of: name)
+        }
         return .json(200, try await settle(try await book.require(name), state).json)
     }
 

@@ -15,6 +15,10 @@ struct Parcel: Sendable {
     var delayMs: Int64 = 0
     /// Tries at most.
     var tries = Courier.pauses.count + 1
+    /// Pauses between the tries.
+    var pauses = Courier.pauses
+    /// Whether it is posted again after any answer but 2xx; else what the receiver refuses is final.
+    var repeatsRefusals = false
 }
 
 /// Posts notices as a provider does: tries again a few times while nobody takes them.
@@ -36,10 +40,10 @@ struct Courier: Sendable {
         if parcel.delayMs > 0, !(await pause(.milliseconds(parcel.delayMs))) { return nil }
         var status: Int?
         for attempt in 0..<parcel.tries {
-            if attempt > 0, !(await pause(Self.pauses[attempt - 1])) { return status }
+            if attempt > 0, !(await pause(parcel.pauses[min(attempt, parcel.pauses.count) - 1])) { return status }
             status = await post(parcel, attempt)
             // Refused by the receiver is final; out of reach or out of order is not.
-            if let status, status < 500 && status != 429 { return status }
+            if let status, parcel.repeatsRefusals ? (200..<300).contains(status) : status < 500 && status != 429 { return status }
         }
         log.warning("notice not taken", ["url": .string(parcel.url), "notice": .string(parcel.label)])
         return status

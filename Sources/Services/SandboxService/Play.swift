@@ -25,6 +25,7 @@ struct Play: Sendable {
             PaymentBackendStage(configuration: configuration, book: book),
             FeexPayStage(configuration: configuration, book: book),
             OrangeMoneyStage(configuration: configuration, book: book),
+            KKiaPayStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)

@@ -47,6 +47,23 @@ actor SandboxBook {
         return payment
     }
 
+    func setFault(_ fault: SandboxPayment.Fault?, of name: String) throws(SandboxError) {
+        var payment = try require(name)
+        payment.fault = fault
+        payments[payment.reference] = payment
+    }
+
+    /// Gives a paid payment back, once. - Throws: 409 when it is not paid, or given back already.
+    func refund(_ name: String) throws(SandboxError) -> SandboxPayment {
+        var payment = try require(name)
+        guard payment.state == .paid, payment.refundedAtMs == nil else {
+            throw SandboxError(409, "payment \(payment.reference) is \(payment.refundedAtMs == nil ? payment.state.rawValue : "refunded")")
+        }
+        payment.refundedAtMs = WallClock.nowMs
+        payments[payment.reference] = payment
+        return payment
+    }
+
     func setScenario(_ scenario: Scenario, of name: String) throws(SandboxError) {
         var payment = try require(name)
         payment.scenario = scenario

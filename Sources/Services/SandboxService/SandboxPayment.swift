@@ -17,6 +17,12 @@ struct SandboxPayment: Sendable {
         var isFinal: Bool { self == .paid || self == .refused || self == .cancelled }
     }
 
+    /// Why a payment is refused, where it is more than that.
+    enum Fault: String, Sendable {
+        case insufficientFunds = "insufficient_funds"
+        case expired
+    }
+
     let house: House
     /// CinetPay's `transaction_id`, the back end's `external_payment_id`.
     let reference: String
@@ -34,6 +40,11 @@ struct SandboxPayment: Sendable {
     var phone: String?
     var state = State.created
     var settledAtMs: Int64?
+    var fault: Fault?
+    /// What only its house knows of it.
+    var details: [String: JSON] = [:]
+    /// When it was given back, whole.
+    var refundedAtMs: Int64?
     var scenario = Scenario()
     var statusCalls = 0
 
@@ -69,6 +80,7 @@ struct SandboxPayment: Sendable {
         [
             "provider": .string(house.rawValue), "reference": .string(reference), "state": .string(state.rawValue), "amount": .string(amount),
             "currency": .string(currency), "metadata": metadata, "notify_url": .string(notifyURL), "status_calls": .int(Int64(statusCalls)),
+            "fault": .optional(fault?.rawValue), "refunded_at": .optional(refundedAtMs.map { Timestamp.rfc3339($0) }),
             "steps": .array(scenario.steps.map { .string($0) }), "created_at": .string(Timestamp.rfc3339(createdAtMs)),
         ]
     }
