@@ -121,6 +121,7 @@ let domain: [Target] = [
 let providers: [Target] = [
     room("Providers", "StandardWebhooks", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "Manual", ["ProviderPort", "Money", "Formats"]),
     room("Providers", "CinetPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "FeexPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "KKiaPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
@@ -131,6 +132,7 @@ let providers: [Target] = [
             "CinetPay",
             "FeexPay",
             "KKiaPay",
+            "Manual",
             "OrangeMoney",
             "PaymentBackend",
             "StandardWebhooks",
@@ -144,6 +146,7 @@ let adapters = [
     "CinetPay",
     "FeexPay",
     "KKiaPay",
+    "Manual",
     "OrangeMoney",
     "PaymentBackend",
     "StandardWebhooks",
@@ -273,6 +276,7 @@ let testTargets: [Target] = [
             "HTTPClient", "EventLoop",
             "FeexPay",
             "KKiaPay",
+            "Manual",
             "OrangeMoney",
         ]),
     tests(

@@ -16,7 +16,7 @@ struct PaymentFoldTests {
         var testDescription: String { title }
     }
 
-    static func fact(_ claim: ProviderClaim, _ units: Int64? = nil, _ currency: Currency = .xof, attempt: String = "a") -> PaymentFact {
+    static func fact(_ claim: FactClaim, _ units: Int64? = nil, _ currency: Currency = .xof, attempt: String = "a") -> PaymentFact {
         PaymentFact(attempt: attempt, claim: claim, amount: units.map { Money($0, currency) })
     }
 
@@ -86,7 +86,7 @@ struct PaymentFoldTests {
         var generator = SeededGenerator(seed: UInt64(seed))
         let attempts = ["a", "b", "c"]
         let facts = (0..<Int.random(in: 1...8, using: &generator)).map { _ in
-            let claim = ProviderClaim.allCases.randomElement(using: &generator) ?? .pending
+            let claim = FactClaim.allCases.randomElement(using: &generator) ?? .pending
             let units: Int64? = [nil, 5000, 5000, 2500, 6000].randomElement(using: &generator) ?? nil
             let currency: Currency = Bool.random(using: &generator) || Bool.random(using: &generator) ? .xof : .eur
             return Self.fact(claim, units, currency, attempt: attempts.randomElement(using: &generator) ?? "a")

@@ -89,9 +89,19 @@ struct PlayedPurpose: PaymentPurpose {
     let name = "played"
     var allowsDeposits = false
 
+    func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        [try JobRequest(PlayedThanks(units: units), unique: "thanks:\(payment.id):\(payment.refunded)")]
+    }
+
     func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         [try JobRequest(PlayedJob(subject: payment.subject), payment: payment.id, unique: "played:\(payment.id)")]
     }
+}
+
+struct PlayedThanks: JobParameters {
+    static let kind = "played.thanks"
+    static let queue = "played"
+    let units: Int64
 }
 
 struct PlayedJob: PaidOnlyParameters {

@@ -37,7 +37,7 @@ import Testing
         #expect(settings.smtpURL == "smtp://127.0.0.1:8025")
         #expect(settings.openAI == Settings.OpenAI(apiKey: nil, baseURL: "https://api.openai.com/v1", model: "gpt-4o-mini"))
         #expect(settings.usageBodyLimit == 2 << 20)
-        #expect(settings.providers.count == 8)
+        #expect(settings.providers.count == 9)
         for provider in settings.providers.values {
             #expect(provider.mode == .off)
             #expect(provider.bodyLimit == 262_144)
@@ -201,7 +201,7 @@ import Testing
                 Example: KKIAPAY_API_URL=https://api.example.com
                 - PROVIDER_MODE_CINETPAI: no provider has this name. Rule: one of PROVIDER_MODE_CINETPAY, PROVIDER_MODE_STANDARD_WEBHOOKS, \
                 PROVIDER_MODE_PAYMENT_BACKEND, PROVIDER_MODE_KKIAPAY, PROVIDER_MODE_ORANGE_MONEY, PROVIDER_MODE_FEEXPAY, PROVIDER_MODE_WAVE, \
-                PROVIDER_MODE_ICOUNT. Example: PROVIDER_MODE_CINETPAY=…
+                PROVIDER_MODE_ICOUNT, PROVIDER_MODE_MANUAL. Example: PROVIDER_MODE_CINETPAY=…
                 - BASE_URL: it is not https, and live is cinetpay, kkiapay, orange-money. Rule: customers and providers reach a live installation \
                 over https only. Example: BASE_URL=https://pay.example.com
                 - SECRET_KEY: it is not set, and live is cinetpay, kkiapay, orange-money. Rule: a live installation has a key of at least 32 \

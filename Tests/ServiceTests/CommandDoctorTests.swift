@@ -83,6 +83,7 @@ struct CommandDoctorTests {
                         feexpay            off      no     -            0      262144  -
                         icount             off      no     -            0      262144  -
                         kkiapay            off      yes    -            0      262144  -
+                        manual             off      no     -            0      262144  -
                         orange-money       off      no     -            0      262144  -
                         payment-backend    off      yes    -            0      262144  -
                         standard-webhooks  sandbox  yes    no           1      262144  /webhooks/standard-webhooks

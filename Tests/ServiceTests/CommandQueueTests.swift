@@ -229,7 +229,7 @@ struct CommandQueueTests {
             await stage.run("refused", "nobody")
                 == CommandResult(
                     code: .notFound, out: "",
-                    err: "quittance refused: there is no source 'nobody'; the sources are cinetpay, feexpay, icount, kkiapay, orange-money, "
+                    err: "quittance refused: there is no source 'nobody'; the sources are cinetpay, feexpay, icount, kkiapay, manual, orange-money, "
                         + "payment-backend, standard-webhooks, wave, usage\n"))
     }
 }

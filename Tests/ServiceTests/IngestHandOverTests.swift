@@ -40,7 +40,7 @@ struct IngestHandOverTests {
 
         func close(patience: Duration = .zero) async {
             await handOver.close()
-            await server.stop(by: .now + .seconds(5), patience: patience)
+            await server.stop(by: .now + .seconds(60), patience: patience)
         }
 
         var port: Int { server.boundAddress.port }
@@ -58,7 +58,7 @@ struct IngestHandOverTests {
         let new = Shop("new", path: folder.file("place"), port: port, loops: 2)
         #expect(try await new.open() == loops)
         try await eventually("the old one knows") { old.knows }
-        let closing = Task { await old.close(patience: .seconds(5)) }
+        let closing = Task { await old.close(patience: .seconds(40)) }
         // Every connection is the new one's once the old one has let go.
         try await eventually("the new one has all connections") {
             for _ in 0..<20 where try await HTTPLine.once(port: port, "GET", "/").text != "new" { return false }

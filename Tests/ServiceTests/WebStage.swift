@@ -6,6 +6,7 @@ import Formats
 import HTTPClient
 import HTTPServer
 import JobQueue
+import Manual
 import Outbox
 import PaymentBackend
 import Payments
@@ -58,7 +59,7 @@ final class WebStage: Sendable {
         await stage.stop()
     }
 
-    static let scopes = [APIKey.payments, APIKey.usage, APIKey.teams, APIKey.cron]
+    static let scopes = [APIKey.payments, APIKey.usage, APIKey.teams, APIKey.cron, APIKey.refunds]
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
@@ -82,6 +83,7 @@ final class WebStage: Sendable {
             (CinetPayProvider(apiKey: "key", siteID: "900417", secrets: ["cinetpay-secret"], apiURL: "\(played)/cinetpay/v2"), "sandbox"),
             (try PaymentBackendProvider(baseURL: "\(played)/payment-backend", apiKey: "bearer", secrets: [Self.webhookSecret]), "sandbox"),
             (try StandardWebhooksProvider(secrets: [Self.webhookSecret]), "sandbox"),
+            (ManualProvider(account: "Quittance SARL, IBAN BJ66 0001"), "sandbox"),
         ])
         transport = SwitchedTransport(CurlTransport(client))
         let publisher = VerifyingPublisher()

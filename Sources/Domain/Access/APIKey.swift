@@ -15,6 +15,8 @@ public struct APIKey: Sendable, Equatable {
 
     /// The scope of everything that has to do with payments.
     public static let payments = "payments"
+    /// The scope of giving money back and of deciding about payments: for staff.
+    public static let refunds = "refunds"
     /// The scope of usage: what teams and projects have used, and whether they may go on.
     public static let usage = "usage"
     /// The scope of teams with their members and projects, and of the links to their pages.

@@ -18,4 +18,8 @@ public struct KitPurpose: PaymentPurpose {
             GenerateDraft(inquiry: payment.subject), payment: payment.id, unique: "\(GenerateDraft.kind):\(payment.id)")
         return [draft, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
+
+    public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try SendNotification.refunded(units, of: payment)
+    }
 }

@@ -13,4 +13,8 @@ public struct OrderPurpose: PaymentPurpose {
     public func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         [try CreateInvoice.request(for: payment, mode: mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
+
+    public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try SendNotification.refunded(units, of: payment)
+    }
 }

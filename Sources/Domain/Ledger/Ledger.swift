@@ -50,6 +50,8 @@ public struct LedgerAccount: Sendable, Hashable {
     public static func provider(_ name: String) -> LedgerAccount { LedgerAccount("provider:\(name)") }
     /// What was sold for the purpose.
     public static func sales(_ purpose: String) -> LedgerAccount { LedgerAccount("sales:\(purpose)") }
+    /// What customers' banks took back for the purpose.
+    public static func chargebacks(_ purpose: String) -> LedgerAccount { LedgerAccount("chargebacks:\(purpose)") }
     /// Money received that may not be used before a person has looked: wrong amount, paid twice.
     public static let suspense = LedgerAccount("suspense")
 

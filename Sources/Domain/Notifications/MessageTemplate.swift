@@ -3,6 +3,7 @@ import Formats
 /// The messages that can be sent, each in French and English with a fixed list of variables.
 public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
     case paymentConfirmed = "payment_confirmed"
+    case paymentRefunded = "payment_refunded"
     case draftReady = "draft_ready"
     case invoice
     case usageWarning = "usage_warning"
@@ -12,7 +13,7 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
 
     public var variables: [String] {
         switch self {
-        case .paymentConfirmed: ["name", "amount", "description", "payment"]
+        case .paymentConfirmed, .paymentRefunded: ["name", "amount", "description", "payment"]
         case .draftReady: ["inquiry", "organisation", "payment"]
         case .invoice: ["name", "amount", "description", "payment", "invoice"]
         case .usageWarning, .usageCritical, .usageExceeded: ["name", "team", "metric", "used", "allowed", "percent", "period", "plan"]
@@ -37,6 +38,22 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
                 [
                     "Bonjour {name},", "Nous avons bien reçu votre paiement de {amount} pour {description}.",
                     "Nous commençons le travail et vous écrirons au fur et à mesure.", "Référence : {payment}",
+                ]
+            )
+        case (.paymentRefunded, "en"):
+            (
+                "Refund: {description}",
+                [
+                    "Hello {name},", "We have given back {amount} of your payment for {description}.",
+                    "Depending on how you paid, it takes some days to reach you.", "Reference: {payment}",
+                ]
+            )
+        case (.paymentRefunded, _):
+            (
+                "Remboursement : {description}",
+                [
+                    "Bonjour {name},", "Nous vous avons remboursé {amount} de votre paiement pour {description}.",
+                    "Selon le moyen de paiement, il faut quelques jours pour que la somme vous parvienne.", "Référence : {payment}",
                 ]
             )
         case (.draftReady, "en"):

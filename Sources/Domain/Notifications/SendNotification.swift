@@ -62,6 +62,17 @@ extension SendNotification {
         return [try message.request(payment: payment.id)]
     }
 
+    /// Tells the customer of money that was given back. Names no payment: it is sent whatever the payment's state.
+    public static func refunded(_ units: Int64, of payment: Payment) throws -> [JobRequest] {
+        guard let email = payment.customer.email else { return [] }
+        var values = values(of: payment)
+        values["amount"] = Money(units, payment.amount.currency).description
+        let message = SendNotification(
+            template: .paymentRefunded, recipient: email, language: payment.customer.language, values: values,
+            cause: "\(payment.id):\(payment.refunded)")
+        return [try message.request(payment: nil)]
+    }
+
     /// Tells staff that a draft is there to be worked on.
     public static func draftReady(to staff: String, inquiry: String, organisation: String, payment: Payment) throws -> JobRequest {
         let values = ["inquiry": inquiry, "organisation": organisation, "payment": payment.id]

@@ -18,6 +18,12 @@ public enum AttemptIntent {
 
     static func identity(_ attempt: String) -> EffectIdentity { EffectIdentity(effect, key: attempt) }
 
+    /// Whether nobody knows if the attempt was started at its provider. A call that is under way is not known about either.
+    public static func isUndecided(_ attempt: String, in connection: Connection) throws -> Bool {
+        guard let record = try EffectTable.find(identity(attempt), in: connection) else { return false }
+        return record.state == .pending || record.state == .doubtful
+    }
+
     /// Enters what the provider said when it was asked by our reference. A call that may still be under way is left alone.
     /// - Parameter isKnown: whether it says anything of the attempt. When not, a repeated request may start it: its id names one payment
     ///   there, so that even a start that was carried out is not followed by a second payment.

@@ -51,6 +51,8 @@ public struct PaymentAttempt: Sendable {
     public let number: Int64
     public let provider: String
     public let mode: String
+    /// Minor units that it asks for; nil for all that is owed.
+    public let amount: Int64?
     public let method: String?
     public let network: String?
     /// What its customer has to do; nil before the provider has answered.
@@ -63,6 +65,8 @@ public struct PaymentAttempt: Sendable {
     public let webhookReceivedAtMs: Int64?
     public let errorCode: String?
     public let errorText: String?
+    /// Whether its provider has ever answered what became of it.
+    public let wasAnswered: Bool
 
     init(_ row: Row) throws {
         id = try row.text("id")
@@ -71,6 +75,7 @@ public struct PaymentAttempt: Sendable {
         provider = try row.text("provider")
         mode = try row.text("mode")
         method = try row.textOrNil("method")
+        amount = try row.intOrNil("amount")
         network = try row.textOrNil("network")
         step = try row.textOrNil("step").flatMap { CustomerStep(try JSON(parsing: $0)) }
         isOpen = try row.int("open") == 1
@@ -81,7 +86,13 @@ public struct PaymentAttempt: Sendable {
         webhookReceivedAtMs = try row.intOrNil("webhook_received_at")
         errorCode = try row.textOrNil("error_code")
         errorText = try row.textOrNil("error_text")
+        wasAnswered = try row.textOrNil("last_answer") != nil
     }
+}
+
+extension PaymentAttempt {
+    /// What it asks for.
+    public func asked(of payment: Payment) -> Money { amount.map { Money($0, payment.amount.currency) } ?? payment.amount }
 }
 
 /// A payment that is to be created.

@@ -109,10 +109,7 @@ public struct PaymentEvents: Sendable {
         switch belief(in: notice, of: event) {
         case .believed: break
         case .mustAsk:
-            // What it names may be all that there is to ask by.
-            for reference in notice.references where reference.kind != "ours" {
-                try UnverifiedReferences.add(reference, attempt: attempt, nowMs: nowMs, in: connection)
-            }
+            try keep(notice.references, of: event, for: attempt, nowMs: nowMs, in: connection)
             try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.archiveID), nowMs: nowMs, in: connection)
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
         case .cannotBeProved:
@@ -129,6 +126,20 @@ public struct PaymentEvents: Sendable {
         if let named = try PaymentStore.attempt(of: notice.references, provider: event.provider, in: connection) { return named }
         guard let payment = event.payment, let number = event.attemptNumber else { return nil }
         return try PaymentStore.attempts(of: payment, in: connection).first { $0.number == number && $0.provider == event.provider }
+    }
+
+    /// What a message names may be all that there is to ask by. It is the attempt's where a secret proves that the message is for it; else
+    /// only the provider's answer tells.
+    private func keep(
+        _ references: [ProviderReference], of event: ProviderEvent, for attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
+    ) throws {
+        let isMeant = event.payment == attempt.payment && event.attemptNumber == attempt.number && event.trust != .unproven
+        guard !isMeant else {
+            return try PaymentStore.register(references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
+        }
+        for reference in references where reference.kind != "ours" {
+            try UnverifiedReferences.add(reference, attempt: attempt, nowMs: nowMs, in: connection)
+        }
     }
 
     private enum Belief { case believed, mustAsk, cannotBeProved }

@@ -36,13 +36,31 @@ public struct PaymentFacts: Sendable {
     public func record(
         _ notice: ProviderNotice, attempt: PaymentAttempt, source: Source, nowMs: Int64, in connection: Connection
     ) throws -> PaymentState {
-        try PaymentStore.register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
+        let notice = try PaymentStore.claimed(notice, by: attempt, nowMs: nowMs, in: connection)
         if notice.errorCode != nil || notice.errorText != nil {
             try connection.execute(
                 "UPDATE payments_attempts SET error_code = $2, error_text = $3 WHERE id = $1",
                 [.text(attempt.id), .optional(notice.errorCode), .optional(notice.errorText.map { String($0.prefix(500)) })])
         }
-        guard notice.claim != .unknown else { return try PaymentStore.require(attempt.payment, in: connection).state }
+        guard let claim = FactClaim(notice.claim) else { return try PaymentStore.require(attempt.payment, in: connection).state }
+        let key = Self.key(claim, notice.amount, notice.amountProblem, attempt: attempt.id)
+        return try enter(claim, notice, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+    }
+
+    /// Enters a decision of ours about an attempt.
+    @discardableResult
+    func decide(
+        _ claim: FactClaim, amount: Money? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentState {
+        let decision = ProviderNotice(references: [], claim: .unknown, amount: amount)
+        let key = Self.key(claim, amount, nil, attempt: attempt.id)
+        return try enter(claim, decision, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+    }
+
+    private func enter(
+        _ claim: FactClaim, _ notice: ProviderNotice, key: String, attempt: PaymentAttempt, source: Source, nowMs: Int64,
+        in connection: Connection
+    ) throws -> PaymentState {
         let changed = try connection.execute(
             """
             INSERT INTO payments_facts (payment, attempt, claim, amount, currency, problem, provider_transaction, occurred_at, source,
@@ -50,30 +68,23 @@ public struct PaymentFacts: Sendable {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (payment, fact_key) DO NOTHING
             """,
             [
-                .text(attempt.payment), .text(attempt.id), .text(notice.claim.rawValue), .optional(notice.amount?.minorUnits),
+                .text(attempt.payment), .text(attempt.id), .text(claim.rawValue), .optional(notice.amount?.minorUnits),
                 .optional(notice.amount?.currency.code), .optional(notice.amountProblem), .optional(notice.transaction),
-                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(Self.key(of: notice, attempt: attempt.id)),
+                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key),
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
         let (state, standing) = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
-        if !standing.captures.contains(where: { $0.attempt == attempt.id }) { try hold(notice, attempt: attempt, nowMs: nowMs, in: connection) }
+        if claim == .captured, let amount = notice.amount, !standing.captures.contains(where: { $0.attempt == attempt.id }) {
+            let payment = try PaymentStore.require(attempt.payment, in: connection)
+            try PaymentBooks(payment: payment, attempts: [attempt], nowMs: nowMs, connection: connection).hold(amount, attempt: attempt, factKey: key)
+        }
         return state
     }
 
-    /// Money that came in but contradicts what is owed is in hand all the same: it is booked to suspense, as it came.
-    private func hold(_ notice: ProviderNotice, attempt: PaymentAttempt, nowMs: Int64, in connection: Connection) throws {
-        guard notice.claim == .captured, let amount = notice.amount, amount.isPositive else { return }
-        try Ledger.post(
-            LedgerEntry(
-                atMs: nowMs, debit: .provider(attempt.provider), credit: .suspense, amount: amount, payment: attempt.payment,
-                memo: "captured, not what is owed", sourceKey: "\(attempt.payment):held:\(Self.key(of: notice, attempt: attempt.id))"), in: connection
-        )
-    }
-
     /// A claim with its amount is one fact, however often and by whichever way it is told.
-    private static func key(of notice: ProviderNotice, attempt: String) -> String {
-        let amount = notice.amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? notice.amountProblem.map { "?\($0)" } ?? ""
-        return "\(attempt):\(notice.claim.rawValue):\(amount)"
+    private static func key(_ claim: FactClaim, _ amount: Money?, _ problem: String?, attempt: String) -> String {
+        let told = amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? problem.map { "?\($0)" } ?? ""
+        return "\(attempt):\(claim.rawValue):\(told)"
     }
 
     /// Brings the payment to where its facts say it stands.
@@ -87,7 +98,7 @@ public struct PaymentFacts: Sendable {
         for concern in standing.concerns {
             try PaymentTask.open(payment: id, kind: standing.state.rawValue, detail: concern, nowMs: nowMs, in: connection)
         }
-        try post(standing, of: payment, attempts: attempts, nowMs: nowMs, in: connection)
+        try PaymentBooks(payment: payment, attempts: attempts, nowMs: nowMs, connection: connection).follow(standing)
         let moves = standing.state != payment.state && payment.state.mayMove(to: standing.state)
         let state = moves ? standing.state : payment.state
         let firstPaid = state == .paid && payment.paidAtMs == nil
@@ -101,12 +112,19 @@ public struct PaymentFacts: Sendable {
                 .integer(firstPaid ? 1 : 0),
             ])
         try close(attempts, facts: facts, state: state, in: connection)
+        // Which attempt decides: the one that brought the money, else the latest.
+        let deciding = attempts.first { $0.id == standing.captures.first?.attempt } ?? attempts.last
+        if standing.refunded > payment.refunded, let purpose = purposes[payment.purpose] {
+            let now = try PaymentStore.require(id, in: connection)
+            let units = standing.refunded - payment.refunded
+            for request in try purpose.refunded(now, units: units, mode: deciding?.mode ?? "live", nowMs: nowMs, in: connection) {
+                try outbox.add(request, nowMs: nowMs, in: connection)
+            }
+        }
         guard moves else { return (state, standing) }
         try PaymentAudit.record(
             payment: id, from: payment.state, to: state, actor: source.actor, source: source.reference,
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
-        // Which attempt decides: the one that brought the money, else the latest.
-        let deciding = attempts.first { $0.id == standing.captures.first?.attempt } ?? attempts.last
         let fields = payment.logFields.merging(deciding?.logFields ?? [:]) { mine, _ in mine }
         connection.afterCommit { [log, from = payment.state] in
             log.with(fields).info(
@@ -121,34 +139,9 @@ public struct PaymentFacts: Sendable {
         return (state, standing)
     }
 
-    /// A capture is one ledger entry per attempt, with the provider it came by; refunds are entries by the sum given back so far.
-    /// Money of a conflicted payment, and what came beyond what is owed, goes to suspense.
-    private func post(
-        _ standing: PaymentStanding, of payment: Payment, attempts: [PaymentAttempt], nowMs: Int64, in connection: Connection
-    ) throws {
-        let providers = Dictionary(attempts.map { ($0.id, $0.provider) }, uniquingKeysWith: { first, _ in first })
-        // An entry that is there already stays; what is new after everything had come is surplus.
-        let isSurplus = payment.captured >= payment.amount.minorUnits
-        let holds = standing.state == .conflicted || isSurplus
-        for capture in standing.captures {
-            try Ledger.post(
-                LedgerEntry(
-                    atMs: nowMs, debit: .provider(providers[capture.attempt] ?? "unknown"), credit: holds ? .suspense : .sales(payment.purpose),
-                    amount: Money(capture.minorUnits, payment.amount.currency), payment: payment.id, memo: "captured",
-                    sourceKey: "\(payment.id):captured:\(capture.attempt)"), in: connection)
-        }
-        guard standing.refunded > payment.refunded, let paying = standing.captures.first else { return }
-        try Ledger.post(
-            LedgerEntry(
-                atMs: nowMs, debit: standing.state == .conflicted ? .suspense : .sales(payment.purpose),
-                credit: .provider(providers[paying.attempt] ?? "unknown"),
-                amount: Money(standing.refunded - payment.refunded, payment.amount.currency), payment: payment.id, memo: "refunded",
-                sourceKey: "\(payment.id):refunded:\(standing.refunded)"), in: connection)
-    }
-
     /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves.
     private func close(_ attempts: [PaymentAttempt], facts: [PaymentFact], state: PaymentState, in connection: Connection) throws {
-        let over: Set<ProviderClaim> = [.captured, .failed, .cancelled, .expired, .refunded, .chargedBack]
+        let over: Set<FactClaim> = [.captured, .failed, .cancelled, .expired, .refunded, .chargedBack]
         let waits = state.isOpen || [.failed, .cancelled, .expired].contains(state)
         for attempt in attempts where attempt.isOpen {
             guard !waits || facts.contains(where: { $0.attempt == attempt.id && over.contains($0.claim) }) else { continue }
@@ -156,11 +149,19 @@ public struct PaymentFacts: Sendable {
         }
     }
 
+    /// Where a payment stands by all that is known of it.
+    func standing(of payment: Payment, in connection: Connection) throws -> PaymentStanding {
+        PaymentFold.standing(
+            of: try Self.facts(of: payment.id, in: connection), owed: payment.amount,
+            allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false,
+            attempts: try PaymentStore.attempts(of: payment.id, in: connection).map(\.id))
+    }
+
     static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {
         try connection.query(
             "SELECT attempt, claim, amount, currency, problem FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
         ).map { row in
-            guard let claim = ProviderClaim(rawValue: try row.text("claim")) else { throw PaymentError.damagedRow(payment) }
+            guard let claim = FactClaim(rawValue: try row.text("claim")) else { throw PaymentError.damagedRow(payment) }
             let currency = try row.textOrNil("currency").map { code in try Currency(code: code) }
             let units = try row.intOrNil("amount")
             let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }

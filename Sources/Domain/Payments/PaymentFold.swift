@@ -1,21 +1,4 @@
 import Money
-import ProviderPort
-
-/// One thing held for true of a payment: a claim of its provider that was proved or fetched, or a decision of ours.
-public struct PaymentFact: Sendable, Equatable {
-    public let attempt: String
-    public let claim: ProviderClaim
-    public let amount: Money?
-    /// Why the provider's amount is no amount of ours, where it is not.
-    public let amountProblem: String?
-
-    public init(attempt: String, claim: ProviderClaim, amount: Money?, amountProblem: String? = nil) {
-        self.attempt = attempt
-        self.claim = claim
-        self.amount = amount
-        self.amountProblem = amountProblem
-    }
-}
 
 /// What the facts amount to.
 public struct PaymentStanding: Sendable, Equatable {
@@ -53,8 +36,9 @@ public enum PaymentFold {
             switch capture(in: mine, owed: owed) {
             case .none: continue
             case .amount(let units):
-                if mine.contains(where: { $0.claim == .expired }) {
-                    concerns.append("attempt \(attempt) was paid after it had expired")
+                for (claim, words) in [(FactClaim.expired, "had expired"), (.replaced, "was replaced by another")]
+                where mine.contains(where: { $0.claim == claim }) {
+                    concerns.append("attempt \(attempt) was paid after it \(words)")
                     conflicting = true
                 }
                 captures.append(AttemptCapture(attempt: attempt, minorUnits: units))
@@ -65,9 +49,7 @@ public enum PaymentFold {
             }
         }
         let captured = captures.reduce(0) { $0 + $1.minorUnits }
-        if exactCaptures > 1 { concerns.append("paid \(exactCaptures) times: the surplus is to be refunded") }
         let refunded = refunds(in: facts, captured: captured, currency: owed.currency)
-        let chargedBack = captured > 0 && facts.contains { $0.claim == .chargedBack }
         if captured > 0 && captured < owed.minorUnits && !allowsDeposits {
             concerns.append("captured \(Money(captured, owed.currency).decimalText) of \(owed.decimalText) \(owed.currency)")
             conflicting = true
@@ -76,23 +58,29 @@ public enum PaymentFold {
             concerns.append("captured \(Money(captured, owed.currency).decimalText), more than \(owed.decimalText) \(owed.currency)")
             conflicting = true
         }
+        let isAccepted = captured > 0 && facts.contains { $0.claim == .accepted && $0.amount == Money(captured, owed.currency) }
+        // What was decided needs nobody any more; what is too much has still to go back.
+        if isAccepted { concerns = [] }
+        if exactCaptures > 1 { concerns.append("paid \(exactCaptures) times: the surplus is to be refunded") }
         let state: PaymentState
-        if conflicting {
+        if conflicting && !isAccepted {
             state = .conflicted
-        } else if chargedBack {
+        } else if captured > 0 && facts.contains(where: { $0.claim == .chargedBack }) {
             state = .chargedBack
-        } else if captured > 0 && refunded >= captured {
-            state = .refunded
-        } else if captured > 0 && refunded > 0 {
-            state = .partiallyRefunded
-        } else if captured >= owed.minorUnits {
-            state = .paid
-        } else if captured > 0 {
-            state = .partiallyPaid
-        } else {
+        } else if captured == 0 {
             state = uncaptured(facts, attempts: attempts)
+        } else {
+            // A sum that was taken as payment in full is what is owed.
+            state = kept(captured - refunded, refunded: refunded, owed: isAccepted ? min(captured, owed.minorUnits) : owed.minorUnits)
         }
         return PaymentStanding(state: state, captures: captures, refunded: refunded, concerns: concerns.sorted())
+    }
+
+    /// Where a payment stands by the money that is in hand of it.
+    private static func kept(_ units: Int64, refunded: Int64, owed: Int64) -> PaymentState {
+        if units >= owed { return .paid }
+        if refunded == 0 { return .partiallyPaid }
+        return units > 0 ? .partiallyRefunded : .refunded
     }
 
     private enum Capture {

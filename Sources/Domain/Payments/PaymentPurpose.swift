@@ -13,10 +13,17 @@ public protocol PaymentPurpose: Sendable {
     /// the jobs to start.
     /// - Parameter mode: `sandbox` or `live`, as the attempt that paid.
     func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+    /// Called in the transaction in which money of the payment was given back; answers the jobs to start. They name no payment, as none of
+    /// them is paid-only.
+    /// - Parameters:
+    ///   - payment: as it stands afterwards.
+    ///   - units: minor units given back now.
+    func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
 }
 
 extension PaymentPurpose {
     public var allowsDeposits: Bool { false }
+    public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
 }
 
 /// The purposes that a program knows.
@@ -67,4 +74,6 @@ public struct ProviderRegistry: Sendable {
     /// `sandbox` or `live`; nil when the provider is off.
     public func mode(of name: String) -> String? { current().on[name]?.mode }
     public var names: [String] { current().on.keys.sorted() }
+    /// The adapters that are on, by name.
+    public var all: [(adapter: any PaymentProvider, mode: String)] { current().on.values.sorted { $0.adapter.name < $1.adapter.name } }
 }

@@ -10,6 +10,7 @@ public enum PaymentStore {
         migrations: [
             Migration(number: 1, name: "payments", sqlite: String(decoding: PackageResources._001_payments_sqlite_sql, as: UTF8.self)),
             Migration(number: 2, name: "steps", sqlite: String(decoding: PackageResources._002_steps_sqlite_sql, as: UTF8.self)),
+            Migration(number: 3, name: "refunds", sqlite: String(decoding: PackageResources._003_refunds_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.
@@ -73,23 +74,32 @@ public enum PaymentStore {
 
     /// Starts an attempt and registers our reference for it, to be committed *before* the provider is called: whatever the
     /// call comes to, its webhook and the reconciliation find the attempt.
+    /// - Parameter amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
     public static func startAttempt(
-        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, nowMs: Int64, in connection: Connection
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil, nowMs: Int64,
+        in connection: Connection
     ) throws -> PaymentAttempt {
         switch payment.state {
         case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
         default: throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
         }
+        let left = payment.amount.minorUnits - payment.captured + payment.refunded
+        guard left > 0, amount.map({ (1...left).contains($0) }) ?? true else {
+            throw PaymentError.invalid(
+                field: "amount", rule: "must be positive and at most \(Money(max(0, left), payment.amount.currency).decimalText)")
+        }
+        let part = amount ?? left
         let id = attemptID(nowMs: nowMs)
         try connection.execute(
             """
-            INSERT INTO payments_attempts (id, payment, number, provider, mode, method, network, created_at, next_check_at)
-            VALUES ($1, $2, (SELECT COALESCE(MAX(number), 0) + 1 FROM payments_attempts WHERE payment = $2), $3, $4, $5, $8, $6, $7)
+            INSERT INTO payments_attempts (id, payment, number, provider, mode, method, network, amount, created_at, next_check_at)
+            VALUES ($1, $2, (SELECT COALESCE(MAX(number), 0) + 1 FROM payments_attempts WHERE payment = $2), $3, $4, $5, $8, $9, $6, $7)
             """,
             [
                 .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
                 .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)), .optional(network),
+                .optional(part == payment.amount.minorUnits ? nil : part),
             ])
         try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
         return try requireAttempt(id, in: connection)
@@ -135,6 +145,23 @@ public enum PaymentStore {
                 """,
                 [.text(provider), .text(reference.value), .text(reference.kind), .text(attempt), .integer(nowMs)])
         }
+    }
+
+    /// Enters the references of what a provider says of an attempt. A capture under a reference that is another attempt's would pay twice
+    /// with one sum: it is entered as one that is no payment of ours, for a person to look at.
+    static func claimed(
+        _ notice: ProviderNotice, by attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
+    ) throws -> ProviderNotice {
+        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
+        guard notice.claim == .captured else { return notice }
+        for reference in notice.references {
+            guard let owner = try self.attempt(of: [reference], provider: attempt.provider, in: connection), owner.id != attempt.id else { continue }
+            return ProviderNotice(
+                references: [], claim: .captured, amount: nil,
+                amountProblem: "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)", transaction: notice.transaction,
+                occurredAtMs: notice.occurredAtMs)
+        }
+        return notice
     }
 
     /// The attempt that the first known of these references leads to.

@@ -4,18 +4,20 @@ import JobQueue
 import Outbox
 import ProviderPort
 
-/// When an attempt that still waits is asked about: at 2, 5, 15 and 60 minutes, 6 hours and then daily, gently, because
-/// providers promise no retry of a lost notification and dislike polling.
+/// When an attempt that still waits is asked about: after 2, 5, 15 and 60 minutes, 6 hours and a day, because providers promise no retry of
+/// a lost notification. Whoever dislikes being polled is spared the first two.
 public enum ReconciliationLadder {
     private static let minutes: [Int64] = [2, 5, 15, 60, 360, 1440]
+    private static let earlyRungs = 2
 
     /// Milliseconds from one check to the next.
-    public static func delayMs(afterChecks checks: Int64) -> Int64 {
-        minutes[min(Int(checks), minutes.count - 1)] * 60_000
+    public static func delayMs(afterChecks checks: Int64, politely: Bool = false) -> Int64 {
+        let rung = Int(checks) + (politely ? earlyRungs : 0)
+        return minutes[min(rung, minutes.count - 1)] * 60_000
     }
 
-    /// An attempt that still waits after this long is given up: 3 days.
-    public static let giveUpAfterMs: Int64 = 3 * 24 * 60 * 60_000
+    /// An attempt that still waits after all rungs, and a little for the last answer to come in, is given up: 34 hours.
+    public static let giveUpAfterMs: Int64 = 34 * 3_600_000
 }
 
 /// Finds attempts that should have been heard of and asks their providers, through `payment.verify` jobs.
@@ -51,8 +53,9 @@ public struct Reconciliation: Sendable {
         ).map { row in
             let attempt = try PaymentAttempt(row)
             let age = nowMs - attempt.createdAtMs
-            let askable = providers.known(attempt.provider)?.capabilities.hasStatus ?? false
-            let action: Finding.Action = age > ReconciliationLadder.giveUpAfterMs ? .giveUp : askable ? .ask : .none
+            let capabilities = providers.known(attempt.provider)?.capabilities
+            let patience = capabilities?.giveUpAfterMs ?? ReconciliationLadder.giveUpAfterMs
+            let action: Finding.Action = age > patience ? .giveUp : capabilities?.hasStatus == true ? .ask : .none
             return Finding(payment: attempt.payment, attempt: attempt.id, provider: attempt.provider, ageMs: age, action: action)
         }
     }
@@ -68,21 +71,33 @@ public struct Reconciliation: Sendable {
             case .ask:
                 if try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection) != nil { asked += 1 }
             case .giveUp:
-                let notice = ProviderNotice(references: [], claim: .expired, errorText: "no answer of the provider for three days")
-                let source = PaymentFacts.Source(actor: "reconciliation", reference: cause)
-                try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+                try giveUp(attempt, cause: cause, nowMs: nowMs, in: connection)
                 givenUp += 1
             case .none: break
             }
             try connection.execute(
                 "UPDATE payments_attempts SET checks = checks + 1, next_check_at = $2 + $3 WHERE id = $1 AND open = 1",
-                [.text(attempt.id), .integer(nowMs), .integer(try delay(of: attempt.id, in: connection))])
+                [.text(attempt.id), .integer(nowMs), .integer(try delay(of: attempt, in: connection))])
         }
         return (asked, givenUp)
     }
 
-    private func delay(of attempt: String, in connection: Connection) throws -> Int64 {
-        let row = try connection.first("SELECT checks FROM payments_attempts WHERE id = $1", [.text(attempt)])
-        return ReconciliationLadder.delayMs(afterChecks: try row?.int("checks") ?? 0)
+    /// Nobody pays any more what its provider says is not paid. What its provider never told anything about may be paid all the same: the
+    /// attempt is closed, and a person is told.
+    private func giveUp(_ attempt: PaymentAttempt, cause: String, nowMs: Int64, in connection: Connection) throws {
+        let askable = providers.known(attempt.provider)?.capabilities.hasStatus ?? false
+        if askable && !attempt.wasAnswered {
+            let detail = "attempt \(attempt.id): \(attempt.provider) never answered what became of it; look there before the customer pays again"
+            try PaymentTask.open(payment: attempt.payment, kind: "unresolved", detail: detail, nowMs: nowMs, in: connection)
+        }
+        let notice = ProviderNotice(references: [], claim: .expired, errorText: "it waited to the end of its time")
+        let source = PaymentFacts.Source(actor: "reconciliation", reference: cause)
+        try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+    }
+
+    private func delay(of attempt: PaymentAttempt, in connection: Connection) throws -> Int64 {
+        let row = try connection.first("SELECT checks FROM payments_attempts WHERE id = $1", [.text(attempt.id)])
+        let politely = providers.known(attempt.provider)?.capabilities.discouragesPolling ?? false
+        return ReconciliationLadder.delayMs(afterChecks: try row?.int("checks") ?? 0, politely: politely)
     }
 }

@@ -38,7 +38,7 @@ extension StatusQuestion {
     /// The question about an attempt as it stands.
     public init(_ attempt: PaymentAttempt, in connection: Connection) throws {
         self.init(
-            payment: attempt.payment, attempt: attempt.id, amount: try PaymentStore.require(attempt.payment, in: connection).amount,
+            payment: attempt.payment, attempt: attempt.id, amount: attempt.asked(of: try PaymentStore.require(attempt.payment, in: connection)),
             references: try PaymentStore.references(of: attempt.id, in: connection),
             unverified: try UnverifiedReferences.of(attempt: attempt.id, in: connection), createdAtMs: attempt.createdAtMs)
     }

@@ -64,7 +64,7 @@ public struct PaymentVerification: Sendable {
                 return try PaymentStore.require(attempt.payment, in: connection).state
             }
             try connection.execute(
-                "UPDATE payments_attempts SET checks = checks + 1, last_answer = $2 WHERE id = $1",
+                "UPDATE payments_attempts SET last_answer = $2 WHERE id = $1",
                 [.text(attempt.id), .text(Self.summary(of: answer))])
             try AttemptIntent.settle(attempt.id, isKnown: answer.claim != .unknown, nowMs: now, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)

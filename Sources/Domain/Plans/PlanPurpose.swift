@@ -18,6 +18,10 @@ public struct PlanPurpose: PaymentPurpose {
             ActivatePlan(team: payment.subject, plan: plan), payment: payment.id, unique: "\(ActivatePlan.kind):\(payment.id)")
         return [activation, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
+
+    public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try SendNotification.refunded(units, of: payment)
+    }
 }
 
 extension PlanPurpose {

@@ -27,7 +27,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     private let wakeDescriptor: Int32
     private var wakeEvent: OpaquePointer?
     private var turnEnd: [() -> Void] = []
-    private let inbox = Mutex<[Work]>([])
+    /// Handed-in work; nil once the loop has ended. What comes later is let go: it could only keep alive what it holds, the loop among it.
+    private let inbox = Mutex<[Work]?>([])
     private let wakePending = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let thread = Mutex<pthread_t?>(nil)
@@ -127,7 +128,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     // MARK: The loop's thread
 
     private func submit(_ work: Work) {
-        inbox.withLock { $0.append(work) }
+        inbox.withLock { $0?.append(work) }
         if !isOnLoop { wake() }
     }
 
@@ -151,15 +152,16 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
             event_base_loop(base, Int32(EVLOOP_ONCE))
             finishTurn()
         }
-        finishTurn()
+        finishTurn(isLast: true)
     }
 
     /// Carries out handed-in work and what waits for the end of the turn, until neither is left.
-    private func finishTurn() {
+    private func finishTurn(isLast: Bool = false) {
         while true {
+            let isDone = isLast && turnEnd.isEmpty
             let work = inbox.withLock { waiting in
-                let taken = waiting
-                waiting = []
+                let taken = waiting ?? []
+                waiting = isDone && taken.isEmpty ? nil : []
                 return taken
             }
             for item in work {

@@ -22,6 +22,12 @@ final class CurlMulti: @unchecked Sendable {
         self.connectionsPerHostMax = connectionsPerHostMax
     }
 
+    /// Left without ``close()`` only by a client that outlived its loop: no thread touches any of it any more.
+    deinit {
+        if let handle { curl_multi_cleanup(handle) }
+        for event in watched.values { event_free(event) }
+    }
+
     /// Begins a transfer; its completion is called later, never from within this call, and exactly once.
     func add(_ transfer: CurlTransfer) {
         loop.preconditionOnLoop()

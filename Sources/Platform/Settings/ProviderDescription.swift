@@ -46,7 +46,7 @@ struct ProviderDescription: Sendable {
     // MARK: The table
 
     static let all: [ProviderDescription] = [
-        cinetPay, standardWebhooks, paymentBackend, kkiapay, orangeMoney, feexPay, wave, iCount,
+        cinetPay, standardWebhooks, paymentBackend, kkiapay, orangeMoney, feexPay, wave, iCount, manual,
     ]
 
     private static func url(_ variable: String, in section: String, live: String? = nil, sample: String = "", _ explanation: String) -> Value {
@@ -164,6 +164,14 @@ struct ProviderDescription: Sendable {
         [
             key("api_key", "WAVE_API_KEY", in: "wave", "The key of the wallet, wave_sn_prod_..."),
             url("WAVE_API_URL", in: "wave", live: "https://api.wave.com", "The API. \(sandboxSentence)"),
+        ])
+
+    private static let manual = ProviderDescription(
+        "manual",
+        [
+            word(
+                "account", "MANUAL_ACCOUNT", in: "manual", sample: "Quittance SARL, BOA Bénin, IBAN BJ66 ...",
+                "The account that customers of a bank transfer are shown. Without it there are no transfers.")
         ])
 
     private static let iCount = ProviderDescription(

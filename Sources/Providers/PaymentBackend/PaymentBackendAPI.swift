@@ -34,12 +34,21 @@ struct PaymentBackendAPI: Sendable {
     }
 
     func status(of reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
-        guard reference.kind == "external" else {
-            throw ProviderError(.notFound, "the status call knows a payment by its \(Shape.externalID), not by '\(reference.kind)'")
-        }
         let url = base + Shape.statusPath(PercentEncoding.encodePathSegment(reference.value))
         let answer = try await transport.send(ProviderCall(method: "GET", url: url, headers: authorised, body: []))
         guard answer.status == 200 else { throw Self.error(answer, asking: "status") }
+        return try Self.notice(of: answer, about: reference)
+    }
+
+    /// What the back end says of the payment afterwards: its own word tells whether it agreed.
+    func cancel(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        let url = base + Shape.cancelPath(PercentEncoding.encodePathSegment(reference.value))
+        let answer = try await transport.send(.postJSON(url, [:], headers: authorised))
+        guard answer.status == 200 else { throw Self.error(answer, asking: "cancel") }
+        return try Self.notice(of: answer, about: reference)
+    }
+
+    private static func notice(of answer: ProviderAnswer, about reference: ProviderReference) throws(ProviderError) -> ProviderNotice {
         let notice = try PaymentRecord.notice(of: try answer.json())
         guard notice.references.contains(reference) else {
             throw ProviderError(.unreadable, "the answer is about another \(Shape.externalID) than asked for")
@@ -75,7 +84,7 @@ struct PaymentBackendAPI: Sendable {
         let kind: ProviderError.Kind =
             switch answer.status {
             case 401, 403: .misconfigured
-            case 404 where call == "status": .notFound
+            case 404 where call != "initiate": .notFound
             case 408, 425: .unavailable
             case 429: .throttled
             case 400..<500: .rejected

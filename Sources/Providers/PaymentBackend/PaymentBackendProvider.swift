@@ -6,7 +6,7 @@ import ProviderPort
 public struct PaymentBackendProvider: PaymentProvider {
     public let name = "payment-backend"
     public let capabilities = ProviderCapabilities(
-        hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["external"])
+        hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["external"], hasCancel: true)
 
     public let offer = ProviderOffer([
         ProviderOffer.Choice(method: "mobile_money", label: "Mobile money", currencies: Currency.all),
@@ -38,6 +38,10 @@ public struct PaymentBackendProvider: PaymentProvider {
 
     public func initiate(_ order: PaymentOrder, over transport: any ProviderTransport) async throws(ProviderError) -> Initiation {
         try await api.initiate(order, over: transport)
+    }
+
+    public func cancel(_ question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await question.ask(by: ["external"]) { reference throws(ProviderError) in try await api.cancel(reference, over: transport) }
     }
 
     public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {

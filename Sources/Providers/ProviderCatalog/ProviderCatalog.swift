@@ -2,6 +2,7 @@ import CinetPay
 import FeexPay
 import Formats
 import KKiaPay
+import Manual
 import OrangeMoney
 import PaymentBackend
 import ProviderPort
@@ -48,6 +49,7 @@ public enum ProviderCatalog {
                 baseURL: try require("api_url", of: provider), apiKey: try require("api_key", of: provider),
                 secrets: provider.secrets)
         },
+        "manual": { provider in ManualProvider(account: provider.values["account"]) },
         "cinetpay": { provider throws(ProviderError) in
             CinetPayProvider(
                 apiKey: try require("api_key", of: provider), siteID: try require("site_id", of: provider), secrets: provider.secrets,

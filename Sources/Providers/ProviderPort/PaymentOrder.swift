@@ -61,4 +61,7 @@ public struct Customer: Sendable, Equatable {
         self.phone = phone
         self.language = language
     }
+
+    /// The same person at another phone.
+    public func reached(at phone: String) -> Customer { Customer(name: name, email: email, phone: phone, language: language) }
 }

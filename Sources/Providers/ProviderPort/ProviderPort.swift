@@ -85,11 +85,15 @@ public struct ProviderCapabilities: Sendable {
     public let hasHistory: Bool
     /// Whether the provider asks its merchants not to poll: reconciliation then leaves out the early rungs.
     public let discouragesPolling: Bool
+    /// Whether it posts anything at all.
+    public let hasWebhook: Bool
+    /// After how long an attempt that still waits is given up, in milliseconds; nil for the ladder's end.
+    public let giveUpAfterMs: Int64?
 
     public init(
         hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool, statusReferenceKinds: [String] = ["ours"],
         refunds: Refunds = .none, hasCancel: Bool = false, hasHistory: Bool = false,
-        discouragesPolling: Bool = false
+        discouragesPolling: Bool = false, hasWebhook: Bool = true, giveUpAfterMs: Int64? = nil
     ) {
         self.hasProof = hasProof
         self.proofCoversMoney = proofCoversMoney
@@ -100,5 +104,7 @@ public struct ProviderCapabilities: Sendable {
         self.hasCancel = hasCancel
         self.hasHistory = hasHistory
         self.discouragesPolling = discouragesPolling
+        self.hasWebhook = hasWebhook
+        self.giveUpAfterMs = giveUpAfterMs
     }
 }

@@ -104,7 +104,9 @@ final class ChaosField: Sendable {
     func start(_ name: String, _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:]) async throws -> ChildProcess {
         var variables = environment
         // Of the surrounding environment only what programs need to run at all, and what counts or watches them.
-        let needed = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS"]
+        let needed = [
+            "PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "LLVM_PROFILE_FILE", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS",
+        ]
         for name in needed { variables[name] = variables[name] ?? Subprocess.inheritedEnvironment[name] }
         let child = try await ChildProcess.start(
             ChildProcess.Configuration(

@@ -117,7 +117,8 @@ public final class IngestServer: Service {
     }
 
     private static func table(of sources: IngestConfiguration.Sources) -> SourceTable {
-        SourceTable(sources.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
+        let posting = sources.filter { $0.adapter.capabilities.hasWebhook }
+        return SourceTable(posting.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
     }
 
     /// Where it listens, once started.

@@ -45,6 +45,13 @@ struct AttemptStart: Sendable {
     struct Plan: Sendable {
         let provider: String
         let method: String?
+        /// Minor units of a part payment; nil for all that is still owed.
+        var amount: Int64?
+        /// Another phone than the customer's own, for this attempt.
+        var phone: String?
+        var cancelURL: String?
+        /// Whether attempts that still wait give way to this one.
+        var replaces = false
         var network: String?
         /// A code that the customer fetched for this start; never kept.
         var otp: String?
@@ -114,7 +121,8 @@ struct AttemptStart: Sendable {
         guard adapter.capabilities.statusReferenceKinds.contains("ours") else { return .onceThenTask }
         return .ask { [transport] _ in
             do throws(ProviderError) {
-                let question = StatusQuestion(payment: payment.id, attempt: attempt.id, amount: payment.amount, references: [.ours(attempt.id)])
+                let question = StatusQuestion(
+                    payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), references: [.ours(attempt.id)])
                 let notice = try await adapter.status(of: question, over: transport)
                 // The attempt's id names one payment there: where nothing is said of it, a start under the same id makes no second one.
                 return notice.claim == .unknown ? .didNotHappen : .happened(KeptInitiation())
@@ -155,14 +163,27 @@ struct AttemptStart: Sendable {
             return (try PaymentStore.require(attempt.payment, in: connection), attempt)
         }
         let payment = try open(connection)
+        try refuseWhileUndecided(payment, in: connection)
         if plan.reuses, let attempt = try reusable(of: payment, plan, nowMs: nowMs, in: connection) { return (payment, attempt) }
         let mode = events.providers.mode(of: plan.provider) ?? "sandbox"
         let attempt = try PaymentStore.startAttempt(
-            of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, nowMs: nowMs, in: connection)
+            of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, amount: plan.amount,
+            nowMs: nowMs, in: connection)
         if let claim = plan.claim, try !IdempotentCalls.note(attempt.id, for: claim, in: connection) {
             throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
         }
+        if plan.replaces { try events.facts.replaceOpenAttempts(of: payment, by: attempt, actor: plan.actor, nowMs: nowMs, in: connection) }
         return (payment, attempt)
+    }
+
+    /// While nobody knows whether an attempt was started, a second one might make the customer pay twice.
+    private func refuseWhileUndecided(_ payment: Payment, in connection: Connection) throws {
+        let attempts = try PaymentStore.attempts(of: payment.id, in: connection)
+        guard let undecided = try attempts.first(where: { try $0.isOpen && AttemptIntent.isUndecided($0.id, in: connection) }) else { return }
+        throw WebProblem(
+            status: 409, title: "Not possible now",
+            detail: "nobody knows yet whether attempt \(undecided.id) was started at \(undecided.provider); it is being asked about",
+            extra: [("attempt", .string(undecided.id))], headers: [("Retry-After", "60")])
     }
 
     private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
@@ -180,9 +201,11 @@ struct AttemptStart: Sendable {
     private func order(_ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider) -> PaymentOrder {
         let ours = "\(baseURL)/payments/\(plan.provider)/return/?transaction_id=\(attempt.id)"
         return PaymentOrder(
-            payment: payment.id, attempt: attempt.id, amount: payment.amount, description: payment.description, customer: payment.customer,
+            payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), description: payment.description,
+            customer: plan.phone.map { payment.customer.reached(at: $0) } ?? payment.customer,
             notifyURL: notifyURL(of: payment, attempt, at: adapter), returnURL: plan.returnURL ?? ours,
-            pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: plan.method, network: plan.network,
+            cancelURL: plan.cancelURL, pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: plan.method,
+            network: plan.network,
             otp: plan.otp, metadata: payment.metadata)
     }
 

@@ -23,9 +23,9 @@ enum PaymentAnswer {
             ? .null : ["code": .optional(attempt.errorCode), "text": .optional(attempt.errorText)]
         return [
             "id": .string(attempt.id), "number": .int(attempt.number), "provider": .string(attempt.provider), "mode": .string(attempt.mode),
-            "method": .optional(attempt.method), "open": .bool(attempt.isOpen), "payment_url": .optional(attempt.paymentURL),
-            "qr_code": .optional(attempt.qrCode), "expires_at": time(attempt.expiresAtMs), "created_at": time(attempt.createdAtMs),
-            "webhook_received_at": time(attempt.webhookReceivedAtMs), "error": error,
+            "method": .optional(attempt.method), "network": .optional(attempt.network), "open": .bool(attempt.isOpen),
+            "payment_url": .optional(attempt.paymentURL), "qr_code": .optional(attempt.qrCode), "expires_at": time(attempt.expiresAtMs),
+            "created_at": time(attempt.createdAtMs), "webhook_received_at": time(attempt.webhookReceivedAtMs), "error": error,
         ]
     }
 
@@ -34,7 +34,20 @@ enum PaymentAnswer {
         [
             "payment": .string(started.payment.id), "attempt": .string(started.attempt.id), "provider": .string(started.attempt.provider),
             "status": .string(started.payment.state.rawValue), "payment_url": .optional(started.attempt.paymentURL),
-            "qr_code": .optional(started.attempt.qrCode), "expires_at": time(started.attempt.expiresAtMs),
+            "step": step(started.attempt.step), "qr_code": .optional(started.attempt.qrCode), "expires_at": time(started.attempt.expiresAtMs),
+        ]
+    }
+
+    /// What the customer has to do.
+    static func step(_ step: CustomerStep?) -> JSON { step?.json ?? .null }
+
+    static func refund(_ refund: Refund) -> JSON {
+        [
+            "id": .string(refund.id), "payment": .string(refund.payment), "attempt": .string(refund.attempt),
+            "amount": .string(refund.amount.decimalText), "currency": .string(refund.amount.currency.code), "reason": .string(refund.reason),
+            "way": .string(refund.way.rawValue), "status": .string(refund.state.rawValue),
+            "provider_reference": .optional(refund.providerReference), "detail": .optional(refund.detail),
+            "created_at": time(refund.createdAtMs), "settled_at": time(refund.settledAtMs),
         ]
     }
 

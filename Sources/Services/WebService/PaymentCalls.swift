@@ -81,11 +81,9 @@ struct PaymentCalls: Sendable {
         _ = try start.adapter(named: provider)
         var fields = FieldReader(try RequestBody.json(call.request))
         let payment = fields.text("payment", required: true, limit: 64) ?? ""
-        let method = fields.text("method", limit: 40)
-        let returnURL = fields.url("return_url")
-        try fields.check()
+        let choice = try AttemptChoice(&fields)
         return try await once(call, required: true) { claim in
-            let plan = AttemptStart.Plan(provider: provider, method: method, returnURL: returnURL, actor: call.actor, claim: claim)
+            let plan = choice.plan(at: provider, actor: call.actor, claim: claim)
             let started = try await start(plan) { try PaymentStore.require(payment, in: $0) }
             return .json(201, PaymentAnswer.started(started))
         }

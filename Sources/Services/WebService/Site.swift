@@ -33,7 +33,9 @@ struct Site: Sendable {
         let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
         let returns = ReturnPages(database: database, providers: events.providers, page: page)
         var routes = OperationCalls(database: database).routes + [OpenAPI.route, Page.stylesheet]
-        routes += kit.routes + payments.routes + teams.routes
+        let perProvider = ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs)
+        let actions = PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs)
+        routes += perProvider.routes + actions.routes + kit.routes + payments.routes + teams.routes
         routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes
         callers = CallerCheck(database: database, baseURL: configuration.baseURL)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)

@@ -77,7 +77,8 @@ struct LedgerAudit: Sendable {
 
     /// Every account that the product posts to.
     static func accounts(_ settings: Settings) -> [LedgerAccount] {
-        settings.providers.keys.sorted().map(LedgerAccount.provider) + ["kit", "order", "plan"].map(LedgerAccount.sales) + [.suspense]
+        let purposes = ["kit", "order", "plan"].flatMap { [LedgerAccount.sales($0), .chargebacks($0)] }
+        return settings.providers.keys.sorted().map(LedgerAccount.provider) + purposes + [.suspense]
     }
 
     /// Page by page, each as of one moment, so that nobody who writes is kept waiting.

@@ -1,0 +1,118 @@
+import Database
+import Formats
+import JobQueue
+import Money
+import Outbox
+import ProviderPort
+
+/// `payment.refund`: has the provider give money back, once.
+public struct RefundPayment: JobParameters {
+    public static let kind = "payment.refund"
+    public static let queue = "payments"
+
+    public let refund: String
+
+    /// A provider that is ill recovers within minutes to hours.
+    public static let retry = RetryPolicy.exponential(base: .seconds(2), factor: 2, cap: .seconds(600), jitter: .equal, attemptsMax: 14)
+
+    static func request(_ refund: Refund) throws -> JobRequest {
+        try JobRequest(RefundPayment(refund: refund.id), payment: refund.payment, unique: "\(kind):\(refund.id)")
+    }
+}
+
+/// Carries out ``RefundPayment``.
+public struct RefundSending: Sendable {
+    private let database: Database
+    private let refunds: Refunds
+    private let providers: ProviderRegistry
+    private let transport: any ProviderTransport
+
+    /// The effect that the call is; its key is the refund.
+    public static let effect = "provider.refund"
+    /// A provider that is still at it is asked again after this.
+    static let patience = Duration.seconds(60)
+
+    public init(database: Database, facts: PaymentFacts, providers: ProviderRegistry, transport: any ProviderTransport) {
+        self.database = database
+        refunds = Refunds(facts: facts, providers: providers)
+        self.providers = providers
+        self.transport = transport
+    }
+
+    public func run(_ parameters: RefundPayment, context: JobContext, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let (refund, order) = try await database.read { [refunds] connection in
+            guard let refund = try Refund.find(parameters.refund, in: connection) else { throw PaymentError.notFound(parameters.refund) }
+            let source = try refunds.source(of: refund, in: connection)
+            let order = RefundOrder(
+                question: try StatusQuestion(source.attempt, in: connection), amount: refund.amount, captured: source.captured,
+                refundedBefore: source.refunded, key: refund.id, reason: refund.reason)
+            return (refund, order)
+        }
+        guard !refund.state.isOver else { return .done }
+        let attempt = try await database.read { try PaymentStore.requireAttempt(refund.attempt, in: $0) }
+        guard let adapter = providers.known(attempt.provider) else {
+            throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
+        }
+        do {
+            let said = try await send(order, refund, adapter, context)
+            return try await conclude(said, refund, context.job, nowMs: nowMs())
+        } catch let error as ProviderError where !error.retryHelps {
+            return try await fail(refund, error, context.job, nowMs: nowMs())
+        }
+    }
+
+    /// Calls, or finds out what became of a call that nobody came back from.
+    private func send(
+        _ order: RefundOrder, _ refund: Refund, _ adapter: any PaymentProvider, _ context: JobContext
+    ) async throws -> Answered {
+        if refund.state == .sent {
+            let now = try await adapter.status(of: order.question, over: transport)
+            return Answered(isDone: now.claim == .refunded, reference: now.transaction)
+        }
+        let policy: EffectPolicy<Answered> =
+            adapter.capabilities.hasStatus
+            ? .ask { [transport] _ in
+                let now = try await adapter.status(of: order.question, over: transport)
+                switch now.claim {
+                case .refunded where now.amount?.minorUnits ?? order.captured >= order.refundedBefore + order.amount.minorUnits:
+                    return .happened(Answered(isDone: true, reference: now.transaction))
+                case .captured: return .didNotHappen
+                default: return .unknown
+                }
+            } : .onceThenTask
+        return try await context.effect(Self.effect, key: refund.id, policy: policy) { [transport] _ in
+            let said = try await adapter.refund(order, over: transport)
+            return Answered(isDone: said.claim == .refunded, reference: said.transaction)
+        }
+    }
+
+    private func conclude(_ said: Answered, _ refund: Refund, _ job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
+        guard said.isDone else {
+            try await database.write { try Refund.move(refund.id, to: .sent, reference: said.reference, nowMs: nowMs, in: $0) }
+            throw JobFailure.snooze(Self.patience, "the provider is still at refund \(refund.id)")
+        }
+        try await database.write { [refunds] connection in
+            guard try Outbox.finish(job, as: .done, detail: "refunded", nowMs: nowMs, in: connection) else { return }
+            let source = try refunds.source(of: refund, in: connection)
+            try refunds.settle(refund, source, reference: said.reference, nowMs: nowMs, in: connection)
+        }
+        return .done
+    }
+
+    /// The provider refuses: nothing went back, and a person must look.
+    private func fail(_ refund: Refund, _ error: ProviderError, _ job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
+        try await database.write { connection in
+            guard try Outbox.finish(job, as: .done, detail: "refused: \(error.message)", nowMs: nowMs, in: connection) else { return }
+            try Refund.move(refund.id, to: .failed, detail: error.message, nowMs: nowMs, in: connection)
+            let detail = "refund \(refund.id) of \(refund.amount.description) was refused: \(error.message.prefix(300))"
+            try PaymentTask.open(payment: refund.payment, kind: "refund_failed", detail: detail, nowMs: nowMs, in: connection)
+        }
+        return .done
+    }
+
+    /// What is kept of the provider's answer.
+    private struct Answered: Codable, Sendable {
+        let isDone: Bool
+        let reference: String?
+    }
+}
