@@ -44,12 +44,14 @@ struct SpoolTests {
         spool.markPushed()
         #expect(await keep(["c"], in: spool))
         var seen: [[UInt8]] = []
-        while true {
+        // A child of another test that is just being started still holds a copy of the file's lock: ingest looks again, and so does this.
+        try await eventually("all four are pushed") {
             let events = await next(of: spool)
-            if events.isEmpty { break }
             seen += events
-            spool.markPushed()
+            if events.isEmpty { spool.adoptOrphans() } else { spool.markPushed() }
+            return seen.count >= 4
         }
+        #expect(await next(of: spool).isEmpty)
         #expect(Set(seen) == Set(["x", "y", "z", "c"].map(Self.event)))
         #expect(seen.count == 4)
         #expect(spool.count == 0)
