@@ -126,6 +126,7 @@ let providers: [Target] = [
     room("Providers", "FeexPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "KKiaPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "OrangeMoney", ["ProviderPort", "Money", "Formats"]),
+    room("Providers", "Wave", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room(
         "Providers", "ProviderCatalog",
         [
@@ -136,6 +137,7 @@ let providers: [Target] = [
             "OrangeMoney",
             "PaymentBackend",
             "StandardWebhooks",
+            "Wave",
             "ProviderPort",
             "Settings",
             "Formats",
@@ -150,6 +152,7 @@ let adapters = [
     "OrangeMoney",
     "PaymentBackend",
     "StandardWebhooks",
+    "Wave",
     "ProviderCatalog",
 ]
 let everyRoom = [
@@ -278,6 +281,7 @@ let testTargets: [Target] = [
             "KKiaPay",
             "Manual",
             "OrangeMoney",
+            "Wave",
         ]),
     tests(
         "DomainTests",

@@ -6,6 +6,7 @@ import PaymentBackend
 import ProviderPort
 import StandardWebhooks
 import Testing
+import Wave
 
 /// Bodies that nobody would send with good intent: every adapter answers, none accepts a proof, none crashes.
 @Suite("Providers: hostile input")
@@ -16,6 +17,7 @@ struct HostileInputTests {
             try StandardWebhooksProvider(secrets: [signed]), CinetPayProvider(apiKey: "k", siteID: "900417", secrets: ["s"]),
             try PaymentBackendProvider(baseURL: "http://localhost", apiKey: "k", secrets: [signed, "plain"]),
             try FeexPayProvider(apiKey: "k", shopID: "s", secrets: ["value"]),
+            WaveProvider(apiKey: "k", secrets: ["s"]),
             try KKiaPayProvider(publicKey: "k", privateKey: "k", secret: "k", webhookSecrets: ["s"], apiURL: "http://localhost"),
         ]
     }
@@ -25,6 +27,7 @@ struct HostileInputTests {
         #"{"external_payment_id":"e","status":"completed","amount":3.0,"currency":"EUR","metadata":{"attempt":"A"}}"#,
         "cpm_site_id=900417&cpm_trans_id=INV-1&cpm_trans_date=2026-03-14+09%3A26%3A53&cpm_amount=5000&cpm_error_message=SUCCES",
         #"{"reference":"r","status":"SUCCESSFUL","amount":5000,"callback_info":{"a":"A"},"phoneNumber":2290166000000,"response_operator":{}}"#,
+        #"{"id":"EV_1","type":"checkout.session.completed","data":{"id":"cos-1","amount":"5","currency":"XOF","checkout_status":"complete"}}"#,
         #"{"transactionId":"3iH6wjHJ3","isPaymentSucces":true,"amount":1000,"partnerId":"A","stateData":"{\"attempt\":\"A\"}"}"#,
         "--B\r\nContent-Disposition: form-data; name=\"cpm_site_id\"\r\n\r\n900417\r\n--B--\r\n",
     ]
@@ -42,6 +45,7 @@ struct HostileInputTests {
             let headers: HTTPHeaders = [
                 "content-type": type, "x-token": noise, "webhook-id": noise, "webhook-timestamp": "1700000000", "webhook-signature": "v1,\(noise)",
                 "x-webhook-signature": noise, "x-feexpay-signature": noise, "authorization": "Bearer \(noise)", "x-kkiapay-secret": noise,
+                "wave-signature": "t=1700000000,v1=\(noise)",
             ]
             for provider in providers {
                 let verdict = provider.verifyWebhook(IncomingWebhook(method: "POST", headers: headers, body: body), nowMs: 1_700_000_000_000)

@@ -19,6 +19,7 @@ final class SandboxStage: Sendable {
     static let feexPaySecret = "demo-feex-hook-value-93a7"
     static let signedSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 
+    static let wave = HouseKeys(values: ["api_key": "wave_sn_key"], secrets: ["wave_sn_WHS_first", "wave_sn_WHS_second"])
     static let kkiapay = HouseKeys(values: ["public_key": "pk", "private_key": "sk", "secret": "s"], secrets: ["kkiapay-secret", "older-secret"])
 
     let sandbox: Sandbox
@@ -61,6 +62,7 @@ final class SandboxStage: Sendable {
         configuration.houses["orange-money"] = HouseKeys(
             values: ["client_id": "om-id", "client_secret": "om-secret", "merchant_key": "a86b2087"], secrets: ["om-webhook-secret"])
         configuration.houses["kkiapay"] = Self.kkiapay
+        configuration.houses["wave"] = Self.wave
         sandbox = Sandbox(configuration: configuration, loop: loop)
         try await sandbox.start()
         client = HTTPClient(loop: loop)

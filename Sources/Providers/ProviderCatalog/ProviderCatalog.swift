@@ -8,6 +8,7 @@ import PaymentBackend
 import ProviderPort
 import Settings
 import StandardWebhooks
+import Wave
 
 /// Makes the adapters that the settings turn on. The one place that knows every provider by name: a new provider is its
 /// folder and one line here.
@@ -71,6 +72,11 @@ public enum ProviderCatalog {
             try KKiaPayProvider(
                 publicKey: try require("public_key", of: provider), privateKey: try require("private_key", of: provider),
                 secret: try require("secret", of: provider), webhookSecrets: provider.secrets, apiURL: try require("api_url", of: provider),
+                live: provider.mode == .live)
+        },
+        "wave": { provider throws(ProviderError) in
+            WaveProvider(
+                apiKey: try require("api_key", of: provider), secrets: provider.secrets, apiURL: try require("api_url", of: provider),
                 live: provider.mode == .live)
         },
     ]

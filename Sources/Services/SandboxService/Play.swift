@@ -26,6 +26,7 @@ struct Play: Sendable {
             FeexPayStage(configuration: configuration, book: book),
             OrangeMoneyStage(configuration: configuration, book: book),
             KKiaPayStage(configuration: configuration, book: book),
+            WaveStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)

@@ -53,6 +53,12 @@ actor SandboxBook {
         payments[payment.reference] = payment
     }
 
+    func setDetail(_ key: String, _ value: JSON, of name: String) throws(SandboxError) {
+        var payment = try require(name)
+        payment.details[key] = value
+        payments[payment.reference] = payment
+    }
+
     /// Gives a paid payment back, once. - Throws: 409 when it is not paid, or given back already.
     func refund(_ name: String) throws(SandboxError) -> SandboxPayment {
         var payment = try require(name)
