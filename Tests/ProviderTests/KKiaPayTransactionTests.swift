@@ -165,6 +165,13 @@ struct KKiaPayStatusTests {
         #expect(nothing.calls.isEmpty)
     }
 
+    @Test("a failure's words are kept without phone numbers")
+    func words() async throws {
+        let notice = try await ask([ok(answer([("status", "FAILED"), ("failureCode", "declined"), ("failureMessage", "22997000000 said no")]))])
+        #expect(notice.errorCode == "declined")
+        #expect(notice.errorText == "…00 said no")
+    }
+
     @Test("of several tries in one widget the one that brought money decides, whatever came before or after it")
     func tries() async throws {
         let failed = ok(answer([("status", "FAILED")]))

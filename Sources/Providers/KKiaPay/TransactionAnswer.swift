@@ -41,7 +41,7 @@ struct TransactionAnswer: Sendable, Equatable {
             errorText = named == nil && !another ? "the transaction names no order" : "the transaction is of another order"
         } else {
             errorCode = isFailure ? told.problem ?? Self.text(json["failureCode"]) ?? String(status.prefix(60)) : nil
-            errorText = isFailure ? Self.text(json["failureMessage"]) : nil
+            errorText = isFailure ? Self.text(json["failureMessage"]).map { ProviderWords.safe($0) } : nil
         }
     }
 

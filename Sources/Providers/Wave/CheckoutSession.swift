@@ -72,7 +72,7 @@ struct CheckoutSession: Sendable {
             references: references, claim: claim, amount: money.amount, amountProblem: money.problem, transaction: transaction ?? id,
             occurredAtMs: json["when_completed"]?.string.flatMap { Timestamp.parse($0) },
             errorCode: claim == .captured ? nil : code ?? (claim == .unknown ? "unexpected_status" : nil),
-            errorText: claim == .captured ? nil : error.flatMap { Self.text($0["message"]) })
+            errorText: claim == .captured ? nil : error.flatMap { Self.text($0["message"]) }.map { ProviderWords.safe($0) })
     }
 
     private var hasMoney: Bool { money.amount != nil || money.problem != nil }
