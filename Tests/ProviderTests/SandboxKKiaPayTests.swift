@@ -30,7 +30,6 @@ extension SandboxStage {
         let fields = try await widgetFields(attempt: attempt, amount: amount, phone: phone, method: method)
         var json = JSONObject(fields.sorted { $0.key < $1.key }.map { ($0.key, JSON.string($0.value)) })
         json["action"] = .string(action)
-        if let method { json["paymentmethod"] = method == "credit_card" ? "card" : "momo" }
         return try await post("/kkiapay/widget", .object(json)).json["transactionId"]?.string ?? ""
     }
 

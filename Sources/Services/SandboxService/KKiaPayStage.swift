@@ -84,9 +84,11 @@ struct KKiaPayStage: HouseStage {
         }
         let data = fields["data"] ?? ""
         let state = (try? JSON(parsing: data)) ?? .string(data)
+        // A widget that shows cards alone is paid by card; who is shown both pays by phone.
+        let methods = fields["paymentmethod"] ?? fields["paymentmethods"] ?? ""
         var transaction = SandboxPayment(
             house: .kkiapay, reference: Self.number(), token: Hex.encode(SecureRandom.bytes(16)), amount: amount, currency: "XOF",
-            description: fields["reason"] ?? "", metadata: state, method: fields["paymentmethod"],
+            description: fields["reason"] ?? "", metadata: state, method: methods.contains("card") && !methods.contains("momo") ? "card" : "momo",
             notifyURL: "\(configuration.ingestURL)/webhooks/kkiapay", returnURL: fields["callback"], createdAtMs: WallClock.nowMs)
         transaction.scenario = .ofAmount(amount)
         transaction.details = [

@@ -5,7 +5,7 @@ import HTTPServer
 /// works alone and leads back by itself.
 enum KKiaPayWidget {
     /// What the script hands to the page, as it stands in the widget's options.
-    static let options = ["amount", "key", "data", "partnerId", "callback", "phone", "name", "email", "reason", "paymentmethod"]
+    static let options = ["amount", "key", "data", "partnerId", "callback", "phone", "name", "email", "reason", "paymentmethod", "paymentmethods"]
 
     static func page(_ fields: [String: String], notice: String = "") -> HTTPResponse {
         let hidden = (options + ["frame"]).filter { $0 != "phone" }.compactMap { name in
