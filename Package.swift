@@ -127,11 +127,13 @@ let providers: [Target] = [
     room("Providers", "KKiaPay", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "OrangeMoney", ["ProviderPort", "Money", "Formats"]),
     room("Providers", "Wave", ["ProviderPort", "Money", "Formats", "Cryptography"]),
+    room("Providers", "ICount", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room(
         "Providers", "ProviderCatalog",
         [
             "CinetPay",
             "FeexPay",
+            "ICount",
             "KKiaPay",
             "Manual",
             "OrangeMoney",
@@ -147,6 +149,7 @@ let providers: [Target] = [
 let adapters = [
     "CinetPay",
     "FeexPay",
+    "ICount",
     "KKiaPay",
     "Manual",
     "OrangeMoney",
@@ -278,6 +281,7 @@ let testTargets: [Target] = [
             "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
             "HTTPClient", "EventLoop",
             "FeexPay",
+            "ICount",
             "KKiaPay",
             "Manual",
             "OrangeMoney",

@@ -59,6 +59,9 @@ final class SandboxStage: Sendable {
         configuration.standardWebhooksSecret = Self.signedSecret
         configuration.openAIKey = "sk-test"
         configuration.houses["feexpay"] = HouseKeys(values: ["api_key": "fp_key", "shop_id": "shop-1"], secrets: [Self.feexPaySecret])
+        configuration.houses["icount"] = HouseKeys(
+            values: ["api_token": "icount-token", "cid": "demo", "user": "api", "pass": "icount-pass", "paypage_id": "30512"],
+            secrets: ["icount-ours", "0A1B2C3D4E5F6071"])
         configuration.houses["orange-money"] = HouseKeys(
             values: ["client_id": "om-id", "client_secret": "om-secret", "merchant_key": "a86b2087"], secrets: ["om-webhook-secret"])
         configuration.houses["kkiapay"] = Self.kkiapay

@@ -29,7 +29,6 @@ struct SourceCommandTests {
             (["mode", "standard-webhooks", "live"], .failed, "nothing is changed: 2 settings are wrong:"),
             (["mode", "standard-webhooks", "maybe"], .usage, "MODE is sandbox or live"),
             (["on", "paypal"], .notFound, "there is no provider 'paypal'"),
-            (["rotate", "icount"], .failed, "icount has no secret: its webhooks prove nothing"),
             (["rotate", "wave", "--generate"], .failed, "wave makes its secret itself: hand it in on standard input"),
             (["rotate", "wave", "--from", "/dev/null"], .failed, "no secret was handed in: one word of visible ASCII characters is taken"),
             (["rotate", "wave", "--generate", "--retire"], .usage, "--generate and --retire exclude each other"),

@@ -175,11 +175,19 @@ struct ProviderDescription: Sendable {
         ])
 
     private static let iCount = ProviderDescription(
-        "icount", capability: nil,
+        "icount",
+        capability: secret(
+            "ICOUNT_WEBHOOK_SECRET", in: "icount",
+            "Keys the address that is made for the notifications of each payment: without it none of them pays anything. Behind it, after a blank, "
+                + "the secret that iCount shows beside a webhook of documents."),
         [
+            key("api_token", "ICOUNT_API_TOKEN", in: "icount", "The token of iCount's Settings, API. Without it the three below begin a session."),
             word("cid", "ICOUNT_CID", in: "icount", sample: "...", "The company id."),
             word("user", "ICOUNT_USER", in: "icount", sample: "...", "The API user."),
             key("pass", "ICOUNT_PASS", in: "icount", "The API user's password."),
+            word(
+                "paypage_id", "ICOUNT_PAYPAGE_ID", in: "icount", sample: "30512", "The payment page's integer id, not the slug of its public address."
+            ),
             url("ICOUNT_API_URL", in: "icount", live: "https://api.icount.co.il/api/v3.php", "The API. \(sandboxSentence)"),
         ])
 }

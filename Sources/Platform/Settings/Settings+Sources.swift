@@ -100,7 +100,7 @@ extension Settings {
 
     /// Whether a provider's secret may be one of our own making, to be entered on the provider's side.
     public static func choosesSecret(of provider: String) -> Bool {
-        ["standard-webhooks", "payment-backend", "kkiapay", "orange-money", "feexpay"].contains(provider)
+        ["standard-webhooks", "payment-backend", "kkiapay", "orange-money", "feexpay", "icount"].contains(provider)
     }
 
     /// Whether webhooks of a provider are checked by a secret at all.

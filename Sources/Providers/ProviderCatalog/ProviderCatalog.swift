@@ -1,6 +1,7 @@
 import CinetPay
 import FeexPay
 import Formats
+import ICount
 import KKiaPay
 import Manual
 import OrangeMoney
@@ -61,6 +62,12 @@ public enum ProviderCatalog {
                 apiKey: try require("api_key", of: provider), shopID: try require("shop_id", of: provider), secrets: provider.secrets,
                 apiURL: try require("api_url", of: provider), networksOff: provider.words("networks_off"), live: provider.mode == .live)
         },
+        "icount": { provider throws(ProviderError) in
+            try ICountProvider(
+                apiToken: provider.values["api_token"], company: provider.values["cid"], user: provider.values["user"],
+                password: provider.values["pass"], paypageID: try require("paypage_id", of: provider), secrets: provider.secrets,
+                apiURL: try require("api_url", of: provider), live: provider.mode == .live)
+        },
         "orange-money": { provider throws(ProviderError) in
             try OrangeMoneyProvider(
                 clientID: try require("client_id", of: provider), clientSecret: try require("client_secret", of: provider),
@@ -85,6 +92,7 @@ public enum ProviderCatalog {
         "payment-backend": ["/api/payments/callback"],
         "cinetpay": ["/payments/cinetpay/notify/"],
         "feexpay": ["/api/v1/payments/feexpay/webhook/"],
+        "icount": ["/api/webhooks/icount"],
         "orange-money": ["/payments/om/notify/"],
     ]
 

@@ -17,12 +17,15 @@ protocol HouseStage: Sendable {
     func prelude(_ payment: SandboxPayment) -> [Parcel]
     /// A notice of where the payment stands; nil where the provider sends none of it.
     func notice(_ payment: SandboxPayment, _ notice: NotificationPlan.Notice, delayMs: Int64) -> Parcel?
+    /// What is posted on another channel once the payment is settled.
+    func epilogue(_ payment: SandboxPayment) -> [Parcel]
     /// How the browser goes back to the shop.
     func leave(_ payment: SandboxPayment) -> HTTPResponse?
 }
 
 extension HouseStage {
     func prelude(_ payment: SandboxPayment) -> [Parcel] { [] }
+    func epilogue(_ payment: SandboxPayment) -> [Parcel] { [] }
     func leave(_ payment: SandboxPayment) -> HTTPResponse? { nil }
 }
 

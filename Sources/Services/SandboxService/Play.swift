@@ -27,6 +27,7 @@ struct Play: Sendable {
             OrangeMoneyStage(configuration: configuration, book: book),
             KKiaPayStage(configuration: configuration, book: book),
             WaveStage(configuration: configuration, book: book),
+            ICountStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
         control = ControlStage(configuration: configuration, book: book, courier: courier)
@@ -100,8 +101,9 @@ struct Play: Sendable {
         }
         let settled = try await book.move(payment.reference, to: state)
         log.info("settled", ["reference": .string(settled.reference), "provider": .string(settled.house.rawValue), "state": .string(state.rawValue)])
-        let parcels = plan.late.compactMap { parcel(settled, $0) }
-        couriers.send { [courier] in await courier.deliver(parcels) }
+        var parcels = plan.late.compactMap { parcel(settled, $0) }
+        if !settled.scenario.dropped { parcels += stage(of: settled)?.epilogue(settled) ?? [] }
+        couriers.send { [courier, parcels] in await courier.deliver(parcels) }
         return settled
     }
 
