@@ -140,7 +140,7 @@ struct ICountAccessTests {
     private let again = #"{"status":true,"sid":"S2"}"#
 
     @Test("one login serves many calls, and is begun anew after twenty minutes")
-    func login() async throws {
+    func sessionLife() async throws {
         let clock = TurnedClock(now)
         let provider = try iCount(token: nil, company: "c", user: "u", password: "p", nowMs: { clock.nowMs })
         let transport = RecordingTransport([
@@ -193,7 +193,7 @@ struct ICountAccessTests {
         #expect(await providerError { try await session().status(of: question(), over: RecordingTransport(status: 503, "")) }?.kind == .unavailable)
     }
 
-    static let refusals: [(body: String, status: Int, kind: ProviderError.Kind)] = [
+    static let refusalTable: [(body: String, status: Int, kind: ProviderError.Kind)] = [
         (#"{"status":false,"reason":"no_results_found"}"#, 200, .notFound), (#"{"status":0,"reason":"client_not_found"}"#, 200, .rejected),
         (#"{"status":"0","reason":"bad_doctype"}"#, 200, .rejected), (#"{"status":false,"reason":"too_many_results"}"#, 200, .rejected),
         (#"{"status":false,"reason":"missing_paypage_id"}"#, 200, .misconfigured), (#"{"status":false}"#, 200, .rejected),
@@ -203,7 +203,7 @@ struct ICountAccessTests {
         ("<html>", 502, .unavailable),
     ]
 
-    @Test("refusals tell whether a retry helps", arguments: refusals)
+    @Test("refusals tell whether a retry helps", arguments: refusalTable)
     func refusals(_ row: (body: String, status: Int, kind: ProviderError.Kind)) async throws {
         let error = await providerError { try await iCount().status(of: question(), over: RecordingTransport(status: row.status, row.body)) }
         #expect(error?.kind == row.kind)
@@ -269,7 +269,7 @@ struct ICountStatusTests {
     static let states: [(changes: [String: JSON?], claim: ProviderClaim)] = [
         (["refunded": "1"], .refunded), (["refunded": true], .refunded), (["refunded": "249.90"], .refunded), (["refunded": "2025-11-22"], .refunded),
         (["refunded": ""], .captured), (["refunded": "0.00"], .captured), (["refunded": .some(.null)], .captured),
-        (["refunded": .some(nil)], .captured),
+        (["refunded": JSON?.none], .captured),
         (["refunded": "false"], .captured), (["refunded": 0], .captured), (["refunded": "0000-00-00 00:00:00"], .captured),
         (["is_chargeback": "1"], .chargedBack), (["is_chargeback": 1, "refunded": "1"], .chargedBack), (["is_chargeback": false], .captured),
     ]
@@ -292,7 +292,7 @@ struct ICountStatusTests {
 
     @Test("amounts are read exactly, and never without a currency's code", arguments: sums)
     func amounts(_ row: (sum: JSON, currency: JSON?, amount: Money?, problem: String?)) async throws {
-        let notice = try await ask(listed(charge(["cctotal": row.sum, "currency_code": .some(row.currency), "currency_id": 5])))
+        let notice = try await ask(listed(charge(["cctotal": row.sum, "currency_code": row.currency, "currency_id": 5])))
         #expect(notice.claim == .captured)
         #expect(notice.amount == row.amount)
         #expect(row.problem.map { notice.amountProblem?.contains($0) == true } ?? (notice.amountProblem == nil), "\(notice.amountProblem ?? "none")")

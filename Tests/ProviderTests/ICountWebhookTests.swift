@@ -58,12 +58,12 @@ struct ICountWebhookTests {
         #expect(try iCount().parse(body: Array(body.utf8), contentType: "application/json").claim == claim)
     }
 
-    static let documents: [(name: String, claim: ProviderClaim, references: [ProviderReference])] = [
+    static let documentTable: [(name: String, claim: ProviderClaim, references: [ProviderReference])] = [
         ("invrec", .captured, [ProviderReference("confirmation", "0431877"), ProviderReference("document", "invrec:3006")]),
         ("refund", .refunded, [ProviderReference("confirmation", "0431877")]), ("order_unpaid", .unknown, []),
     ]
 
-    @Test("the recorded documents lead to the payment by the charge they tell of; paper leads nowhere", arguments: documents)
+    @Test("the recorded documents lead to the payment by the charge they tell of; paper leads nowhere", arguments: documentTable)
     func documents(_ row: (name: String, claim: ProviderClaim, references: [ProviderReference])) throws {
         let bytes = try Fixture.bytes("icount/document_webhook_\(row.name).json")
         let provider = try iCount()
