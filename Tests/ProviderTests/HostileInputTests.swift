@@ -72,7 +72,7 @@ struct HostileInputTests {
     }
 
     /// The same numbers at every run, so that a failure can be had again.
-    private struct Seeded: RandomNumberGenerator {
+    struct Seeded: RandomNumberGenerator {
         var state: UInt64
         mutating func next() -> UInt64 {
             state &+= 0x9E37_79B9_7F4A_7C15

@@ -41,4 +41,44 @@ struct ProviderCatalogTests {
         environment[variable] = nil
         #expect(throws: ProviderError.self) { try sources(environment) }
     }
+
+    private let orange = [
+        "PROVIDER_MODE_ORANGE_MONEY": "sandbox", "OM_CLIENT_ID": "i", "OM_CLIENT_SECRET": "s", "OM_MERCHANT_KEY": "m", "OM_WEBHOOK_SECRET": "w",
+    ]
+
+    @Test("Orange Money is made of its settings, by the trial offer of the sandbox, and answers at the Kit's path too")
+    func orangeIsMade() throws {
+        let source = try #require(try sources(orange).first)
+        #expect(source.adapter.name == "orange-money")
+        #expect(source.otherPaths == ["/payments/om/notify/"])
+        #expect(source.adapter.addressSigner != nil && source.adapter.capabilities.hasProof)
+        let country = try sources(orange.merging(["OM_API_URL": "https://api.orange.com/orange-money-webpay/cm/v1"]) { $1 })
+        #expect(country.first?.adapter.offer.choices.map(\.countries) == [["CM"]])
+        let live = [
+            "PROVIDER_MODE_ORANGE_MONEY": "live", "OM_API_URL": "https://api.orange.com/orange-money-webpay/dev/v1",
+            "BASE_URL": "https://pay.example.com", "SECRET_KEY": String(repeating: "k", count: 32),
+        ]
+        #expect(throws: ProviderError.self) { try sources(orange.merging(live) { $1 }) }
+        for variable in ["OM_CLIENT_ID", "OM_CLIENT_SECRET", "OM_MERCHANT_KEY"] {
+            #expect(throws: ProviderError.self) { try sources(orange.filter { $0.key != variable }) }
+        }
+    }
+
+    @Test("iCount is made of its settings, by token or by session, and answers at the seed's path too")
+    func iCountIsMade() throws {
+        let token = [
+            "PROVIDER_MODE_ICOUNT": "sandbox", "ICOUNT_PAYPAGE_ID": "30512", "ICOUNT_API_TOKEN": "t", "ICOUNT_WEBHOOK_SECRET": "ours theirs",
+        ]
+        let source = try #require(try sources(token).first)
+        #expect(source.adapter.name == "icount")
+        #expect(source.otherPaths == ["/api/webhooks/icount"])
+        #expect(source.adapter.addressSigner != nil && source.adapter.capabilities.refunds == .full)
+        var session = token.filter { $0.key != "ICOUNT_API_TOKEN" && $0.key != "ICOUNT_WEBHOOK_SECRET" }
+        #expect(throws: ProviderError.self) { try sources(session) }
+        session.merge(["ICOUNT_CID": "c", "ICOUNT_USER": "u", "ICOUNT_PASS": "p"]) { $1 }
+        #expect(try sources(session).first?.adapter.addressSigner == nil)
+        for slug in ["31ff3", ""] {
+            #expect(throws: ProviderError.self) { try sources(token.merging(["ICOUNT_PAYPAGE_ID": slug]) { $1 }) }
+        }
+    }
 }
