@@ -106,7 +106,7 @@ struct WebPaymentActionTests {
         try await WebStage.with { stage in
             let all = try await stage.get("/api/v1/payments/providers/")
             let names = all.json["providers"]?.array?.compactMap { $0["provider"]?.string }
-            #expect(names == ["cinetpay", "manual", "payment-backend", "standard-webhooks"])
+            #expect(names == ["cinetpay", "feexpay", "kkiapay", "manual", "orange-money", "payment-backend", "standard-webhooks"])
             let one = try await stage.get("/api/v1/payments/cinetpay/providers/")
             #expect(one.headers["cache-control"] == "private, max-age=3600")
             #expect(one.json["providers"]?[0]?["choices"]?[0]?["minimum"]?.string == "100")

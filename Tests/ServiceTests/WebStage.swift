@@ -2,11 +2,14 @@ import Access
 import CinetPay
 import Database
 import EventLoop
+import FeexPay
 import Formats
 import HTTPClient
 import HTTPServer
 import JobQueue
+import KKiaPay
 import Manual
+import OrangeMoney
 import Outbox
 import PaymentBackend
 import Payments
@@ -41,7 +44,7 @@ final class WebStage: Sendable {
     let key: String
     private let folder: TemporaryFolder
     private let loop: EventLoop
-    private let client: HTTPClient
+    let client: HTTPClient
     private let ingest: HTTPServer
     private let clock: TurnedClock
 
@@ -76,6 +79,10 @@ final class WebStage: Sendable {
         var configuration = SandboxConfiguration(address: SocketAddress("127.0.0.1", 0), ingestURL: "http://127.0.0.1:9")
         (configuration.cinetPayAPIKey, configuration.cinetPaySiteID, configuration.cinetPaySecret) = ("key", "900417", "cinetpay-secret")
         (configuration.backendAPIKey, configuration.backendSecret) = ("bearer", Self.webhookSecret)
+        configuration.houses["kkiapay"] = HouseKeys(values: ["public_key": "pk", "private_key": "sk", "secret": "s"], secrets: ["kkiapay-secret"])
+        configuration.houses["feexpay"] = HouseKeys(values: ["api_key": "fp_key", "shop_id": "shop-1"], secrets: ["feexpay-secret"])
+        configuration.houses["orange-money"] = HouseKeys(
+            values: ["client_id": "om-id", "client_secret": "om-secret", "merchant_key": "a86b2087"], secrets: ["om-webhook-secret"])
         sandbox = Sandbox(configuration: configuration, loop: loop)
         try await sandbox.start()
         let played = "http://\(sandbox.boundAddress)"
@@ -83,6 +90,16 @@ final class WebStage: Sendable {
             (CinetPayProvider(apiKey: "key", siteID: "900417", secrets: ["cinetpay-secret"], apiURL: "\(played)/cinetpay/v2"), "sandbox"),
             (try PaymentBackendProvider(baseURL: "\(played)/payment-backend", apiKey: "bearer", secrets: [Self.webhookSecret]), "sandbox"),
             (try StandardWebhooksProvider(secrets: [Self.webhookSecret]), "sandbox"),
+            (
+                try KKiaPayProvider(
+                    publicKey: "pk", privateKey: "sk", secret: "s", webhookSecrets: ["kkiapay-secret"], apiURL: "\(played)/kkiapay"), "sandbox"
+            ),
+            (try FeexPayProvider(apiKey: "fp_key", shopID: "shop-1", secrets: ["feexpay-secret"], apiURL: "\(played)/feexpay"), "sandbox"),
+            (
+                try OrangeMoneyProvider(
+                    clientID: "om-id", clientSecret: "om-secret", merchantKey: "a86b2087", secrets: ["om-webhook-secret"],
+                    apiURL: "\(played)/orange-money/orange-money-webpay/ci/v1"), "sandbox"
+            ),
             (ManualProvider(account: "Quittance SARL, IBAN BJ66 0001"), "sandbox"),
         ])
         transport = SwitchedTransport(CurlTransport(client))

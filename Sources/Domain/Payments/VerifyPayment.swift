@@ -18,6 +18,11 @@ public struct VerifyPayment: JobParameters {
     /// Providers that are ill recover within minutes to hours; reconciliation goes on where this ends.
     public static let retry = RetryPolicy.exponential(base: .seconds(1), factor: 2, cap: .seconds(300), jitter: .equal, attemptsMax: 14)
 
+    /// Has the provider asked about an attempt, once for a cause.
+    public static func ask(about attempt: PaymentAttempt, cause: String, outbox: Outbox, nowMs: Int64, in connection: Connection) throws {
+        try outbox.add(try request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection)
+    }
+
     /// The job for one cause; the same cause twice is one job.
     static func request(attempt: PaymentAttempt, cause: String) throws -> JobRequest {
         try JobRequest(

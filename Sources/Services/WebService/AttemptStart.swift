@@ -122,7 +122,8 @@ struct AttemptStart: Sendable {
         return .ask { [transport] _ in
             do throws(ProviderError) {
                 let question = StatusQuestion(
-                    payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), references: [.ours(attempt.id)])
+                    payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), references: [.ours(attempt.id)],
+                    createdAtMs: attempt.createdAtMs)
                 let notice = try await adapter.status(of: question, over: transport)
                 // The attempt's id names one payment there: where nothing is said of it, a start under the same id makes no second one.
                 return notice.claim == .unknown ? .didNotHappen : .happened(KeptInitiation())
@@ -199,7 +200,7 @@ struct AttemptStart: Sendable {
     }
 
     private func order(_ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider) -> PaymentOrder {
-        let ours = "\(baseURL)/payments/\(plan.provider)/return/?transaction_id=\(attempt.id)"
+        let ours = "\(baseURL)/payments/\(plan.provider)/return/?attempt=\(attempt.id)"
         return PaymentOrder(
             payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), description: payment.description,
             customer: plan.phone.map { payment.customer.reached(at: $0) } ?? payment.customer,
@@ -241,40 +242,6 @@ struct AttemptStart: Sendable {
         return Started(
             payment: try PaymentStore.require(attempt.payment, in: connection), attempt: attempt,
             references: try PaymentStore.references(of: id, in: connection))
-    }
-}
-
-/// What is kept of an attempt's start; empty when it was only found out later that it was started.
-private struct KeptInitiation: Codable, Sendable {
-    private struct Reference: Codable, Sendable {
-        let kind: String
-        let value: String
-    }
-
-    private var paymentURL: String?
-    private var qrCode: String?
-    private var references: [Reference] = []
-    private var expiresAtMs: Int64?
-    private var stepKind: String?
-    private var stepFields: [String: String]?
-
-    init() {}
-
-    init(_ initiation: Initiation) {
-        paymentURL = initiation.paymentURL
-        qrCode = initiation.qrCode
-        references = initiation.references.map { Reference(kind: $0.kind, value: $0.value) }
-        expiresAtMs = initiation.expiresAtMs
-        stepKind = initiation.step.kind.rawValue
-        stepFields = initiation.step.fields
-    }
-
-    var initiation: Initiation? {
-        paymentURL.map { url in
-            Initiation(
-                paymentURL: url, qrCode: qrCode, references: references.map { ProviderReference($0.kind, $0.value) }, expiresAtMs: expiresAtMs,
-                step: CustomerStep(stepKind.flatMap { CustomerStep.Kind(rawValue: $0) } ?? .redirect, stepFields ?? [:]))
-        }
     }
 }
 

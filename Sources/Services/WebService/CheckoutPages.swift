@@ -9,8 +9,14 @@ import ProviderPort
 /// `/kit/checkout/<inquiry>/`: what is to be paid, and a button per provider.
 struct CheckoutPages: Sendable {
     /// The providers that customers of the Kit may choose, with what their buttons say; one that is off has no button.
-    static let choices: [(provider: String, french: String, english: String)] = [
-        ("cinetpay", "Payer par CinetPay (Mobile Money ou carte)", "Pay with CinetPay (mobile money or card)")
+    static let choices: [CheckoutChoice] = [
+        CheckoutChoice("cinetpay", "Payer par CinetPay (Mobile Money ou carte)", "Pay with CinetPay (mobile money or card)"),
+        CheckoutChoice("orange-money", "Payer par Orange Money", "Pay with Orange Money"),
+        CheckoutChoice("kkiapay", "Payer par KKiaPay (Mobile Money ou carte)", "Pay with KKiaPay (mobile money or card)"),
+        CheckoutChoice("feexpay", "Payer par Mobile Money (FeexPay)", "Pay with mobile money (FeexPay)"),
+        CheckoutChoice("wave", "Payer par Wave", "Pay with Wave"),
+        CheckoutChoice("icount", "Payer par carte (iCount)", "Pay by card (iCount)"),
+        CheckoutChoice("manual", "Payer par virement bancaire", "Pay by bank transfer", method: "bank_transfer"),
     ]
 
     let database: Database
@@ -60,19 +66,23 @@ struct CheckoutPages: Sendable {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap)")
         }
         let note: Markup = PaymentSentence.note(payment.state, words).map { "<p class=\"note\">\($0)</p>" } ?? .empty
-        return page.response(200, words, title: words("Votre commande", "Your order"), "\(note)\(recap)\(buttons(standing.inquiry.id, words))")
+        return page.response(
+            200, words, title: words("Votre commande", "Your order"), "\(note)\(recap)\(buttons(standing.inquiry.id, payment, words))")
     }
 
-    private func buttons(_ inquiry: String, _ words: Words) -> Markup {
-        let offered = Self.choices.filter { providers[$0.provider]?.capabilities.hasInitiate == true }
+    /// Those that are on and take the amount.
+    private func buttons(_ inquiry: String, _ payment: Payment, _ words: Words) -> Markup {
+        let offered = Self.choices.compactMap { choice in
+            providers[choice.provider].map { (choice, choice.fitting($0.offer, payment.amount)) }
+        }.filter { !$0.1.isEmpty }
         guard !offered.isEmpty else {
             let sentence = words("Aucun moyen de paiement n’est ouvert pour le moment.", "No means of payment is open at the moment.")
             return "<p class=\"note\">\(sentence)</p>"
         }
-        let forms: [Markup] = offered.map { choice in
+        let forms: [Markup] = offered.map { choice, ways in
             """
-            <form method="post" action="\(Self.path(of: inquiry))pay/\(choice.provider)"><button type="submit">\
-            \(words(choice.french, choice.english))</button></form>
+            <form method="post" action="\(Self.path(of: inquiry))pay/\(choice.provider)">\(choice.fields(ways, payment.customer.phone, words))\
+            <button type="submit">\(words(choice.french, choice.english))</button></form>
             """
         }
         return "\(forms)"
@@ -90,15 +100,16 @@ struct CheckoutPages: Sendable {
     /// Sends the browser on to the provider. A second click, or a second tab, leads to the same attempt.
     private func pay(_ call: WebCall) async throws -> HTTPResponse {
         let (id, provider) = (call.value("inquiry"), call.value("provider"))
-        guard let standing = try await standing(of: id), Self.choices.contains(where: { $0.provider == provider }) else {
+        guard let standing = try await standing(of: id), let choice = Self.choices.first(where: { $0.provider == provider }) else {
             return page.notFound(Words("fr"))
         }
+        let sent = call.request.body.isEmpty ? [:] : try RequestBody.fields(call.request, allowsJSON: false)
         let words = Words(standing.inquiry.language)
         let back = Self.path(of: id)
         let payment = standing.payment.id
-        let plan = AttemptStart.Plan(provider: provider, method: nil, actor: call.actor, reuses: true)
         do {
-            let started = try await underWay.start("\(payment) \(provider)") {
+            let plan = try choice.plan(sent, actor: call.actor)
+            let started = try await underWay.start("\(payment) \(provider) \(plan.network ?? "")") {
                 try await start(plan) { try PaymentStore.require(payment, in: $0) }
             }
             guard let url = started.attempt.paymentURL, SafeLink.isSafe(url) else { return page.problem(.unavailable, words, back: back) }

@@ -1,7 +1,7 @@
 import Formats
 import HTTPServer
 
-/// The frame of every page: no script, one stylesheet, nothing from elsewhere.
+/// The frame of every page: one stylesheet, nothing from elsewhere, and no script but where a provider's own widget is the way to pay.
 struct Page: Sendable {
     /// Where a form of the page may lead besides our own site; browsers hold the redirections after a form against this too.
     var formTargets: [String] = []
@@ -11,8 +11,10 @@ struct Page: Sendable {
     /// - Parameters:
     ///   - refreshSeconds: after how long the browser is to look again; nil for never.
     ///   - imageSources: where its images may come from besides our own site.
+    ///   - widget: the provider's script that the page runs, with ours that opens it.
     func response(
-        _ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, imageSources: String = "", _ content: Markup
+        _ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, imageSources: String = "", widget: WidgetScript? = nil,
+        _ content: Markup
     ) -> HTTPResponse {
         let refresh: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
         let page: Markup = """
@@ -31,6 +33,7 @@ struct Page: Sendable {
             <h1>\(title)</h1>
             \(content)
             </main>
+            \(widget?.tags ?? .empty)
             </body>
             </html>
 
@@ -38,7 +41,8 @@ struct Page: Sendable {
         var response = HTTPResponse.html(status, page.text)
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         response.headers["Content-Security-Policy"] =
-            "default-src 'none'; style-src 'self'; img-src 'self'\(imageSources); form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'self'\(widget?.styles ?? ""); img-src 'self'\(imageSources)\(widget?.images ?? ""); "
+            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + (widget?.policy ?? "")
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Language"] = words.language
         return response

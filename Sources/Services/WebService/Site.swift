@@ -31,12 +31,13 @@ struct Site: Sendable {
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)
         let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
-        let returns = ReturnPages(database: database, providers: events.providers, page: page)
+        let returns = ReturnPages(
+            database: database, providers: events.providers, page: page, outbox: events.facts.outbox, nowMs: nowMs)
         var routes = OperationCalls(database: database).routes + [OpenAPI.route, Page.stylesheet]
         let perProvider = ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs)
         let actions = PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs)
         routes += perProvider.routes + actions.routes + kit.routes + payments.routes + teams.routes
-        routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes
+        routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes + AttemptPages(database: database, page: page).routes
         callers = CallerCheck(database: database, baseURL: configuration.baseURL)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
         let teamPages = TeamPages(
