@@ -42,6 +42,10 @@ public struct PaymentFacts: Sendable {
                 "UPDATE payments_attempts SET error_code = $2, error_text = $3 WHERE id = $1",
                 [.text(attempt.id), .optional(notice.errorCode), .optional(notice.errorText.map { String($0.prefix(500)) })])
         }
+        if notice.errorCode == ProviderNotice.paidTwice {
+            let detail = "attempt \(attempt.id): \(notice.errorText ?? "its provider has taken the money twice"); the surplus is to be refunded there"
+            try PaymentTask.open(payment: attempt.payment, kind: "surplus", detail: detail, nowMs: nowMs, in: connection)
+        }
         guard let claim = FactClaim(notice.claim) else { return try PaymentStore.require(attempt.payment, in: connection).state }
         let key = Self.key(claim, notice.amount, notice.amountProblem, attempt: attempt.id)
         return try enter(claim, notice, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)

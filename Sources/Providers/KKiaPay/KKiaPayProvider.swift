@@ -8,7 +8,8 @@ import ProviderPort
 public struct KKiaPayProvider: PaymentProvider {
     public let name = "kkiapay"
     public let capabilities = ProviderCapabilities(
-        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["transaction"], refunds: .full)
+        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["transaction"], refunds: .full,
+        callsToStart: false)
 
     public let offer = WidgetRules.offer
 

@@ -4,7 +4,7 @@ import ProviderPort
 /// Gives the money of one transaction back: whole, and as good as once. KKiaPay takes no key that would make a second call harmless, so
 /// what has become of the transaction is looked at before the call and after a lost answer.
 struct Reversal: Sendable {
-    static let paidTwiceCode = "paid_twice"
+    static let paidTwiceCode = ProviderNotice.paidTwice
 
     let api: TransactionAPI
 

@@ -8,7 +8,8 @@ public struct ManualProvider: PaymentProvider {
     public static let bankTransfer = "bank_transfer"
     public let name = "manual"
     public let capabilities = ProviderCapabilities(
-        hasProof: false, proofCoversMoney: false, hasInitiate: true, hasStatus: false, hasWebhook: false, giveUpAfterMs: 60 * 24 * 3_600_000)
+        hasProof: false, proofCoversMoney: false, hasInitiate: true, hasStatus: false, hasWebhook: false,
+        callsToStart: false, giveUpAfterMs: 60 * 24 * 3_600_000)
     public let offer: ProviderOffer
 
     private let account: String?

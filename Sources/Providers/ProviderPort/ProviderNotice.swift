@@ -34,6 +34,11 @@ public struct ProviderNotice: Sendable, Equatable {
     }
 }
 
+extension ProviderNotice {
+    /// The error code of a capture that came more than once under one attempt: a person must give the surplus back.
+    public static let paidTwice = "paid_twice"
+}
+
 /// What is claimed of a payment.
 public enum ProviderClaim: String, Sendable, CaseIterable {
     case pending, processing, captured, failed, cancelled, expired, refunded

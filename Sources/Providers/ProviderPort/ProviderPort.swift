@@ -76,6 +76,8 @@ public struct ProviderCapabilities: Sendable {
     /// Whether a good proof covers status, amount and currency, so that an event may be applied without asking back.
     public let proofCoversMoney: Bool
     public let hasInitiate: Bool
+    /// Whether starting a payment calls the provider: where it does not, it may be done again at will.
+    public let callsToStart: Bool
     public let hasStatus: Bool
     /// Kinds of reference that the status call takes, best first. With `ours` among them an attempt can be asked about whose start was
     /// never answered.
@@ -93,11 +95,13 @@ public struct ProviderCapabilities: Sendable {
     public init(
         hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool, statusReferenceKinds: [String] = ["ours"],
         refunds: Refunds = .none, hasCancel: Bool = false, hasHistory: Bool = false,
-        discouragesPolling: Bool = false, hasWebhook: Bool = true, giveUpAfterMs: Int64? = nil
+        discouragesPolling: Bool = false, hasWebhook: Bool = true, callsToStart: Bool = true,
+        giveUpAfterMs: Int64? = nil
     ) {
         self.hasProof = hasProof
         self.proofCoversMoney = proofCoversMoney
         self.hasInitiate = hasInitiate
+        self.callsToStart = callsToStart
         self.hasStatus = hasStatus
         self.statusReferenceKinds = hasStatus ? statusReferenceKinds : []
         self.refunds = refunds

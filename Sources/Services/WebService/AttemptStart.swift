@@ -118,6 +118,7 @@ struct AttemptStart: Sendable {
     }
 
     private func policy(_ adapter: any PaymentProvider, _ payment: Payment, _ attempt: PaymentAttempt) -> EffectPolicy<KeptInitiation> {
+        guard adapter.capabilities.callsToStart else { return .againVisibly }
         guard adapter.capabilities.statusReferenceKinds.contains("ours") else { return .onceThenTask }
         return .ask { [transport] _ in
             do throws(ProviderError) {

@@ -42,13 +42,15 @@ struct WidgetScript: Sendable {
             if (options[name]) options[name] = options[name].split(",");
           });
           function open() { window.openKkiapayWidget(options); }
-          if (typeof window.addSuccessListener === "function") {
-            window.addSuccessListener(function (answer) {
+          // Whatever became of it: without its number the transaction could not be asked about.
+          ["addSuccessListener", "addPendingListener", "addFailedListener"].forEach(function (listen) {
+            if (typeof window[listen] !== "function") return;
+            window[listen](function (answer) {
               var mark = options.callback.indexOf("?") < 0 ? "?" : "&";
               var number = answer && (answer.transactionId || answer.transaction_id);
               if (number) window.location.href = options.callback + mark + "transaction_id=" + encodeURIComponent(number);
             });
-          }
+          });
           button.hidden = false;
           button.addEventListener("click", open);
           open();
