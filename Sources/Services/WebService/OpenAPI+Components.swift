@@ -60,6 +60,7 @@ extension OpenAPI {
             "errors": {"type": "array", "items": {"type": "object", "properties": {"field": {"type": "string"}, "rule": {"type": "string"}}}}
            }
           },
+        \#(paymentSchemas)
           "Customer": {
            "type": "object",
            "properties": {
@@ -114,7 +115,8 @@ extension OpenAPI {
            "type": "object",
            "properties": {
             "id": {"type": "string"}, "number": {"type": "integer"}, "provider": {"type": "string"},
-            "mode": {"type": "string", "enum": ["sandbox", "live"]}, "method": {"type": ["string", "null"]}, "open": {"type": "boolean"},
+            "mode": {"type": "string", "enum": ["sandbox", "live"]}, "method": {"type": ["string", "null"]},
+            "network": {"type": ["string", "null"]}, "open": {"type": "boolean"},
             "payment_url": {"type": ["string", "null"]}, "qr_code": {"type": ["string", "null"]},
             "expires_at": {"$ref": "#/components/schemas/Time"}, "created_at": {"$ref": "#/components/schemas/Time"},
             "webhook_received_at": {"$ref": "#/components/schemas/Time"},
@@ -124,8 +126,8 @@ extension OpenAPI {
           "Initiate": {
            "type": "object", "required": ["payment"],
            "properties": {
-            "payment": {"type": "string"}, "method": {"type": "string", "enum": ["mobile_money", "credit_card", "wallet"]},
-            "return_url": {"type": "string", "format": "uri"}
+            "payment": {"type": "string"}, "method": {"type": "string"}, "network": {"type": "string"}, "phone": {"type": "string"},
+            "otp": {"type": "string"}, "return_url": {"type": "string", "format": "uri"}, "cancel_url": {"type": "string", "format": "uri"}
            }
           },
           "Started": {
@@ -133,7 +135,7 @@ extension OpenAPI {
            "properties": {
             "payment": {"type": "string"}, "attempt": {"type": "string"}, "provider": {"type": "string"},
             "status": {"$ref": "#/components/schemas/State"}, "payment_url": {"type": ["string", "null"]},
-            "qr_code": {"type": ["string", "null"]}, "expires_at": {"$ref": "#/components/schemas/Time"}
+            "step": {"$ref": "#/components/schemas/Step"}, "qr_code": {"type": ["string", "null"]}, "expires_at": {"$ref": "#/components/schemas/Time"}
            }
           },
           "PlanUpgrade": {

@@ -17,6 +17,7 @@ enum OpenAPI {
     private static let paths = #"""
         {
         \#(usagePaths)
+        \#(paymentPaths)
          "/api/v1/kit/inquiries/": {
           "post": {
            "summary": "Take an inquiry with its order and its payment, at the product's price",

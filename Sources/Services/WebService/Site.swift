@@ -33,19 +33,30 @@ struct Site: Sendable {
         let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
         let returns = ReturnPages(
             database: database, providers: events.providers, page: page, outbox: events.facts.outbox, nowMs: nowMs)
-        var routes = OperationCalls(database: database).routes + [OpenAPI.route, Page.stylesheet]
-        let perProvider = ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs)
-        let actions = PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs)
-        routes += perProvider.routes + actions.routes + kit.routes + payments.routes + teams.routes
-        routes += InquiryPage(kit: kit, page: page).routes + checkout.routes + returns.routes + AttemptPages(database: database, page: page).routes
         callers = CallerCheck(database: database, baseURL: configuration.baseURL)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
         let teamPages = TeamPages(
             database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
             baseURL: configuration.baseURL, nowMs: nowMs)
-        routes += TeamRecordCalls(database: database, nowMs: nowMs).routes + UsageCalls(database: database, nowMs: nowMs).routes
-        routes += allowed.routes + CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes + teamPages.routes
-        router = Router(routes: routes)
+        let routes: [[Route]] = [
+            OperationCalls(database: database).routes,
+            [OpenAPI.route, Page.stylesheet],
+            ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs).routes,
+            PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs).routes,
+            kit.routes,
+            payments.routes,
+            teams.routes,
+            InquiryPage(kit: kit, page: page).routes,
+            checkout.routes,
+            returns.routes,
+            AttemptPages(database: database, page: page).routes,
+            TeamRecordCalls(database: database, nowMs: nowMs).routes,
+            UsageCalls(database: database, nowMs: nowMs).routes,
+            allowed.routes,
+            CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
+            teamPages.routes,
+        ]
+        router = Router(routes: Array(routes.joined()))
         self.page = page
         self.log = log
         self.nowMs = nowMs
