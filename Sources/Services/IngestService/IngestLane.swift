@@ -208,7 +208,10 @@ private struct GrantedAddress {
 /// Headers worth keeping with an event, as lines; the values of those that prove something are masked.
 enum KeptHeaders {
     private static let plain: [StaticString] = ["user-agent", "webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"]
-    private static let proving: [StaticString] = ["webhook-signature", "svix-signature", "x-token", "x-webhook-signature", "authorization"]
+    private static let proving: [StaticString] = [
+        "webhook-signature", "svix-signature", "x-token", "x-webhook-signature", "authorization", "x-kkiapay-secret", "wave-signature",
+        "x-feexpay-signature", "x-icount-secret",
+    ]
 
     static func lines(of headers: HTTPHeaders) -> String {
         var lines: [UInt8] = []
