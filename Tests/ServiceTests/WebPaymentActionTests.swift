@@ -166,6 +166,31 @@ struct WebPaymentActionTests {
         }
     }
 
+    @Test("the number of a card is taken in no field, is told nowhere and stored nowhere")
+    func cards() async throws {
+        try await WebStage.with { stage in
+            let card = "4111 1111 1111 1111"
+            let before = try await stage.content()
+            var order: JSON = ["order_id": "K-1", "description": "A pen", "amount": "5000", "currency": "XOF", "customer": ["name": "Awa Diop"]]
+            guard case .object(var members) = order else { return }
+            let told: [(String, JSON)] = [
+                ("description", .string("card \(card)")), ("customer", ["name": .string(card)]), ("metadata", ["note": .string(card)]),
+            ]
+            for (name, value) in told {
+                members[name] = value
+                order = .object(members)
+                let refused = try await stage.post("/api/v1/payments/", order)
+                #expect(refused.status == 422 && refused.text.contains("must not hold the number of a card"), "\(name): \(refused.text)")
+                #expect(!refused.text.contains("1111"))
+                members[name] = name == "customer" ? ["name": "Awa Diop"] : name == "metadata" ? [:] : "A pen"
+            }
+            guard case .object(var inquiry) = WebStage.inquiry else { return }
+            inquiry["notes_text"] = .string("my card is \(card)")
+            #expect(try await stage.post("/api/v1/kit/inquiries/", .object(inquiry)).status == 422)
+            #expect(try await stage.content() == before)
+        }
+    }
+
     @Test("a choice that breaks a rule is refused with the field named")
     func malformed() async throws {
         try await WebStage.with { stage in

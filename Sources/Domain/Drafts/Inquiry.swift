@@ -36,6 +36,7 @@ public struct InquiryForm: Sendable {
             if value.unicodeScalars.contains(where: { $0.value < 32 && $0 != "\n" && $0 != "\r" && $0 != "\t" }) {
                 faults.append(.init(field: name, rule: "must not contain control characters"))
             }
+            if CardNumber.isIn(value) { faults.append(.init(field: name, rule: "must not hold the number of a card")) }
             return value
         }
         organizationName = text("organization_name", required: true)

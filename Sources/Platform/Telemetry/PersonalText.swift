@@ -105,7 +105,7 @@ enum PersonalText {
         let runEnd = bytes[start...].firstIndex { !ASCII.isDigit($0) } ?? bytes.count
         let run = Array(bytes[start..<runEnd])
         if isNumberEnd(bytes, runEnd) {
-            if (13...19).contains(run.count), passesLuhn(run), !isTelephone(run) { return (maskedCard(run), runEnd) }
+            if (13...19).contains(run.count), CardNumber.passesLuhn(run), !isTelephone(run) { return (maskedCard(run), runEnd) }
             if isTelephone(run) { return (masked(run, plus: false), runEnd) }
         }
         return grouped(bytes, start)
@@ -130,7 +130,7 @@ enum PersonalText {
                 at += 1
             }
             guard separator != nil, counts.contains(digits.count), at > start, isNumberEnd(bytes, at) else { continue }
-            if size == 4, passesLuhn(digits) { return (maskedCard(digits), at) }
+            if size == 4, CardNumber.passesLuhn(digits) { return (maskedCard(digits), at) }
             if size == 2, isTelephone(digits) { return (masked(digits, plus: false), at) }
         }
         return nil
@@ -152,14 +152,5 @@ enum PersonalText {
         case 12...17 where digits.starts(with: "00".utf8): true
         default: false
         }
-    }
-
-    private static func passesLuhn(_ digits: [UInt8]) -> Bool {
-        var sum = 0
-        for (place, digit) in digits.reversed().enumerated() {
-            let value = Int(digit - 0x30)
-            sum += place % 2 == 0 ? value : value * 2 - (value > 4 ? 9 : 0)
-        }
-        return sum % 10 == 0
     }
 }

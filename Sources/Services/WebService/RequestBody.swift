@@ -89,8 +89,15 @@ struct FieldReader {
             fault(name, "must not contain control characters")
             return nil
         }
+        guard !CardNumber.isIn(text) else {
+            fault(name, Self.noCards)
+            return nil
+        }
         return text
     }
+
+    /// Cards are for the providers' pages; here they would be stored.
+    private static let noCards = "must not hold the number of a card"
 
     /// One of some words.
     mutating func word(_ name: String, of words: [String], required: Bool = false) -> String? {
@@ -163,6 +170,10 @@ struct FieldReader {
             let text = member.value.string ?? member.value.numberText ?? member.value.bool.map { $0 ? "true" : "false" }
             guard let text, text.count <= limit, member.key.count <= 40 else {
                 fault("\(name).\(member.key.prefix(40))", "must be a text of at most \(limit) characters under a name of at most 40")
+                continue
+            }
+            guard !CardNumber.isIn(text), !CardNumber.isIn(member.key) else {
+                fault("\(name).…", Self.noCards)
                 continue
             }
             texts[member.key] = text
