@@ -37,13 +37,13 @@ struct PaymentFoldTests {
         Situation(title: "too little", facts: [fact(.captured, 4999)], state: .conflicted, captured: 4999),
         Situation(
             title: "too little where deposits are allowed", facts: [fact(.captured, 2000)], deposits: true, state: .partiallyPaid, captured: 2000),
-        Situation(title: "too much", facts: [fact(.captured, 5001)], state: .conflicted),
+        Situation(title: "too much", facts: [fact(.captured, 5001)], state: .conflicted, captured: 5001),
         Situation(title: "the right number in the wrong currency", facts: [fact(.captured, 5000, .xaf)], state: .conflicted),
         Situation(title: "captured without an amount", facts: [fact(.captured)], state: .conflicted),
         Situation(
             title: "an amount that is no amount", facts: [PaymentFact(attempt: "a", claim: .captured, amount: nil, amountProblem: "currency 'CFA'")],
             state: .conflicted),
-        Situation(title: "two amounts for one attempt", facts: [fact(.captured, 5000), fact(.captured, 500)], state: .conflicted),
+        Situation(title: "two amounts for one attempt", facts: [fact(.captured, 5000), fact(.captured, 500)], state: .conflicted, captured: 5000),
         Situation(
             title: "a second attempt after a failed one", facts: [fact(.failed), fact(.pending, attempt: "b")], attempts: ["a", "b"], state: .pending),
         Situation(

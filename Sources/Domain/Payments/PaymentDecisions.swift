@@ -4,7 +4,7 @@ import ProviderPort
 
 extension PaymentFacts {
     /// Takes what came in for a conflicted payment as payment of what is owed: it becomes paid, its work starts, and its money leaves
-    /// suspense. Holds for exactly this sum: what comes later is a new conflict.
+    /// suspense. Holds for exactly this sum and these contradictions: what comes later is a new conflict.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment is not conflicted, or no money of its currency came in.
     @discardableResult
     public func accept(_ payment: Payment, reason: String, actor: String, nowMs: Int64, in connection: Connection) throws -> PaymentState {
@@ -12,16 +12,14 @@ extension PaymentFacts {
             throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): there is no conflict to decide")
         }
         let standing = try standing(of: payment, in: connection)
-        guard standing.captured > standing.refunded, let paying = standing.captures.first else {
-            throw PaymentError.notAllowed("no money in \(payment.amount.currency) is in hand for payment \(payment.id): refund what came instead")
+        guard let paying = standing.captures.first(where: { $0.kept > 0 }) else {
+            throw PaymentError.notAllowed("no money in \(payment.amount.currency) is in hand for payment \(payment.id)")
         }
         let attempt = try PaymentStore.requireAttempt(paying.attempt, in: connection)
         let sum = Money(standing.captured, payment.amount.currency)
         let source = Source(actor: actor, reference: String(reason.prefix(500)))
-        // What was concerned is decided; what remains to be said of it is no task any more.
-        try PaymentTask.close(payment: payment.id, kind: "conflicted", nowMs: nowMs, in: connection)
-        let state = try decide(.accepted, amount: sum, attempt: attempt, source: source, nowMs: nowMs, in: connection)
-        return state
+        let about = standing.conflicts.joined(separator: "\n")
+        return try decide(.accepted, amount: sum, about: about, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
     /// Notes that a new attempt takes the place of those that still wait: money that comes by one of them nevertheless is a conflict.

@@ -52,12 +52,14 @@ public struct PaymentFacts: Sendable {
     }
 
     /// Enters a decision of ours about an attempt.
+    /// - Parameter about: what was decided, a line each.
     @discardableResult
     func decide(
-        _ claim: FactClaim, amount: Money? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64, in connection: Connection
+        _ claim: FactClaim, amount: Money? = nil, about: String? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
+        in connection: Connection
     ) throws -> PaymentState {
-        let decision = ProviderNotice(references: [], claim: .unknown, amount: amount)
-        let key = Self.key(claim, amount, nil, attempt: attempt.id)
+        let decision = ProviderNotice(references: [], claim: .unknown, amount: amount, amountProblem: about)
+        let key = Self.key(claim, amount, nil, attempt: attempt.id) + (about.map { ":\($0)" } ?? "")
         return try enter(claim, decision, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
@@ -77,9 +79,9 @@ public struct PaymentFacts: Sendable {
                 .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key),
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
-        let (state, standing) = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
-        if claim == .captured, let amount = notice.amount, !standing.captures.contains(where: { $0.attempt == attempt.id }) {
-            let payment = try PaymentStore.require(attempt.payment, in: connection)
+        let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
+        let payment = try PaymentStore.require(attempt.payment, in: connection)
+        if claim == .captured, let amount = notice.amount, !PaymentFold.counts(amount, owed: payment.amount) {
             try PaymentBooks(payment: payment, attempts: [attempt], nowMs: nowMs, connection: connection).hold(amount, attempt: attempt, factKey: key)
         }
         return state
@@ -92,16 +94,14 @@ public struct PaymentFacts: Sendable {
     }
 
     /// Brings the payment to where its facts say it stands.
-    private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> (PaymentState, PaymentStanding) {
+    private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> PaymentState {
         let payment = try PaymentStore.require(id, in: connection)
         let attempts = try PaymentStore.attempts(of: id, in: connection)
         let facts = try Self.facts(of: id, in: connection)
         let standing = PaymentFold.standing(
             of: facts, owed: payment.amount,
             allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
-        for concern in standing.concerns {
-            try PaymentTask.open(payment: id, kind: standing.state.rawValue, detail: concern, nowMs: nowMs, in: connection)
-        }
+        try tell(of: standing, payment, nowMs: nowMs, in: connection)
         try PaymentBooks(payment: payment, attempts: attempts, nowMs: nowMs, connection: connection).follow(standing)
         let moves = standing.state != payment.state && payment.state.mayMove(to: standing.state)
         let state = moves ? standing.state : payment.state
@@ -125,7 +125,7 @@ public struct PaymentFacts: Sendable {
                 try outbox.add(request, nowMs: nowMs, in: connection)
             }
         }
-        guard moves else { return (state, standing) }
+        guard moves else { return state }
         try PaymentAudit.record(
             payment: id, from: payment.state, to: state, actor: source.actor, source: source.reference,
             detail: standing.concerns.isEmpty ? nil : standing.concerns.joined(separator: "; "), nowMs: nowMs, in: connection)
@@ -140,7 +140,21 @@ public struct PaymentFacts: Sendable {
                 try outbox.add(request, nowMs: nowMs, in: connection)
             }
         }
-        return (state, standing)
+        return state
+    }
+
+    /// Opens tasks for what a person must look at now, and closes those that it is no more.
+    private func tell(of standing: PaymentStanding, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        let kind = standing.state.rawValue
+        for concern in standing.concerns { try PaymentTask.open(payment: payment.id, kind: kind, detail: concern, nowMs: nowMs, in: connection) }
+        if payment.captured > 0 || payment.state == .conflicted {
+            try PaymentTask.closeConcerns(of: payment.id, but: (kind, standing.concerns), nowMs: nowMs, in: connection)
+        }
+        let wasOver: Set<PaymentState> = [.partiallyRefunded, .refunded, .chargedBack]
+        if standing.state == .paid && wasOver.contains(payment.state) && payment.paidAtMs != nil {
+            let detail = "paid again after it was \(payment.state.rawValue): look whether its work was done, or give the money back"
+            try PaymentTask.open(payment: payment.id, kind: "paid_again", detail: detail, nowMs: nowMs, in: connection)
+        }
     }
 
     /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves.

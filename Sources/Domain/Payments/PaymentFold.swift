@@ -5,140 +5,160 @@ public struct PaymentStanding: Sendable, Equatable {
     public let state: PaymentState
     /// What each attempt has brought in, in the payment's currency.
     public let captures: [AttemptCapture]
-    /// Minor units given back.
-    public let refunded: Int64
+    /// What a person must decide before the money counts, a sentence each; those that somebody has decided are among them.
+    public let conflicts: [String]
     /// What a person must look at, in a sentence; empty when nothing.
     public let concerns: [String]
 
     /// Minor units captured by all attempts.
     public var captured: Int64 { captures.reduce(0) { $0 + $1.minorUnits } }
+    /// Minor units given back.
+    public var refunded: Int64 { captures.reduce(0) { $0 + $1.refunded } }
+    /// Minor units in hand.
+    public var kept: Int64 { captures.reduce(0) { $0 + $1.kept } }
 }
 
-/// Money that came in by one attempt.
+/// Money that came in by one attempt, and what went back of it. Neither the one nor the other ever falls.
 public struct AttemptCapture: Sendable, Equatable {
     public let attempt: String
     public let minorUnits: Int64
+    public let refunded: Int64
+    /// Whether the customer's bank took back what had not been refunded.
+    public let isChargedBack: Bool
+
+    public var chargedBack: Int64 { isChargedBack ? minorUnits - refunded : 0 }
+    public var kept: Int64 { minorUnits - refunded - chargedBack }
 }
 
 /// State as a pure function of the *set* of facts: their order and repetition cannot matter.
 public enum PaymentFold {
+    /// More than this is no amount that could be added up.
+    private static let unitsMax: Int64 = 1_000_000_000_000_000
+
+    /// Whether a captured amount is one of what is owed; else it is only held.
+    static func counts(_ amount: Money, owed: Money) -> Bool { amount.currency == owed.currency && (1...unitsMax).contains(amount.minorUnits) }
+
     /// - Parameters:
     ///   - owed: what is to be paid.
     ///   - allowsDeposits: whether less than owed is a part payment and not a conflict.
     ///   - attempts: ids of the attempts in the order they were started.
     public static func standing(of facts: [PaymentFact], owed: Money, allowsDeposits: Bool, attempts: [String]) -> PaymentStanding {
-        var concerns: [String] = []
+        var conflicts: [String] = []
         var captures: [AttemptCapture] = []
-        var exactCaptures = 0
-        var conflicting = false
         for attempt in attempts {
             let mine = facts.filter { $0.attempt == attempt }
-            switch capture(in: mine, owed: owed) {
-            case .none: continue
-            case .amount(let units):
-                for (claim, words) in [(FactClaim.expired, "had expired"), (.replaced, "was replaced by another")]
-                where mine.contains(where: { $0.claim == claim }) {
-                    concerns.append("attempt \(attempt) was paid after it \(words)")
-                    conflicting = true
-                }
-                captures.append(AttemptCapture(attempt: attempt, minorUnits: units))
-                if units == owed.minorUnits { exactCaptures += 1 }
-            case .contradiction(let why):
-                concerns.append("attempt \(attempt): \(why)")
-                conflicting = true
+            let told = Told(mine, owed: owed)
+            let capture = told.units > 0 ? Self.capture(told.units, by: attempt, mine, owed: owed) : nil
+            if let capture { captures.append(capture) }
+            // What of an attempt has all gone back needs no decision any more; what cannot be counted has not.
+            guard told.isForeign || capture.map({ $0.kept > 0 }) ?? false else { continue }
+            conflicts += told.contradictions.map { "attempt \(attempt): \($0)" }
+            for (claim, words) in [(FactClaim.expired, "had expired"), (.replaced, "was replaced by another")]
+            where mine.contains(where: { $0.claim == claim }) {
+                conflicts.append("attempt \(attempt) was paid after it \(words)")
             }
         }
+        let live = captures.filter { $0.kept > 0 }
+        let brought = live.reduce(0) { $0 + $1.minorUnits }
+        let kept = live.reduce(0) { $0 + $1.kept }
+        let exactCaptures = live.count { $0.minorUnits == owed.minorUnits }
+        let sum = "captured \(Money(brought, owed.currency).decimalText)"
+        if !live.isEmpty && brought < owed.minorUnits && !allowsDeposits { conflicts.append("\(sum) of \(owed.decimalText) \(owed.currency)") }
+        // One that is too much by itself has said so.
+        let areParts = live.allSatisfy { $0.minorUnits < owed.minorUnits }
+        if kept > owed.minorUnits && areParts { conflicts.append("\(sum), more than \(owed.decimalText) \(owed.currency)") }
+        conflicts.sort()
         let captured = captures.reduce(0) { $0 + $1.minorUnits }
-        let refunded = refunds(in: facts, captured: captured, currency: owed.currency)
-        if captured > 0 && captured < owed.minorUnits && !allowsDeposits {
-            concerns.append("captured \(Money(captured, owed.currency).decimalText) of \(owed.decimalText) \(owed.currency)")
-            conflicting = true
+        let isAccepted = captured > 0 && facts.contains { accepts($0, Money(captured, owed.currency), conflicts) }
+        var concerns = isAccepted ? [] : conflicts
+        // What is too much has to go back, whoever decided what.
+        if kept > owed.minorUnits && (exactCaptures > 0 || isAccepted) {
+            concerns.append((exactCaptures > 1 ? "paid \(exactCaptures) times" : "\(sum) of \(owed.decimalText)") + ": the surplus is to be refunded")
         }
-        if captured > owed.minorUnits && exactCaptures == 0 {
-            concerns.append("captured \(Money(captured, owed.currency).decimalText), more than \(owed.decimalText) \(owed.currency)")
-            conflicting = true
-        }
-        let isAccepted = captured > 0 && facts.contains { $0.claim == .accepted && $0.amount == Money(captured, owed.currency) }
-        // What was decided needs nobody any more; what is too much has still to go back.
-        if isAccepted { concerns = [] }
-        if exactCaptures > 1 { concerns.append("paid \(exactCaptures) times: the surplus is to be refunded") }
         let state: PaymentState
-        if conflicting && !isAccepted {
+        if !conflicts.isEmpty && !isAccepted {
             state = .conflicted
-        } else if captured > 0 && facts.contains(where: { $0.claim == .chargedBack }) {
-            state = .chargedBack
         } else if captured == 0 {
             state = uncaptured(facts, attempts: attempts)
         } else {
             // A sum that was taken as payment in full is what is owed.
-            state = kept(captured - refunded, refunded: refunded, owed: isAccepted ? min(captured, owed.minorUnits) : owed.minorUnits)
+            state = inHand(captures, owed: isAccepted ? min(captured, owed.minorUnits) : owed.minorUnits)
         }
-        return PaymentStanding(state: state, captures: captures, refunded: refunded, concerns: concerns.sorted())
+        return PaymentStanding(state: state, captures: captures, conflicts: conflicts, concerns: concerns.sorted())
     }
 
     /// Where a payment stands by the money that is in hand of it.
-    private static func kept(_ units: Int64, refunded: Int64, owed: Int64) -> PaymentState {
-        if units >= owed { return .paid }
-        if refunded == 0 { return .partiallyPaid }
-        return units > 0 ? .partiallyRefunded : .refunded
+    private static func inHand(_ captures: [AttemptCapture], owed: Int64) -> PaymentState {
+        let kept = captures.reduce(0) { $0 + $1.kept }
+        if kept >= owed { return .paid }
+        if captures.contains(where: \.isChargedBack) { return .chargedBack }
+        if captures.allSatisfy({ $0.refunded == 0 }) { return .partiallyPaid }
+        return kept > 0 ? .partiallyRefunded : .refunded
     }
 
-    private enum Capture {
-        case none, amount(Int64), contradiction(String)
+    /// Whether this is a decision about exactly this sum, and about all that contradicts it.
+    private static func accepts(_ fact: PaymentFact, _ captured: Money, _ conflicts: [String]) -> Bool {
+        guard fact.claim == .accepted, fact.amount == captured else { return false }
+        guard let decided = fact.amountProblem else { return true }
+        return Set(conflicts).isSubset(of: decided.split(separator: "\n").map(String.init))
     }
 
-    /// The one amount captured by an attempt. An attempt is one payment at the provider, so two amounts contradict each other.
-    private static func capture(in facts: [PaymentFact], owed: Money) -> Capture {
-        let captures = facts.filter { $0.claim == .captured }
-        guard let first = captures.first else { return .none }
-        if let problem = captures.compactMap(\.amountProblem).min() { return .contradiction(problem) }
-        guard let amount = first.amount else { return .contradiction("captured without an amount") }
-        guard captures.allSatisfy({ $0.amount == amount }) else {
-            let told = Set(captures.compactMap { $0.amount?.decimalText }).sorted().joined(separator: " and ")
-            return .contradiction("the provider told different amounts: \(told)")
+    /// What was told of an attempt's capture. An attempt is one payment at the provider, so two amounts contradict each other: the larger
+    /// one counts until a person has looked.
+    private struct Told {
+        var units: Int64 = 0
+        var contradictions: [String] = []
+        /// Whether something came in that is no amount of what is owed.
+        var isForeign = false
+
+        init(_ facts: [PaymentFact], owed: Money) {
+            let captures = facts.filter { $0.claim == .captured }
+            guard !captures.isEmpty else { return }
+            let amounts = captures.compactMap(\.amount)
+            units = amounts.filter { counts($0, owed: owed) }.map(\.minorUnits).max() ?? 0
+            isForeign = captures.contains { $0.amount.map { !counts($0, owed: owed) } ?? true }
+            if let problem = captures.compactMap(\.amountProblem).min() { contradictions.append(problem) }
+            if captures.contains(where: { $0.amount == nil && $0.amountProblem == nil }) { contradictions.append("captured without an amount") }
+            let told = Set(amounts)
+            if told.count > 1 {
+                let sums = told.map { "\($0.decimalText) \($0.currency)" }.sorted().joined(separator: " and ")
+                contradictions.append("the provider told different amounts: \(sums)")
+            } else if let amount = told.first, !counts(amount, owed: owed) || amount.minorUnits > owed.minorUnits {
+                contradictions.append("captured \(amount.decimalText) \(amount.currency) instead of \(owed.decimalText) \(owed.currency)")
+            }
         }
-        guard amount.currency == owed.currency else {
-            return .contradiction("captured \(amount.decimalText) \(amount.currency) instead of \(owed.decimalText) \(owed.currency)")
-        }
-        guard amount.minorUnits <= owed.minorUnits else {
-            return .contradiction("captured \(amount.decimalText) instead of \(owed.decimalText) \(owed.currency)")
-        }
-        return .amount(amount.minorUnits)
     }
 
-    /// What was given back. A refund that comes without its capture waits for it; one without an amount is of everything.
-    private static func refunds(in facts: [PaymentFact], captured: Int64, currency: Currency) -> Int64 {
-        guard captured > 0 else { return 0 }
-        var total: Int64 = 0
-        for attempt in Set(facts.map(\.attempt)) {
-            let mine = facts.filter { $0.attempt == attempt && $0.claim == .refunded }
-            guard !mine.isEmpty else { continue }
-            guard mine.allSatisfy({ $0.amount?.currency == currency }) else { return captured }
-            // Providers state the sum refunded so far; the largest is the latest.
-            total += mine.compactMap { $0.amount?.minorUnits }.max() ?? 0
-        }
-        return min(total, captured)
+    /// What an attempt brought and what was given back of it. A refund that comes without its capture waits for it; one without an amount is
+    /// of everything that the attempt brought.
+    private static func capture(_ units: Int64, by attempt: String, _ facts: [PaymentFact], owed: Money) -> AttemptCapture {
+        let refunds = facts.filter { $0.claim == .refunded }
+        let isWhole = refunds.contains { $0.amount?.currency != owed.currency }
+        // Providers state the sum refunded so far; the largest is the latest.
+        let refunded = isWhole ? units : refunds.compactMap { $0.amount?.minorUnits }.max() ?? 0
+        return AttemptCapture(
+            attempt: attempt, minorUnits: units, refunded: min(max(0, refunded), units), isChargedBack: facts.contains { $0.claim == .chargedBack })
     }
 
-    /// Without a capture the latest attempt that is still open decides, else the latest one.
+    /// Without a capture the latest attempt that is still open decides, else the latest one; one that nothing is known of says nothing.
     private static func uncaptured(_ facts: [PaymentFact], attempts: [String]) -> PaymentState {
         var last: PaymentState = .created
         for attempt in attempts {
             let claims = Set(facts.filter { $0.attempt == attempt }.map(\.claim))
-            let state: PaymentState =
-                if claims.contains(.cancelled) {
-                    .cancelled
-                } else if claims.contains(.failed) {
-                    .failed
-                } else if claims.contains(.expired) {
-                    .expired
-                } else if claims.contains(.processing) {
-                    .processing
-                } else if claims.contains(.pending) {
-                    .pending
-                } else {
-                    .created
-                }
+            let state: PaymentState
+            if claims.contains(.cancelled) {
+                state = .cancelled
+            } else if claims.contains(.failed) {
+                state = .failed
+            } else if claims.contains(.expired) {
+                state = .expired
+            } else if claims.contains(.processing) {
+                state = .processing
+            } else if claims.contains(.pending) {
+                state = .pending
+            } else {
+                continue
+            }
             if state.isOpen || !last.isOpen || last == .created { last = state }
         }
         return last

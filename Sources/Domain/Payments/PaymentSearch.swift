@@ -26,23 +26,30 @@ public struct PaymentFilter: Sendable {
 extension PaymentStore {
     /// Payments, newest first: at most `limit` of those before `before` (a payment id).
     public static func search(_ filter: PaymentFilter, before: String?, limit: Int, in connection: Connection) throws -> [Payment] {
-        // A provider is searched from its attempts, which lie in the payments' order.
+        var conditions: [String] = []
+        var bindings: [SQLValue] = []
+        func narrow(_ condition: String, _ value: SQLValue?) {
+            guard let value else { return }
+            bindings.append(value)
+            conditions.append("\(condition) $\(bindings.count)")
+        }
+        // A provider's are read from its attempts, which lie in the payments' order, so that the first page costs no more than its rows.
         let isTried = filter.provider != nil || filter.method != nil
-        let tried =
-            isTried
-            ? "JOIN (SELECT DISTINCT payment FROM payments_attempts WHERE ($1 IS NULL OR provider = $1) "
-                + "AND ($4 IS NULL OR method = $4) AND ($7 IS NULL OR payment < $7)) a ON a.payment = p.id" : ""
+        let id = isTried ? "a.payment" : "p.id"
+        narrow("a.provider =", filter.provider.map(SQLValue.text))
+        narrow("a.method =", filter.method.map(SQLValue.text))
+        narrow("p.state =", (filter.state?.rawValue).map(SQLValue.text))
+        narrow("p.currency =", filter.currency.map(SQLValue.text))
+        narrow("p.created_at >=", filter.fromMs.map(SQLValue.integer))
+        narrow("p.created_at <", filter.toMs.map(SQLValue.integer))
+        narrow("\(id) <", before.map(SQLValue.text))
+        bindings.append(.integer(Int64(limit)))
         return try connection.query(
             """
-            SELECT p.* FROM payments_payments p \(tried)
-            WHERE ($2 IS NULL OR p.state = $2) AND ($3 IS NULL OR p.currency = $3) AND ($5 IS NULL OR p.created_at >= $5)
-              AND ($6 IS NULL OR p.created_at < $6) AND ($7 IS NULL OR p.id < $7) AND ($1 IS NULL OR 1) AND ($4 IS NULL OR 1)
-            ORDER BY p.id DESC LIMIT $8
-            """,
-            [
-                .optional(filter.provider), .optional(filter.state?.rawValue), .optional(filter.currency), .optional(filter.method),
-                .optional(filter.fromMs), .optional(filter.toMs), .optional(before), .integer(Int64(limit)),
-            ]
+            SELECT p.* FROM \(isTried ? "payments_attempts a CROSS JOIN payments_payments p ON p.id = a.payment" : "payments_payments p")
+            \(conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))")
+            \(isTried ? "GROUP BY a.payment" : "") ORDER BY \(id) DESC LIMIT $\(bindings.count)
+            """, bindings
         ).map(Payment.init)
     }
 }

@@ -39,8 +39,9 @@ public enum PaymentState: String, Sendable, CaseIterable {
             .partiallyPaid: [.paid, .conflicted, .partiallyRefunded, .refunded, .chargedBack],
             .paid: [.conflicted, .partiallyRefunded, .refunded, .chargedBack],
             .conflicted: [.paid, .partiallyPaid, .partiallyRefunded, .refunded, .chargedBack],
-            .partiallyRefunded: [.conflicted, .refunded, .chargedBack],
-            .refunded: [.conflicted, .chargedBack],
+            // Money that comes by another attempt after some went back.
+            .partiallyRefunded: [.paid, .conflicted, .refunded, .chargedBack],
+            .refunded: [.paid, .partiallyRefunded, .conflicted, .chargedBack],
             .chargedBack: [.conflicted, .paid],
         ]
     }()

@@ -11,6 +11,7 @@ public enum PaymentStore {
             Migration(number: 1, name: "payments", sqlite: String(decoding: PackageResources._001_payments_sqlite_sql, as: UTF8.self)),
             Migration(number: 2, name: "steps", sqlite: String(decoding: PackageResources._002_steps_sqlite_sql, as: UTF8.self)),
             Migration(number: 3, name: "refunds", sqlite: String(decoding: PackageResources._003_refunds_sqlite_sql, as: UTF8.self)),
+            Migration(number: 4, name: "refund sums", sqlite: String(decoding: PackageResources._004_refund_sums_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.

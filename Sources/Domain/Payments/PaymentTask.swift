@@ -14,15 +14,21 @@ public struct PaymentTask: Sendable {
 
     static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
-            "INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
+            """
+            INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (payment, kind, detail) DO UPDATE SET closed_at = NULL, created_at = excluded.created_at WHERE closed_at IS NOT NULL
+            """, [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
     }
 
-    /// Closes what was open of a payment and a kind.
-    static func close(payment: String, kind: String, nowMs: Int64, in connection: Connection) throws {
-        try connection.execute(
-            "UPDATE payments_tasks SET closed_at = $3 WHERE payment = $1 AND kind = $2 AND closed_at IS NULL",
-            [.text(payment), .text(kind), .integer(nowMs)])
+    /// Closes what was open of how a payment stood, but for what it still is.
+    static func closeConcerns(
+        of payment: String, but current: (kind: String, details: [String]), nowMs: Int64, in connection: Connection
+    ) throws {
+        for task in try connection.query("SELECT id, kind, detail FROM payments_tasks WHERE payment = $1 AND closed_at IS NULL", [.text(payment)]) {
+            let (kind, detail) = (try task.text("kind"), try task.text("detail"))
+            guard PaymentState(rawValue: kind) != nil, kind != current.kind || !current.details.contains(detail) else { continue }
+            try connection.execute("UPDATE payments_tasks SET closed_at = $2 WHERE id = $1", [.integer(try task.int("id")), .integer(nowMs)])
+        }
     }
 
     /// Open tasks, oldest first, then calls to the outside of which nobody knows whether they were carried out; of one payment or of all.

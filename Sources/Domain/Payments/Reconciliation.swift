@@ -67,6 +67,8 @@ public struct Reconciliation: Sendable {
         var givenUp = 0
         for finding in findings {
             let attempt = try PaymentStore.requireAttempt(finding.attempt, in: connection)
+            // What was heard of since it was found waits no more.
+            guard attempt.isOpen else { continue }
             switch finding.action {
             case .ask:
                 if try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection) != nil { asked += 1 }

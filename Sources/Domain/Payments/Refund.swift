@@ -41,6 +41,8 @@ public struct Refund: Sendable {
     public let detail: String?
     public let createdAtMs: Int64
     public let settledAtMs: Int64?
+    /// What had gone back of the attempt by other hands than ours when this was asked for, in minor units.
+    let toldBefore: Int64
 
     private init(_ row: Row) throws {
         id = try row.text("id")
@@ -58,6 +60,7 @@ public struct Refund: Sendable {
         detail = try row.textOrNil("detail")
         createdAtMs = try row.int("created_at")
         settledAtMs = try row.intOrNil("settled_at")
+        toldBefore = try row.int("told_before")
     }
 
     public static func find(_ id: String, in connection: Connection) throws -> Refund? {
@@ -69,28 +72,31 @@ public struct Refund: Sendable {
         try connection.query("SELECT * FROM payments_refunds WHERE payment = $1 ORDER BY id", [.text(payment)]).map(Refund.init)
     }
 
-    static func insert(_ new: New, way: Way, attempt: String, nowMs: Int64, in connection: Connection) throws -> Refund {
+    static func insert(_ new: New, way: Way, attempt: String, toldBefore: Int64, nowMs: Int64, in connection: Connection) throws -> Refund {
         let id = "ref_" + ULID.make(nowMs: nowMs)
         try connection.execute(
             """
-            INSERT INTO payments_refunds (id, payment, attempt, amount, currency, reason, way, state, provider_reference, requested_by, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10)
+            INSERT INTO payments_refunds (id, payment, attempt, amount, currency, reason, way, state, provider_reference, requested_by, created_at,
+              told_before)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10, $11)
             """,
             [
                 .text(id), .text(new.payment), .text(attempt), .integer(new.amount.minorUnits), .text(new.amount.currency.code), .text(new.reason),
                 .text(way.rawValue), .optional(new.providerReference), .text(new.actor), .integer(nowMs),
+                .integer(toldBefore),
             ])
         guard let made = try find(id, in: connection) else { throw PaymentError.notFound(id) }
         return made
     }
 
+    /// One that is over stays as it is.
     static func move(
         _ id: String, to state: State, reference: String? = nil, detail: String? = nil, nowMs: Int64, in connection: Connection
     ) throws {
         try connection.execute(
             """
             UPDATE payments_refunds SET state = $2, provider_reference = COALESCE($3, provider_reference), detail = $4,
-              settled_at = CASE WHEN $5 = 1 THEN $6 END WHERE id = $1
+              settled_at = CASE WHEN $5 = 1 THEN $6 END WHERE id = $1 AND state IN ('requested', 'sent')
             """,
             [
                 .text(id), .text(state.rawValue), .optional(reference), .optional(detail.map { String($0.prefix(500)) }),

@@ -56,8 +56,9 @@ public struct RefundSending: Sendable {
         do {
             let said = try await send(order, refund, adapter, context)
             return try await conclude(said, refund, context.job, nowMs: nowMs())
-        } catch let error as ProviderError where !error.retryHelps {
-            return try await fail(refund, error, context.job, nowMs: nowMs())
+        } catch let call as RefundCallError {
+            guard call.isRefusal else { throw call }
+            return try await fail(refund, call.error, context.job, nowMs: nowMs())
         }
     }
 
@@ -67,22 +68,22 @@ public struct RefundSending: Sendable {
     ) async throws -> Answered {
         if refund.state == .sent {
             let now = try await adapter.status(of: order.question, over: transport)
-            return Answered(isDone: now.claim == .refunded, reference: now.transaction)
+            return Answered(isDone: order.isIn(now), reference: now.transaction)
         }
         let policy: EffectPolicy<Answered> =
             adapter.capabilities.hasStatus
             ? .ask { [transport] _ in
                 let now = try await adapter.status(of: order.question, over: transport)
-                switch now.claim {
-                case .refunded where now.amount?.minorUnits ?? order.captured >= order.refundedBefore + order.amount.minorUnits:
-                    return .happened(Answered(isDone: true, reference: now.transaction))
-                case .captured: return .didNotHappen
-                default: return .unknown
-                }
+                if order.isIn(now) { return .happened(Answered(isDone: true, reference: now.transaction)) }
+                return now.claim == .captured ? .didNotHappen : .unknown
             } : .onceThenTask
         return try await context.effect(Self.effect, key: refund.id, policy: policy) { [transport] _ in
-            let said = try await adapter.refund(order, over: transport)
-            return Answered(isDone: said.claim == .refunded, reference: said.transaction)
+            do throws(ProviderError) {
+                let said = try await adapter.refund(order, over: transport)
+                return Answered(isDone: said.claim == .refunded, reference: said.transaction)
+            } catch {
+                throw RefundCallError(error: error)
+            }
         }
     }
 
@@ -93,8 +94,7 @@ public struct RefundSending: Sendable {
         }
         try await database.write { [refunds] connection in
             guard try Outbox.finish(job, as: .done, detail: "refunded", nowMs: nowMs, in: connection) else { return }
-            let source = try refunds.source(of: refund, in: connection)
-            try refunds.settle(refund, source, reference: said.reference, nowMs: nowMs, in: connection)
+            try refunds.settle(refund, reference: said.reference, nowMs: nowMs, in: connection)
         }
         return .done
     }
@@ -110,9 +110,34 @@ public struct RefundSending: Sendable {
         return .done
     }
 
+    /// Why a call that gives money back was not answered with yes. Only the call itself can refuse: a question about it that goes wrong
+    /// says nothing of the money.
+    struct RefundCallError: EffectErrorClassifying, JobErrorClassifying, CustomStringConvertible {
+        let error: ProviderError
+
+        var effectCannotHaveHappened: Bool {
+            switch error.kind {
+            case .rejected, .misconfigured, .notOffered, .throttled, .notFound: true
+            case .unavailable: ["connect", "resolve"].contains(error.code)
+            case .unreadable: false
+            }
+        }
+        var isRefusal: Bool { effectCannotHaveHappened && !error.retryHelps }
+        /// What nobody knows the end of is asked about, or put before a person, when it is tried again.
+        var jobDisposition: JobDisposition { error.kind == .unreadable ? .retry(after: nil) : error.jobDisposition }
+        var description: String { error.description }
+    }
+
     /// What is kept of the provider's answer.
     private struct Answered: Codable, Sendable {
         let isDone: Bool
         let reference: String?
+    }
+}
+
+extension RefundOrder {
+    /// Whether the provider's answer about the attempt says that this refund was made.
+    fileprivate func isIn(_ now: ProviderNotice) -> Bool {
+        now.claim == .refunded && now.amount?.minorUnits ?? captured >= refundedBefore + amount.minorUnits
     }
 }

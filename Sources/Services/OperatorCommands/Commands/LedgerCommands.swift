@@ -114,7 +114,8 @@ struct LedgerAudit: Sendable {
             let booked = Money(sum(what), currency).decimalText
             faults.append("\(payment.id): \(Money(told, currency).decimalText) \(currency.code) \(what), \(booked) in the ledger")
         }
-        let held = entries.reduce(Int64(0)) { total, entry in
+        // Another currency can be no part of what is owed: it stays held whatever becomes of the payment.
+        let held = entries.filter { $0.amount.currency == currency }.reduce(Int64(0)) { total, entry in
             entry.credit == .suspense ? total + entry.amount.minorUnits : entry.debit == .suspense ? total - entry.amount.minorUnits : total
         }
         // What came beyond the price is held too, with a task to refund it.
