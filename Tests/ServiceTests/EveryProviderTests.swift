@@ -197,6 +197,33 @@ struct EveryProviderTests {
         }
     }
 
+    @Test("the post of a paid order with another order's names in it pays the other nothing", arguments: ProviderColumn.posting)
+    func renamed(_ column: ProviderColumn) async throws {
+        try await ProvidersStage.with { stage in
+            let (paid, unpaid) = (try await stage.order(column), try await stage.order(column))
+            let (mine, yours) = (try await stage.start(paid, column), try await stage.start(unpaid, column))
+            stage.ingest.hold(true)
+            try await stage.play("pay", mine, column)
+            let post = try #require(try await stage.posts(1).last)
+            stage.ingest.hold(false)
+            let forged = post.with(body: try await stage.renamed(post.body, from: mine, to: yours))
+            #expect(forged.body != post.body)
+            for attempt in [forged, column.bare(forged)] {
+                let status = try await stage.again(attempt)
+                #expect(status == 200 || status == 401)
+            }
+            try await stage.askedOnce()
+            #expect(try await stage.standing(of: unpaid).state == "pending")
+            #expect(try await stage.standing(of: unpaid).work.isEmpty)
+            #expect(try await stage.standing(of: paid).ledger.isEmpty)
+            // Neither order has lost its way to be paid.
+            #expect(try await stage.again(post) == 200)
+            try await expectPaidOnce(stage, paid, column)
+            try await stage.play("pay", yours, column)
+            try await expectPaidOnce(stage, unpaid, column)
+        }
+    }
+
     @Test("a provider that is down proves nothing: nothing is assumed, and it is asked until it answers", arguments: ProviderColumn.posting)
     func down(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in

@@ -17,7 +17,7 @@ final class PaymentJobs: JobPublisher {
     private struct State: Sendable {
         var desk: Desk?
         var waiting: [JobEnvelope] = []
-        var over = 0
+        var over: Int64 = 0
         var troubles: [String] = []
     }
 
@@ -31,7 +31,9 @@ final class PaymentJobs: JobPublisher {
     /// How many wait to be tried again.
     var waiting: Int { state.withLock { $0.waiting.count } }
     /// How many are done or given up.
-    var over: Int { state.withLock { $0.over } }
+    var over: Int64 { state.withLock { $0.over } }
+    /// How many are done, given up or wait to be tried again.
+    var tried: Int64 { state.withLock { $0.over + Int64($0.waiting.count) } }
     /// What jobs ended with that could not be done.
     var troubles: [String] { state.withLock { $0.troubles } }
 

@@ -16,8 +16,8 @@ final class PlainIngest: Sendable {
         let headers: HTTPHeaders
         let body: [UInt8]
 
-        func with(target: String? = nil, headers: HTTPHeaders? = nil) -> Post {
-            Post(method: method, target: target ?? self.target, headers: headers ?? self.headers, body: body)
+        func with(target: String? = nil, headers: HTTPHeaders? = nil, body: [UInt8]? = nil) -> Post {
+            Post(method: method, target: target ?? self.target, headers: headers ?? self.headers, body: body ?? self.body)
         }
     }
 

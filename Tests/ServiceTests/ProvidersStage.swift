@@ -301,12 +301,33 @@ final class ProvidersStage: Sendable {
     func settles() async throws {
         try await eventually("the jobs of payments are over") {
             await jobs.tryAgain()
-            let asked = try await database.read { connection in
-                try connection.first(
-                    "SELECT COUNT(*) AS n FROM outbox_jobs WHERE kind IN ($1, $2)", [.text(VerifyPayment.kind), .text(RefundPayment.kind)]
-                )?.int("n") ?? 0
-            }
-            return jobs.over == asked
+            return try await asked() == jobs.over
         }
+    }
+
+    /// Waits until every job of payments was tried: done, given up, or waiting to be tried again.
+    func askedOnce() async throws {
+        try await eventually("the jobs of payments were tried") { try await asked() == jobs.tried }
+    }
+
+    private func asked() async throws -> Int64 {
+        try await database.read { connection in
+            try connection.first(
+                "SELECT COUNT(*) AS n FROM outbox_jobs WHERE kind IN ($1, $2)", [.text(VerifyPayment.kind), .text(RefundPayment.kind)]
+            )?.int("n") ?? 0
+        }
+    }
+
+    /// A body in which every name of one attempt and its payment is another's.
+    func renamed(_ body: [UInt8], from mine: PaymentAttempt, to yours: PaymentAttempt) async throws -> [UInt8] {
+        let (old, new) = try await database.read { connection in
+            (try PaymentStore.references(of: mine.id, in: connection), try PaymentStore.references(of: yours.id, in: connection))
+        }
+        var text = String(decoding: body, as: UTF8.self).replacing(mine.id, with: yours.id).replacing(mine.payment, with: yours.payment)
+        for reference in old {
+            guard let other = new.first(where: { $0.kind == reference.kind }) else { continue }
+            text = text.replacing(reference.value, with: other.value)
+        }
+        return Array(text.utf8)
     }
 }
