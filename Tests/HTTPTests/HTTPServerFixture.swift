@@ -40,8 +40,9 @@ func withServer(
 final class HeldRequests: Sendable {
     private let held = Mutex<[HTTPResponder]>([])
 
+    /// Holds this one weakly: a request that is never answered would keep its server alive through its own handler.
     var handler: HTTPServer.Handler {
-        { _, responder in self.held.withLock { $0.append(responder) } }
+        { [weak self] _, responder in self?.held.withLock { $0.append(responder) } }
     }
 
     var count: Int { held.withLock(\.count) }

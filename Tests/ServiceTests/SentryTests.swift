@@ -26,14 +26,14 @@ private final class PlayedSentry: Sendable {
     private let status: Int
     private let loop: EventLoop
     private let server: HTTPServer
+    private let box = ReceiverBox()
 
     init(answering status: Int = 200) async throws {
         self.status = status
         loop = try EventLoop.started(name: "played sentry")
-        let box = ReceiverBox()
         server = HTTPServer(
             configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "sentry",
-            handler: HTTPServer.asyncHandler { request in await box.take(request) })
+            handler: HTTPServer.asyncHandler { [box] request in await box.take(request) })
         box.receiver.withLock { $0 = self }
         try await server.start()
     }
@@ -63,6 +63,8 @@ private final class PlayedSentry: Sendable {
 
     func stop() async {
         await server.stop(by: .now + .seconds(2))
+        // The box, the server's handler and this one hold each other.
+        box.receiver.withLock { $0 = nil }
         try? await BlockingPool(name: "test-end", threads: 1).run { [loop] in loop.stop() }
     }
 }
