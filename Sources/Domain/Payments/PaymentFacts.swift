@@ -98,9 +98,7 @@ public struct PaymentFacts: Sendable {
         let payment = try PaymentStore.require(id, in: connection)
         let attempts = try PaymentStore.attempts(of: id, in: connection)
         let facts = try Self.facts(of: id, in: connection)
-        let standing = PaymentFold.standing(
-            of: facts, owed: payment.amount,
-            allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
+        let standing = standing(of: payment, facts, attempts)
         try tell(of: standing, payment, nowMs: nowMs, in: connection)
         try PaymentBooks(payment: payment, attempts: attempts, nowMs: nowMs, connection: connection).follow(standing)
         let moves = standing.state != payment.state && payment.state.mayMove(to: standing.state)
@@ -169,10 +167,13 @@ public struct PaymentFacts: Sendable {
 
     /// Where a payment stands by all that is known of it.
     func standing(of payment: Payment, in connection: Connection) throws -> PaymentStanding {
+        standing(
+            of: payment, try Self.facts(of: payment.id, in: connection), try PaymentStore.attempts(of: payment.id, in: connection))
+    }
+
+    private func standing(of payment: Payment, _ facts: [PaymentFact], _ attempts: [PaymentAttempt]) -> PaymentStanding {
         PaymentFold.standing(
-            of: try Self.facts(of: payment.id, in: connection), owed: payment.amount,
-            allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false,
-            attempts: try PaymentStore.attempts(of: payment.id, in: connection).map(\.id))
+            of: facts, owed: payment.amount, allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
     }
 
     static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {

@@ -115,13 +115,7 @@ public struct RefundSending: Sendable {
     struct RefundCallError: EffectErrorClassifying, JobErrorClassifying, CustomStringConvertible {
         let error: ProviderError
 
-        var effectCannotHaveHappened: Bool {
-            switch error.kind {
-            case .rejected, .misconfigured, .notOffered, .throttled, .notFound: true
-            case .unavailable: ["connect", "resolve"].contains(error.code)
-            case .unreadable: false
-            }
-        }
+        var effectCannotHaveHappened: Bool { error.effectCannotHaveHappened }
         var isRefusal: Bool { effectCannotHaveHappened && !error.retryHelps }
         /// What nobody knows the end of is asked about, or put before a person, when it is tried again.
         var jobDisposition: JobDisposition { error.kind == .unreadable ? .retry(after: nil) : error.jobDisposition }

@@ -88,6 +88,17 @@ public struct PaymentVerification: Sendable {
     }
 }
 
+extension ProviderError: EffectErrorClassifying {
+    /// Refused, or not even sent: the provider has certainly not carried the call out.
+    public var effectCannotHaveHappened: Bool {
+        switch kind {
+        case .rejected, .misconfigured, .notOffered, .throttled, .notFound: true
+        case .unavailable: ["connect", "resolve"].contains(code)
+        case .unreadable: false
+        }
+    }
+}
+
 extension ProviderError: JobErrorClassifying {
     public var jobDisposition: JobDisposition {
         if retryHelps { return .retry(after: retryAfterSeconds.map { .seconds($0) }) }

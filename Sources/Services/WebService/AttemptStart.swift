@@ -150,7 +150,7 @@ struct AttemptStart: Sendable {
     /// - Throws: ``WebProblem`` 404 or 422.
     func adapter(named name: String) throws(WebProblem) -> any PaymentProvider {
         guard let adapter = events.providers[name] else {
-            throw .notFound("provider '\(name.prefix(40))' is not on here; on are: \(events.providers.names.joined(separator: ", "))")
+            throw .notOn(name, events.providers)
         }
         guard adapter.capabilities.hasInitiate else { throw .invalid("provider", "\(name) has no call that starts a payment") }
         return adapter
@@ -224,7 +224,7 @@ struct AttemptStart: Sendable {
     ) async throws -> WebProblem {
         let refusal = StartRefusal(error, provider: plan.provider)
         let notice = ProviderNotice(
-            references: [], claim: refusal.wasCarriedOut == false ? .failed : .unknown, errorCode: error.code ?? error.kind.rawValue,
+            references: [], claim: error.effectCannotHaveHappened ? .failed : .unknown, errorCode: error.code ?? error.kind.rawValue,
             errorText: error.message)
         let now = nowMs()
         let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
@@ -246,10 +246,6 @@ struct AttemptStart: Sendable {
     }
 }
 
-extension ProviderError: EffectErrorClassifying {
-    public var effectCannotHaveHappened: Bool { StartRefusal(self, provider: "").wasCarriedOut == false }
-}
-
 /// What a provider's refusal to start an attempt means for the caller.
 struct StartRefusal: Sendable {
     let error: ProviderError
@@ -258,15 +254,6 @@ struct StartRefusal: Sendable {
     init(_ error: ProviderError, provider: String) {
         self.error = error
         self.provider = provider
-    }
-
-    /// False when the provider has certainly started nothing; nil when nobody can know.
-    var wasCarriedOut: Bool? {
-        switch error.kind {
-        case .rejected, .misconfigured, .notOffered, .throttled, .notFound: false
-        case .unavailable: ["connect", "resolve"].contains(error.code) ? false : nil
-        case .unreadable: nil
-        }
     }
 
     func problem(payment: String, attempt: String) -> WebProblem {
@@ -279,7 +266,7 @@ struct StartRefusal: Sendable {
         case .throttled:
             return WebProblem(
                 status: 503, title: "The provider is busy", detail: "nothing was started; try again later", extra: extra, headers: retry)
-        case .unavailable where wasCarriedOut == false:
+        case .unavailable where error.effectCannotHaveHappened:
             return WebProblem(
                 status: 503, title: "The provider cannot be reached", detail: "nothing was started; try again later", extra: extra, headers: retry)
         case .misconfigured, .notFound:

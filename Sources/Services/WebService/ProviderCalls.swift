@@ -35,7 +35,7 @@ struct ProviderCalls: Sendable {
     private func offers(_ call: WebCall) async throws -> HTTPResponse {
         let named = call.values["provider"]
         let chosen = providers.all.filter { named == nil || $0.adapter.name == named }
-        guard !chosen.isEmpty || named == nil else { throw notOn(named ?? "") }
+        guard !chosen.isEmpty || named == nil else { throw WebProblem.notOn(named ?? "", providers) }
         let body = JSON.object(JSONObject([("providers", .array(chosen.map { Self.offer($0.adapter, mode: $0.mode) }))])).bytes
         let tag = "\"\(Digest.sha256Hex(body).prefix(32))\""
         let headers = HTTPHeaders([("Cache-Control", "private, max-age=\(Self.freshSeconds)"), ("ETag", tag), ("Content-Type", "application/json")])
@@ -71,7 +71,7 @@ struct ProviderCalls: Sendable {
     /// The payments that were tried at the provider, newest first.
     private func history(_ call: WebCall) async throws -> HTTPResponse {
         let name = call.value("provider")
-        guard providers.known(name) != nil else { throw notOn(name) }
+        guard providers.known(name) != nil else { throw WebProblem.notOn(name, providers) }
         let filter = try PaymentFilter(call, provider: name)
         let limit = Int(try call.whole("limit", in: 1...Int64(Self.historyMax), else: 50))
         let before = call.request.queryValue("before")
@@ -90,7 +90,7 @@ struct ProviderCalls: Sendable {
     /// How the provider has been doing: what it told last, and how the last day's attempts ended.
     private func health(_ call: WebCall) async throws -> HTTPResponse {
         let name = call.value("provider")
-        guard let adapter = providers.known(name) else { throw notOn(name) }
+        guard let adapter = providers.known(name) else { throw WebProblem.notOn(name, providers) }
         let now = nowMs()
         let standing = try await database.read { try ProviderStanding.read(name, sinceMs: now - 24 * 3_600_000, in: $0) }
         let mode = providers.mode(of: name)
@@ -126,10 +126,6 @@ struct ProviderCalls: Sendable {
             }
             return .json(201, PaymentAnswer.started(started))
         }
-    }
-
-    private func notOn(_ name: String) -> WebProblem {
-        .notFound("provider '\(name.prefix(40))' is not on here; on are: \(providers.names.joined(separator: ", "))")
     }
 }
 

@@ -29,6 +29,10 @@ struct WebProblem: Error {
 
     static func badRequest(_ detail: String) -> WebProblem { WebProblem(status: 400, title: "Bad request", detail: detail) }
     static func notFound(_ detail: String) -> WebProblem { WebProblem(status: 404, title: "Not found", detail: detail) }
+    /// A provider that is asked for and is not on.
+    static func notOn(_ name: String, _ providers: ProviderRegistry) -> WebProblem {
+        .notFound("provider '\(name.prefix(40))' is not on here; on are: \(providers.names.joined(separator: ", "))")
+    }
     static func conflict(_ detail: String, extra: [(String, JSON)] = []) -> WebProblem {
         WebProblem(status: 409, title: "Not possible now", detail: detail, extra: extra)
     }
