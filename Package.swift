@@ -118,6 +118,19 @@ let domain: [Target] = [
         "Domain", "Scheduling", ["Payments", "Outbox", "Database", "JobQueue", "Formats", "Telemetry"], resources: [.embedInCode("Migrations")]),
 ]
 
+/// One room per provider.
+let providerRooms = [
+    "CinetPay",
+    "FeexPay",
+    "ICount",
+    "KKiaPay",
+    "Manual",
+    "OrangeMoney",
+    "PaymentBackend",
+    "StandardWebhooks",
+    "Wave",
+]
+
 let providers: [Target] = [
     room("Providers", "StandardWebhooks", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "PaymentBackend", ["StandardWebhooks", "ProviderPort", "Money", "Formats", "Cryptography"]),
@@ -128,36 +141,10 @@ let providers: [Target] = [
     room("Providers", "OrangeMoney", ["ProviderPort", "Money", "Formats"]),
     room("Providers", "Wave", ["ProviderPort", "Money", "Formats", "Cryptography"]),
     room("Providers", "ICount", ["ProviderPort", "Money", "Formats", "Cryptography"]),
-    room(
-        "Providers", "ProviderCatalog",
-        [
-            "CinetPay",
-            "FeexPay",
-            "ICount",
-            "KKiaPay",
-            "Manual",
-            "OrangeMoney",
-            "PaymentBackend",
-            "StandardWebhooks",
-            "Wave",
-            "ProviderPort",
-            "Settings",
-            "Formats",
-        ]),
+    room("Providers", "ProviderCatalog", providerRooms + ["ProviderPort", "Settings", "Formats"]),
 ]
 
-let adapters = [
-    "CinetPay",
-    "FeexPay",
-    "ICount",
-    "KKiaPay",
-    "Manual",
-    "OrangeMoney",
-    "PaymentBackend",
-    "StandardWebhooks",
-    "Wave",
-    "ProviderCatalog",
-]
+let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
     "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
     "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
@@ -277,15 +264,8 @@ let testTargets: [Target] = [
     tests("PaymentsTests", ["Payments", "Ledger", "Outbox", "Money", "ProviderPort", "Database", "JobQueue", "Formats"]),
     tests(
         "ProviderTests",
-        [
-            "ProviderPort", "StandardWebhooks", "PaymentBackend", "CinetPay", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer",
-            "HTTPClient", "EventLoop",
-            "FeexPay",
-            "ICount",
-            "KKiaPay",
-            "Manual",
-            "OrangeMoney",
-            "Wave",
+        providerRooms + [
+            "ProviderPort", "Money", "Formats", "Cryptography", "SandboxService", "HTTPServer", "HTTPClient", "EventLoop",
         ]),
     tests(
         "DomainTests",

@@ -1,7 +1,6 @@
 import Database
 import Formats
 import HTTPServer
-import Money
 import Payments
 import ProviderPort
 
@@ -28,7 +27,7 @@ struct AttemptPages: Sendable {
         guard let (payment, attempt) = found else { return page.notFound(Words("fr")) }
         let words = Words(payment.customer.language)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
-            return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap(payment, words))")
+            return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(PaymentSentence.recap(payment, words))")
         }
         guard attempt.isOpen, let step = attempt.step else { return ended(payment, words) }
         switch step.kind {
@@ -51,7 +50,7 @@ struct AttemptPages: Sendable {
         return page.response(
             200, words, title: words("Payer", "Pay"), widget: WidgetScript(url: script),
             """
-            \(recap(payment, words))
+            \(PaymentSentence.recap(payment, words))
             <p>\(sentence)</p>
             <button type="button" id="widget" hidden data-options="\(JSON.object(JSONObject(options)).text)">\(words("Payer", "Pay"))</button>
             <noscript><p class="note">\(without)</p></noscript>
@@ -68,7 +67,7 @@ struct AttemptPages: Sendable {
         let follows = words("Cette page se met à jour toute seule.", "This page updates itself.")
         return page.response(
             200, words, title: words("Confirmez sur votre téléphone", "Confirm on your phone"), refreshSeconds: Self.refreshSeconds,
-            "<p class=\"note\">\(instruction)</p>\(recap(payment, words, more: lines))<p>\(follows)</p>")
+            "<p class=\"note\">\(instruction)</p>\(PaymentSentence.recap(payment, words, more: lines))<p>\(follows)</p>")
     }
 
     private func transfer(_ step: CustomerStep, _ payment: Payment, _ words: Words) -> HTTPResponse {
@@ -81,23 +80,14 @@ struct AttemptPages: Sendable {
             "Indiquez la référence : c’est elle qui relie votre versement à cette commande. Nous vous écrivons dès qu’il est arrivé.",
             "Please give the reference: it ties your money to this order. We write to you as soon as it has arrived.")
         return page.response(
-            200, words, title: words("Comment payer", "How to pay"), "\(recap(payment, words, more: lines))<p class=\"note\">\(sentence)</p>")
+            200, words, title: words("Comment payer", "How to pay"),
+            "\(PaymentSentence.recap(payment, words, more: lines))<p class=\"note\">\(sentence)</p>")
     }
 
     private func ended(_ payment: Payment, _ words: Words) -> HTTPResponse {
         let note = PaymentSentence.note(payment.state, words) ?? words("Cet essai est terminé.", "This try is over.")
         return page.response(
             200, words, title: words("Paiement non abouti", "Payment not completed"),
-            "<p class=\"note\">\(note)</p>\(recap(payment, words))\(ReturnPages.again(payment, words))")
-    }
-
-    private func recap(_ payment: Payment, _ words: Words, more: [Markup] = []) -> Markup {
-        """
-        <dl>
-        <dt>\(words("Produit", "Product"))</dt><dd>\(payment.description)</dd>
-        <dt>\(words("Montant", "Amount"))</dt><dd>\(payment.amount.description)</dd>
-        \(more)
-        </dl>
-        """
+            "<p class=\"note\">\(note)</p>\(PaymentSentence.recap(payment, words))\(ReturnPages.again(payment, words))")
     }
 }

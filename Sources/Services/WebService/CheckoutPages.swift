@@ -170,6 +170,16 @@ enum PaymentSentence {
         }
     }
 
+    /// What is paid for, and how much.
+    static func recap(_ payment: Payment, _ words: Words, more: [Markup] = []) -> Markup {
+        """
+        <dl>
+        <dt>\(words("Produit", "Product"))</dt><dd>\(payment.description)</dd>
+        <dt>\(words("Montant", "Amount"))</dt><dd>\(payment.amount.description)</dd>
+        \(more)</dl>
+        """
+    }
+
     /// What to say above the buttons.
     static func note(_ state: PaymentState, _ words: Words) -> String? {
         switch state {

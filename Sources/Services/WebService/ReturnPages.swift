@@ -78,12 +78,7 @@ struct ReturnPages: Sendable {
 
     private func show(_ payment: Payment) -> HTTPResponse {
         let words = Words(payment.customer.language)
-        let recap: Markup = """
-            <dl>
-            <dt>\(words("Produit", "Product"))</dt><dd>\(payment.description)</dd>
-            <dt>\(words("Montant", "Amount"))</dt><dd>\(payment.amount.description)</dd>
-            </dl>
-            """
+        let recap = PaymentSentence.recap(payment, words)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap)")
         }
