@@ -241,3 +241,56 @@ struct PaidWorkTests {
         }
     }
 }
+
+@Suite("Events taken up again")
+struct EventReplayTests {
+    private func replay(_ room: PaymentsFixture, _ id: String, nonce: String) async throws -> EventReplay {
+        try await room.database.write { [events = room.events] in
+            try events.replay(id, nonce: nonce, actor: "test", nowMs: PaymentsFixture.nowMs, in: $0)
+        }
+    }
+
+    @Test("An event of before its payment applies when it is replayed, and once")
+    func unmatched() async throws {
+        let room = try PaymentsFixture()
+        #expect(try await room.apply("e1", "ref captured 5000 XOF") == .unmatched)
+        #expect(try await replay(room, "played/e1", nonce: "n0").outcome == .unmatched)
+        let (payment, _) = try await room.payment()
+        let first = try await replay(room, "played/e1", nonce: "n1")
+        #expect(first.before == .unmatched && first.outcome == .applied && first.payment == payment.id && first.changesPayment)
+        #expect(first.stateBefore == .created && first.stateAfter == .paid && first.jobs == ["played.work"] && first.facts == 1)
+        for number in 2..<12 {
+            let again = try await replay(room, "played/e1", nonce: "n\(number)")
+            #expect(again.outcome == .applied && !again.changesPayment && again.jobs.isEmpty)
+        }
+        #expect(try await room.jobs(payment.id).count == 1)
+    }
+
+    @Test("A replay is not swallowed: where the provider must be asked it is asked once more for each, and the answers pay once")
+    func asked() async throws {
+        let room = try PaymentsFixture()
+        let (payment, _) = try await room.payment()
+        #expect(try await room.apply("e1", "ref captured 5000 XOF", trust: .sharedSecret) == .verifying)
+        #expect(try await room.apply("e1", "ref captured 5000 XOF", trust: .sharedSecret) == .duplicate)
+        for number in 0..<3 {
+            let told = try await replay(room, "played/e1", nonce: "n\(number)")
+            #expect(told.outcome == .verifying && told.jobs == ["payment.verify"] && !told.changesPayment)
+        }
+        #expect(try await room.jobs(payment.id).map(\.kind) == Array(repeating: "payment.verify", count: 4))
+    }
+
+    @Test("The same name twice is refused, an event that is not there too, and what was applied stays so")
+    func refused() async throws {
+        let room = try PaymentsFixture()
+        _ = try await room.payment()
+        try await room.apply("e1", "ref captured 5000 XOF")
+        _ = try await replay(room, "played/e1", nonce: "n1")
+        await #expect(throws: (any Error).self) { _ = try await replay(room, "played/e1", nonce: "n1") }
+        await #expect(throws: PaymentError.notFound("played/e2")) { _ = try await replay(room, "played/e2", nonce: "n1") }
+        let off = PaymentEvents(facts: room.facts, providers: ProviderRegistry([]))
+        let told = try await room.database.write { try off.replay("played/e1", nonce: "n2", actor: "test", nowMs: 1, in: $0) }
+        #expect(told.before == .applied && told.outcome == .quarantined)
+        let counts = try await room.database.read { try EventRecord.counts(in: $0).map(\.outcome) }
+        #expect(counts == ["applied"])
+    }
+}

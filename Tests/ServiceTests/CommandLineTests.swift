@@ -23,7 +23,8 @@ struct CommandLineTests {
                           status           where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
                           payments         the newest payments
                           trace            the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
-                          events           the newest events that matched nothing or could not be believed
+                          events list      the newest events that matched nothing or could not be believed
+                          events replay    take archived events up again: match them, read them, ask about them anew
                           tasks            what a person has to look at
                           reconcile        ask the providers about payments that wait
                           queues list      what waits on each queue, what is in hand, what is dead, and how many workers there are

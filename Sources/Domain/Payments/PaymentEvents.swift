@@ -61,10 +61,17 @@ public struct PaymentEvents: Sendable {
             try connection.execute("UPDATE payments_events SET deliveries = deliveries + 1 WHERE id = $1", [.text(event.archiveID)])
             return .duplicate
         }
+        return try take(read, cause: event.archiveID, nowMs: nowMs, in: connection)
+    }
+
+    /// Lets an archived event take effect.
+    /// - Parameter cause: names this taking: the event's id the first time. A question under a cause that is known is not asked again.
+    func take(_ read: ReadEvent, cause: String, nowMs: Int64, in connection: Connection) throws -> Outcome {
+        let event = read.event
         switch read.reading {
         case .unreadable(let why): return try settle(event, .quarantined, detail: why, attempt: nil, in: connection)
         case .noAdapter: return try settle(event, .quarantined, detail: "provider \(event.provider) is off here", attempt: nil, in: connection)
-        case .notice(let notice): return try apply(notice, of: event, nowMs: nowMs, in: connection)
+        case .notice(let notice): return try apply(notice, of: event, cause: cause, nowMs: nowMs, in: connection)
         }
     }
 
@@ -78,12 +85,14 @@ public struct PaymentEvents: Sendable {
         for row in rows {
             let event = try ProviderEvent(archived: row)
             guard case .notice(let notice) = ReadEvent(event, providers: providers).reading else { continue }
-            _ = try apply(notice, of: event, nowMs: nowMs, in: connection)
+            _ = try apply(notice, of: event, cause: event.archiveID, nowMs: nowMs, in: connection)
             try connection.execute("DELETE FROM payments_unmatched WHERE event = $1", [.text(event.archiveID)])
         }
     }
 
-    private func apply(_ notice: ProviderNotice, of event: ProviderEvent, nowMs: Int64, in connection: Connection) throws -> Outcome {
+    private func apply(
+        _ notice: ProviderNotice, of event: ProviderEvent, cause: String, nowMs: Int64, in connection: Connection
+    ) throws -> Outcome {
         if notice.references.isEmpty && notice.claim == .unknown && event.payment == nil {
             return try settle(event, .ignored, detail: "a type that is not used: \(event.type)", attempt: nil, in: connection)
         }
@@ -110,19 +119,19 @@ public struct PaymentEvents: Sendable {
         case .believed: break
         case .mustAsk:
             try keep(notice.references, of: event, for: attempt, nowMs: nowMs, in: connection)
-            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: event.archiveID), nowMs: nowMs, in: connection)
+            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection)
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
         case .cannotBeProved:
             let detail = "the event proves nothing and \(event.provider) cannot be asked"
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
-        let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: event.archiveID)
+        let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: cause)
         let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
     }
 
     /// The attempt that the message names; else the one that its address was made for.
-    private func attempt(of notice: ProviderNotice, _ event: ProviderEvent, in connection: Connection) throws -> PaymentAttempt? {
+    func attempt(of notice: ProviderNotice, _ event: ProviderEvent, in connection: Connection) throws -> PaymentAttempt? {
         if let named = try PaymentStore.attempt(of: notice.references, provider: event.provider, in: connection) { return named }
         guard let payment = event.payment, let number = event.attemptNumber else { return nil }
         return try PaymentStore.attempts(of: payment, in: connection).first { $0.number == number && $0.provider == event.provider }

@@ -12,6 +12,7 @@ public enum PaymentStore {
             Migration(number: 2, name: "steps", sqlite: String(decoding: PackageResources._002_steps_sqlite_sql, as: UTF8.self)),
             Migration(number: 3, name: "refunds", sqlite: String(decoding: PackageResources._003_refunds_sqlite_sql, as: UTF8.self)),
             Migration(number: 4, name: "refund sums", sqlite: String(decoding: PackageResources._004_refund_sums_sqlite_sql, as: UTF8.self)),
+            Migration(number: 5, name: "sources", sqlite: String(decoding: PackageResources._005_sources_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.

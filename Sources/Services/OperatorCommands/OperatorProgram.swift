@@ -7,9 +7,8 @@ public enum OperatorProgram {
     /// Every command, in the order in which the help lists them.
     static let table = CommandTable(
         commands: [
-            StatusCommand.command, PaymentsCommand.command, TraceCommand.command, EventsCommand.command, TasksCommand.command,
-            ReconcileCommand.command,
-        ] + QueuesCommands.commands + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
+            StatusCommand.command, PaymentsCommand.command, TraceCommand.command,
+        ] + EventsCommands.commands + [TasksCommand.command, ReconcileCommand.command] + QueuesCommands.commands + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
             RefusedCommand.command
         ] + CronCommands.commands
             + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
@@ -18,7 +17,7 @@ public enum OperatorProgram {
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: [
-            "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list",
+            "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list",
             "apikey": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list",

@@ -36,41 +36,6 @@ enum PaymentsCommand {
     }
 }
 
-/// `quittance events`: what providers said that came to nothing.
-enum EventsCommand {
-    /// As stored; a repeated delivery is counted on its first one.
-    private static let outcomes: [PaymentEvents.Outcome] = [.unmatched, .quarantined, .applied, .verifying, .ignored]
-
-    static let command = Command(
-        CommandSyntax(
-            "events", "the newest events that matched nothing or could not be believed",
-            options: [
-                .value("--outcome", "OUTCOME", "those with this outcome instead"), .value("--limit", "N", "how many, 50 unless given"), .json,
-            ], notes: ["Outcomes: \(outcomes.map(\.rawValue).joined(separator: ", "))."])
-    ) { invocation, context in
-        let outcome = try invocation.choice("--outcome", of: outcomes.map(\.rawValue)).flatMap(PaymentEvents.Outcome.init(rawValue:))
-        let limit = try invocation.number("--limit", in: 1...1000, standard: 50)
-        let rows = try await context.withDatabase { database in
-            try await database.read { try listing(outcome.map { [$0] } ?? [.unmatched, .quarantined], limit: limit, in: $0) }
-        }
-        context.output.listing(rows, asJSON: invocation.wantsJSON)
-        return .ok
-    }
-
-    private static func listing(_ outcomes: [PaymentEvents.Outcome], limit: Int, in connection: Connection) throws -> Listing {
-        var listing = Listing(
-            [.time("received_at"), "event", "mode", "trust", "type", "outcome", "payment", .number("deliveries"), "detail"],
-            none: "No events are \(outcomes.map(\.rawValue).joined(separator: " or ")).")
-        let events = try outcomes.flatMap { try EventRecord.list(outcome: $0, limit: limit, in: connection) }
-        for event in events.sorted(by: { $0.receivedAtMs > $1.receivedAtMs }).prefix(limit) {
-            listing.add(
-                .int(event.receivedAtMs), .string(event.id), .string(event.mode), .string(event.trust), .string(event.type),
-                .string(event.outcome), .optional(event.payment), .int(event.deliveries), .optional(event.detail))
-        }
-        return listing
-    }
-}
-
 /// `quittance tasks`: what a person has to look at.
 enum TasksCommand {
     /// More are not shown at once.
