@@ -1,5 +1,6 @@
 import Database
 import Formats
+import Outbox
 import Payments
 import PaymentsService
 
