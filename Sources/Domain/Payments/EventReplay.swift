@@ -27,7 +27,9 @@ public struct EventReplay: Sendable {
     public let entries: Int
 
     /// Whether anything is different afterwards, beside the event's own outcome. That the provider is asked once more changes nothing yet.
-    public var changesPayment: Bool { stateBefore != stateAfter || facts > 0 || entries > 0 || !tasks.isEmpty || jobs.contains { $0 != VerifyPayment.kind } }
+    public var changesPayment: Bool {
+        stateBefore != stateAfter || facts > 0 || entries > 0 || !tasks.isEmpty || jobs.contains { $0 != VerifyPayment.kind }
+    }
 }
 
 /// Which archived events are meant; nil for any.

@@ -8,16 +8,18 @@ public enum OperatorProgram {
     static let table = CommandTable(
         commands: [
             StatusCommand.command, PaymentsCommand.command, TraceCommand.command,
-        ] + EventsCommands.commands + [TasksCommand.command, ReconcileCommand.command] + QueuesCommands.commands + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
-            RefusedCommand.command
-        ] + CronCommands.commands
+        ] + EventsCommands.commands + [TasksCommand.command, ReconcileCommand.command] + QueuesCommands.commands + JobsCommands.commands
+            + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
+                RefusedCommand.command
+            ] + CronCommands.commands
             + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
             + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: [
-            "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list", "cron": "list",
+            "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list",
+            "cron": "list",
             "apikey": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list",

@@ -141,6 +141,7 @@ enum EventsCommands {
         context.output.text(listing.text)
         guard !replays.isEmpty else { return }
         context.output.line(
-            isTrial ? "\(replays.count) would be taken up, \(changed) payments would change" : "\(replays.count) taken up, \(changed) payments changed")
+            isTrial
+                ? "\(replays.count) would be taken up, \(changed) payments would change" : "\(replays.count) taken up, \(changed) payments changed")
     }
 }
