@@ -41,6 +41,8 @@ let shims: [Target] = [
     shim("CCurl", pkgConfig: "libcurl"),
     shim("CCrypto", pkgConfig: "libcrypto"),
     shim("CPango", pkgConfig: "pangocairo"),
+    shim("CQREncode", pkgConfig: "libqrencode"),
+    shim("CPNG", pkgConfig: "libpng"),
 ]
 
 let platform: [Target] = [
@@ -58,6 +60,7 @@ let platform: [Target] = [
     room("Platform", "DiskUsage", ["EventLoop", "Formats"]),
     room("Platform", "Subprocess", ["EventLoop", "Formats"]),
     room("Platform", "Typesetting", ["CPango", "Formats"]),
+    room("Platform", "QRCodes", ["CQREncode", "CPNG"]),
 ]
 
 let jobQueue: [Target] = [
@@ -181,8 +184,8 @@ let services: [Target] = [
     room(
         "Services", "WebService",
         everyRoom + adapters + [
-            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "RedisClient",
-            "JobQueueRedis",
+            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "QRCodes",
+            "RedisClient", "JobQueueRedis",
         ]),
     room(
         "Services", "SandboxService",
@@ -256,7 +259,8 @@ let testTargets: [Target] = [
         path: "Tests/CronRunner", swiftSettings: strict),
     tests("ArchitectureTests", ["Formats"]),
     tests(
-        "PlatformTests", ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "Subprocess", "Typesetting"]),
+        "PlatformTests",
+        ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "QRCodes", "Subprocess", "Typesetting"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
@@ -280,7 +284,7 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
-            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient",
+            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis",
         ]),
     tests(
         "EndToEndTests",

@@ -176,6 +176,25 @@ import Testing
                 "MAIL_FROM: it is not a sender. Rule: an address, or a name and an address in < >. Example: MAIL_FROM=Quittance <no-reply@example.com>"
             ),
             (
+                ["API_CALLS_PER_MINUTE": "-1"],
+                "API_CALLS_PER_MINUTE: \"-1\" is not such a number. Rule: a whole number from 0 to 10000000. Example: API_CALLS_PER_MINUTE=100"
+            ),
+            (
+                ["API_JWT_SECRET": "new:0123456789abcdef0123456789abcdef old:hunter2"],
+                "API_JWT_SECRET: value 2 of 2 is not such a secret. Rule: at least 32 characters nobody can guess, with kid: in front where tokens "
+                    + "name it, several separated by blanks. Example: API_JWT_SECRET=2026-11:$(openssl rand -hex 32)"
+            ),
+            (
+                ["API_CORS_ORIGINS": "https://shop.example https://shop.example/"],
+                "API_CORS_ORIGINS: \"https://shop.example/\" is not the origin of a site. Rule: scheme, host and port as browsers send them, in "
+                    + "lower case, or * alone. Example: API_CORS_ORIGINS=https://shop.example.com"
+            ),
+            (
+                ["API_CORS_ORIGINS": "https://shop.example *"],
+                "API_CORS_ORIGINS: \"*\" is not the origin of a site. Rule: scheme, host and port as browsers send them, in lower case, or * alone. "
+                    + "Example: API_CORS_ORIGINS=https://shop.example.com"
+            ),
+            (
                 ["QUEUE_PREFIX": "{q}"],
                 "QUEUE_PREFIX: it holds other signs, or too many. Rule: at most 64 letters, digits and _-.: signs. Example: QUEUE_PREFIX=quittance:"
             ),
@@ -238,6 +257,28 @@ import Testing
         #expect(told.contains("FEEXPAY_API_URL: api.feexpay.me is FeexPay's V1, which is withdrawn."))
         #expect(told.contains("Example: FEEXPAY_API_URL=https://api-v2.feexpay.me"))
         #expect(problems(["FEEXPAY_API_URL": "https://api.feexpay.me"]) == "")
+    }
+
+    @Test("of the API: limits, tokens' secrets with and without names, sites")
+    func api() throws {
+        let standard = try Settings(environment: [:]).api
+        #expect(standard == APISettings())
+        #expect((standard.callsPerMinute, standard.statusCallsPerMinute) == (100, 600))
+        let key = String(repeating: "k", count: 32)
+        let api = try Settings(environment: [
+            "API_JWT_SECRET": "new:\(key)1 \(key)2", "API_JWT_SCOPES": "payments usage", "API_JWT_ISSUER": "https://shop.example",
+            "API_CORS_ORIGINS": "https://shop.example http://localhost:5173",
+        ]).api
+        #expect(api.tokenSecrets.map(\.id) == ["new", nil])
+        #expect(api.tokenSecrets.map(\.secret.value) == [key + "1", key + "2"])
+        #expect(api.tokenScopes == ["payments", "usage"])
+        #expect(api.tokenIssuer == "https://shop.example")
+        #expect(api.origins == ["https://shop.example", "http://localhost:5173"])
+        for wrong in [
+            "shop.example", "HTTPS://shop.example", "https://Shop.example", "https://a:443", "http://a:80", "ftp://a", "https://u@a", "null",
+        ] {
+            #expect(problems(["API_CORS_ORIGINS": wrong]).contains("is not the origin of a site"), "\(wrong)")
+        }
     }
 
     @Test("are listed with what counts, secrets and passwords masked")

@@ -78,6 +78,8 @@ struct CommandLineTests {
                           usage origins    where storage is measured, when it last was, and whether that is too long ago
                           usage forget     forget where storage is measured no more, with its figures
                           usage key        make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
+                          customer export  everything that is held of a person, as JSON
+                          customer erase   overwrite everything personal that is held of a person; books and invoices stay
                           invoices verify  prove that no invoice number is missing or given twice
                           source list      the providers: mode, proof of their webhooks, paths
                           source on        take a provider's webhooks, in the mode it was given

@@ -96,7 +96,7 @@ final class ProvidersStage: Sendable {
         web = WebServer(
             WebConfiguration(
                 address: SocketAddress("127.0.0.1", 0), baseURL: WebStage.baseURL, ingestURL: "http://\(door.boundAddress)",
-                payOrigins: ["http://\(sandbox.boundAddress)"], secretKey: Secret(WebStage.secret)),
+                payOrigins: ["http://\(sandbox.boundAddress)"], secretKey: Secret(WebStage.secret), api: WebStage.unlimited),
             database: database, relay: relay, providers: providers, transport: transport,
             cron: CronTable(entries: [], database: database, runner: "web.0"), loops: [loop], log: Log("web"), nowMs: { clock.nowMs })
         try await relay.start()

@@ -224,7 +224,7 @@ struct WebAllowedTests {
             try TeamStore.put(Project(id: "shop", team: "acme", name: "Shop", createdAtMs: now), in: connection)
         }
         let clock = TurnedClock()
-        let callers = CallerCheck(database: database, baseURL: "")
+        let callers = CallerCheck(database: database, baseURL: "", tokens: nil, crossOrigin: CrossOrigin(origins: []))
         let allowed = AllowedProjects(database: database, callers: callers, nowMs: { clock.nowMs })
         let route = try #require(allowed.routes.first)
         func request(_ project: String, key: String = "k", method: String = "GET") throws -> HTTPRequest {
@@ -232,7 +232,7 @@ struct WebAllowedTests {
                 HTTPRequest(method: method, target: "/api/usage/\(project)/allowed", headers: ["authorization": "Bearer \(key)"]))
         }
         func ask(_ project: String) async throws -> Int {
-            try await route.handler(WebCall(request: try request(project), values: ["project": project], key: nil)).status
+            try await route.handler(WebCall(request: try request(project), values: ["project": project], caller: nil)).status
         }
         for number in 0..<1500 { #expect(try await ask("made-up-\(number)") == 404) }
         #expect(try await ask("shop") == 200)

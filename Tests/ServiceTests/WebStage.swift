@@ -52,9 +52,13 @@ final class WebStage: Sendable {
     /// What the web takes for its public address.
     static let baseURL = "https://shop.example.org"
 
-    /// - Parameter serverClock: by which cron entries are due; the stage's turned one unless given.
-    static func with(serverClock: ServerClock? = nil, _ body: (WebStage) async throws -> Void) async throws {
-        let stage = try await WebStage(serverClock: serverClock)
+    /// - Parameters:
+    ///   - serverClock: by which cron entries are due; the stage's turned one unless given.
+    ///   - api: how much may be asked, by whom, from where; without limits unless given.
+    static func with(
+        serverClock: ServerClock? = nil, api: APISettings = unlimited, _ body: (WebStage) async throws -> Void
+    ) async throws {
+        let stage = try await WebStage(serverClock: serverClock, api: api)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -66,7 +70,13 @@ final class WebStage: Sendable {
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
-    private init(serverClock: ServerClock?) async throws {
+    static var unlimited: APISettings {
+        var api = APISettings()
+        (api.callsPerMinute, api.statusCallsPerMinute) = (0, 0)
+        return api
+    }
+
+    private init(serverClock: ServerClock?, api: APISettings) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
@@ -114,7 +124,7 @@ final class WebStage: Sendable {
         web = WebServer(
             WebConfiguration(
                 address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played],
-                secretKey: Secret(Self.secret)),
+                secretKey: Secret(Self.secret), api: api),
             database: database, relay: relay, providers: providers, transport: transport,
             cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), serverClock: serverClock,
             loops: [loop], log: Log("web"),

@@ -29,11 +29,14 @@ public final class TemporaryFolder: Sendable {
 
     /// Writes a small file into the folder and returns its path.
     @discardableResult
-    public func write(_ text: String, to name: String) throws -> String {
+    public func write(_ text: String, to name: String) throws -> String { try write(Array(text.utf8), to: name) }
+
+    /// Writes a small file into the folder and returns its path.
+    @discardableResult
+    public func write(_ bytes: [UInt8], to name: String) throws -> String {
         let target = file(name)
         guard let stream = fopen(target, "w") else { throw FixtureError("\(target) cannot be written: error \(errno)") }
         defer { fclose(stream) }
-        let bytes = Array(text.utf8)
         guard fwrite(bytes, 1, bytes.count, stream) == bytes.count else { throw FixtureError("\(target) cannot be written: error \(errno)") }
         return target
     }

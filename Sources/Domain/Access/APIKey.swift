@@ -60,7 +60,12 @@ public enum AccessError: Error, Equatable, CustomStringConvertible {
 /// API keys in SQL, in the caller's transaction. Only digests are kept; a secret of 256 random bits needs no slow hash.
 public enum APIKeys {
     public static let migrations = MigrationSet(
-        room: "access", migrations: [Migration(number: 1, name: "access", sqlite: PackageResources._001_access_sqlite_sql)])
+        room: "access",
+        migrations: [
+            Migration(number: 1, name: "access", sqlite: PackageResources._001_access_sqlite_sql),
+            Migration(number: 2, name: "callers", sqlite: PackageResources._002_callers_sqlite_sql),
+            Migration(number: 3, name: "erasures", sqlite: PackageResources._003_erasures_sqlite_sql),
+        ])
 
     public static let nameLimit = 100
 

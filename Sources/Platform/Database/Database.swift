@@ -9,6 +9,7 @@ package protocol DatabaseDriver: Sendable {
     func submitBackup(to path: String, _ answer: @escaping @Sendable (Result<Void, DatabaseError>) -> Void)
     func migrate(_ sets: [MigrationSet]) throws(DatabaseError) -> [AppliedMigration]
     func checkMigrated(_ sets: [MigrationSet]) throws(DatabaseError)
+    func compact() throws(DatabaseError)
     /// Has the threads end after the work that waits, without waiting for them.
     func beginClose()
     func close() async
@@ -88,6 +89,10 @@ public final class Database: Sendable {
 
     /// Refuses a database that is not at exactly the program's version, with a sentence that says what to do. Blocks shortly.
     public func checkMigrated(_ sets: [MigrationSet]) throws(DatabaseError) { try driver.checkMigrated(sets) }
+
+    /// Writes the file anew without what was deleted and overwritten in it, which otherwise stays on its pages until they are used again, and
+    /// empties its log. Blocks; nobody writes meanwhile, which takes seconds for each gigabyte.
+    public func compact() throws(DatabaseError) { try driver.compact() }
 
     /// Copies the database as of one moment into a new file, while others read and write.
     public func backup(to path: String) async throws(DatabaseError) {

@@ -37,7 +37,7 @@ extension Settings {
     /// Every variable the programs know, in the order of `.env.example`.
     public static let variables: [SettingVariable] = general + ProviderDescription.all.flatMap(\.variables) + usage
 
-    private static let general: [SettingVariable] = places + programs + services
+    private static let general: [SettingVariable] = places + programs + api + services
 
     private static let places: [SettingVariable] = [
         SettingVariable(
@@ -124,6 +124,30 @@ extension Settings {
             "Signs links and the paths of webhooks that bring no proof. At least 32 characters; a must once a provider is live."),
         SettingVariable(
             "DEFAULT_LANGUAGE", in: "Programs", standard: "fr", "The language of mails and invoices when the customer chose none: fr or en."),
+    ]
+
+    private static let api: [SettingVariable] = [
+        SettingVariable(
+            "API_CALLS_PER_MINUTE", in: "API", standard: "100",
+            "How many calls a caller of the API (a key, or a token's subject) may make in a minute; what is more is answered 429. 0 lets everything "
+                + "pass."),
+        SettingVariable(
+            "API_STATUS_CALLS_PER_MINUTE", in: "API", standard: "600",
+            "The same for questions where a payment stands, which are counted apart: whoever asks too often can still start payments."),
+        SettingVariable(
+            "API_JWT_SECRET", in: "API", sample: "2026-11:$(openssl rand -hex 32)", .secret,
+            "Signs the tokens (JWT, HS256) of a merchant who calls the API with them; none are taken unless set. At least 32 characters; kid: in "
+                + "front where tokens name their secret. Several while it is changed: all verify."),
+        SettingVariable(
+            "API_JWT_ISSUER", in: "API", sample: "https://shop.example.com", "What tokens must say as iss; not looked at unless set."),
+        SettingVariable(
+            "API_JWT_AUDIENCE", in: "API", sample: "quittance", "What tokens must say as aud. Unless set, tokens that say one are refused."),
+        SettingVariable(
+            "API_JWT_SCOPES", in: "API", standard: "payments",
+            "What tokens may do at most, separated by blanks, and may do when they say no scope: payments, refunds, teams, usage, cron."),
+        SettingVariable(
+            "API_CORS_ORIGINS", in: "API", sample: "https://shop.example.com",
+            "Sites whose pages may call the API from the browser, exactly as browsers name them, separated by blanks; * for all. None unless set."),
     ]
 
     private static let services: [SettingVariable] = [

@@ -67,6 +67,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The largest batch of usage samples in bytes.
     public let usageBodyLimit: Int
     public let usage: UsageSettings
+    public let api: APISettings
 
     /// What the sources file says; nil where nobody has read it.
     public let sources: SourceBook?
@@ -133,6 +134,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         self.providers = providers
         usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
         usage = reader.usage()
+        api = reader.api()
         reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
 

@@ -13,7 +13,7 @@ public enum OperatorProgram {
                 RefusedCommand.command
             ] + CronCommands.commands
             + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
-            + UsageCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
+            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],

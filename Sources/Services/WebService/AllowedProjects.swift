@@ -60,7 +60,7 @@ final class AllowedProjects: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", Self.path.prefix + "{project}" + Self.path.suffix, .api(scope: APIKey.usage), bodyLimit: 0) { [self] call in
+            Route("GET", Self.path.prefix + "{project}" + Self.path.suffix, .api(scope: APIKey.usage), bodyLimit: 0, counted: .free) { [self] call in
                 try await answer(call)
             }
         ]
@@ -114,7 +114,7 @@ final class AllowedProjects: Sendable {
     private func checkAgain(_ print: [UInt8], _ request: HTTPRequest) async {
         let readAt = now
         do {
-            _ = try await callers.key(of: request, scope: APIKey.usage, nowMs: readAt.wallMs)
+            try await callers.caller(of: request, nowMs: readAt.wallMs).require(APIKey.usage)
             keep(keyOf: request, readAt: readAt)
         } catch is WebProblem {
             state.withLock { $0.keys.forget(print) }

@@ -1,35 +1,49 @@
 import Access
+import Cryptography
 import Database
 import Formats
 import HTTPServer
 
-/// Who calls: API keys of programs, and whether a browser's form comes from our own page.
+/// Who calls: API keys and tokens of programs, and whether a browser's form comes from our own page.
 struct CallerCheck: Sendable {
     let database: Database
     let baseURL: String
+    /// Nil where no tokens are taken.
+    let tokens: TokenRules?
+    let crossOrigin: CrossOrigin
 
-    /// The key of a request.
-    /// - Throws: ``WebProblem`` 401 or 403.
-    func key(of request: HTTPRequest, scope: String, nowMs: Int64) async throws -> APIKey {
+    /// Who calls.
+    /// - Throws: ``WebProblem`` 401.
+    func caller(of request: HTTPRequest, nowMs: Int64) async throws -> Caller {
         guard let text = Self.bearer(request.headers["authorization"]) else {
             throw Self.unauthorised("a bearer key is required", challenge: #"Bearer realm="quittance""#)
         }
+        if let tokens, JSONWebTokenCheck.looksLikeToken(text) { return try Self.subject(of: text, tokens, nowMs) }
         guard let key = try await database.read({ try APIKeys.authenticate(text, in: $0) }) else {
-            throw Self.unauthorised("the bearer key is not valid", challenge: #"Bearer realm="quittance", error="invalid_token""#)
-        }
-        guard key.allows(scope) else {
-            throw WebProblem(status: 403, title: "Forbidden", detail: "the key lacks the scope '\(scope)'")
+            throw Self.unauthorised("the bearer key is not valid", challenge: Self.invalidToken)
         }
         if key.needsUseNoted(nowMs: nowMs) {
             try await database.write { try APIKeys.noteUse(of: key.id, nowMs: nowMs, in: $0) }
         }
-        return key
+        return Caller(key)
+    }
+
+    private static let invalidToken = #"Bearer realm="quittance", error="invalid_token""#
+
+    private static func subject(of text: String, _ tokens: TokenRules, _ nowMs: Int64) throws(WebProblem) -> Caller {
+        do throws(JSONWebTokenError) {
+            return Caller(try tokens.check.verify(text, now: nowMs / 1000), granted: tokens.granted)
+        } catch {
+            throw unauthorised(error.description, challenge: invalidToken)
+        }
     }
 
     /// Refuses a form that another site's page posts. Our pages keep no session, but nobody shall fill in our forms in a
     /// visitor's name. Browsers say where a post comes from; other programs say nothing.
     /// - Throws: ``WebProblem`` 403.
     func refuseCrossSite(_ request: HTTPRequest) throws(WebProblem) {
+        // A site whose pages may call the API is no stranger there.
+        if let origin = request.headers["origin"], CrossOrigin.covers(request.path), crossOrigin.allows(origin) { return }
         let isForeign: Bool
         if let site = request.headers["sec-fetch-site"] {
             isForeign = site != "same-origin" && site != "none"
@@ -58,5 +72,12 @@ struct CallerCheck: Sendable {
 
     private static func unauthorised(_ detail: String, challenge: String) -> WebProblem {
         WebProblem(status: 401, title: "Unauthorised", detail: detail, headers: [("WWW-Authenticate", challenge)])
+    }
+}
+
+extension Caller {
+    /// - Throws: ``WebProblem`` 403.
+    func require(_ scope: String) throws(WebProblem) {
+        guard allows(scope) else { throw WebProblem(status: 403, title: "Forbidden", detail: "the key lacks the scope '\(scope)'") }
     }
 }

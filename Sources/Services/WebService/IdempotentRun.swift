@@ -26,7 +26,7 @@ struct IdempotentRun: Sendable {
         guard IdempotentCalls.isKey(text) else {
             throw WebProblem.badRequest("the header Idempotency-Key must have 1 to \(IdempotentCalls.keyLimit) visible ASCII characters")
         }
-        guard let owner = call.key?.id else { throw WebProblem.badRequest("the header Idempotency-Key needs an API key") }
+        guard let owner = call.caller?.id else { throw WebProblem.badRequest("the header Idempotency-Key needs an API key") }
         let digest = IdempotentCalls.digest(method: call.request.method, path: call.request.path, body: call.request.body)
         let now = nowMs()
         let verdict = try await database.write {

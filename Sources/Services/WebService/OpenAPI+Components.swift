@@ -1,4 +1,20 @@
 extension OpenAPI {
+    /// A text of a body that may be left out: null and an empty one are as if it were not there.
+    static func text(_ limit: Int, _ more: String = "") -> String { #"{"type": ["string", "null"], "maxLength": \#(limit)\#(more)}"# }
+    /// A text of a body that is needed.
+    static func needed(_ limit: Int) -> String { #"{"type": "string", "minLength": 1, "maxLength": \#(limit)}"# }
+    /// The same of a form, where everything is a text.
+    static func field(_ limit: Int) -> String { #"{"type": ["string", "number", "null"], "maxLength": \#(limit)}"# }
+    private static let address = text(2000, #", "description": "An absolute http or https address""#)
+
+    /// How an attempt is to be made.
+    static let choice = #"""
+        "method": \#(text(40)), "network": \#(text(40, #", "description": "One of the provider's choices""#)),
+            "phone": \#(text(20, #", "description": "International form; the customer's own unless given""#)),
+            "otp": \#(text(12, #", "description": "A code that the customer fetched; never kept""#)), "return_url": \#(address),
+            "cancel_url": \#(address)
+        """#
+
     /// What the calls share: keys, parameters, problems and shapes.
     static let components = #"""
         {
@@ -44,7 +60,14 @@ extension OpenAPI {
         \#(usageSchemas)
           "Amount": {"type": "string", "description": "A plain decimal text, such as 12500 or 3.00"},
           "Currency": {"type": "string", "enum": ["XOF", "XAF", "GNF", "CDF", "EUR", "USD", "ILS"]},
-          "Language": {"type": "string", "enum": ["fr", "en"], "default": "fr"}, "Time": {"type": ["string", "null"], "format": "date-time"},
+          "Sum": {"type": ["string", "number"], "description": "A plain decimal, such as 12500 or 3.00; a text keeps it exact"},
+          "Language": {"type": "string", "enum": ["fr", "en"]},
+          "MayLanguage": {"type": ["string", "null"], "enum": ["fr", "en", "", null], "default": "fr"},
+          "MayTexts": {
+           "type": ["object", "null"], "maxProperties": 20, "propertyNames": {"maxLength": 40},
+           "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": 500}
+          },
+          "Time": {"type": ["string", "null"], "format": "date-time"},
           "Texts": {"type": "object", "additionalProperties": {"type": "string"}},
           "State": {
            "type": "string",
@@ -62,25 +85,30 @@ extension OpenAPI {
           },
         \#(paymentSchemas)
           "Customer": {
-           "type": "object",
+           "type": "object", "required": ["name"],
            "properties": {
-            "name": {"type": "string", "maxLength": 200}, "email": {"type": "string", "maxLength": 254},
-            "phone": {"type": "string", "description": "International form: +2250707123456"},
-            "language": {"$ref": "#/components/schemas/Language"}
+            "name": \#(needed(200)), "email": \#(text(254)),
+            "phone": \#(text(20, #", "description": "International form: +2250707123456""#)),
+            "language": {"$ref": "#/components/schemas/MayLanguage"}
+           }
+          },
+          "MayCustomer": {
+           "type": ["object", "null"], "description": "Named as the team unless told",
+           "properties": {
+            "name": \#(text(200)), "email": \#(text(254)), "phone": \#(text(20)), "language": {"$ref": "#/components/schemas/MayLanguage"}
            }
           },
           "Inquiry": {
            "type": "object", "required": ["organization_name", "contact_name", "email"],
            "properties": {
-            "organization_name": {"type": "string", "maxLength": 200}, "contact_name": {"type": "string", "maxLength": 200},
-            "email": {"type": "string", "maxLength": 200}, "phone": {"type": "string", "maxLength": 200},
-            "statut_juridique": {"type": "string", "maxLength": 200}, "location": {"type": "string", "maxLength": 200},
-            "sector": {"type": "string", "maxLength": 200}, "mission_text": {"type": "string", "maxLength": 10000},
-            "context_text": {"type": "string", "maxLength": 10000}, "budget_range": {"type": "string", "maxLength": 200},
-            "funding_sources": {"type": "string", "maxLength": 200}, "audits_types": {"type": "string", "maxLength": 200},
-            "audits_frequency": {"type": "string", "maxLength": 200}, "staff_size": {"type": "string", "maxLength": 200},
-            "org_chart_text": {"type": "string", "maxLength": 10000}, "notes_text": {"type": "string", "maxLength": 10000},
-            "language": {"$ref": "#/components/schemas/Language"}, "documents_count": {"type": "integer", "minimum": 0, "maximum": 100}
+            "organization_name": {"type": ["string", "number"], "maxLength": 200}, "contact_name": {"type": ["string", "number"], "maxLength": 200},
+            "email": {"type": "string", "maxLength": 200},
+            "phone": \#(field(200)), "statut_juridique": \#(field(200)), "location": \#(field(200)),
+            "sector": \#(field(200)), "mission_text": \#(field(10000)), "context_text": \#(field(10000)),
+            "budget_range": \#(field(200)), "funding_sources": \#(field(200)), "audits_types": \#(field(200)),
+            "audits_frequency": \#(field(200)), "staff_size": \#(field(200)), "org_chart_text": \#(field(10000)),
+            "notes_text": \#(field(10000)),
+            "language": {"$ref": "#/components/schemas/MayLanguage"}, "documents_count": {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 100}
            }
           },
           "TakenInquiry": {
@@ -91,13 +119,17 @@ extension OpenAPI {
            }
           },
           "NewPayment": {
-           "type": "object", "required": ["order_id", "description", "amount", "currency", "customer"],
+           "type": "object", "required": ["description", "amount", "currency", "customer"],
+           "anyOf": [{"required": ["order_id"]}, {"required": ["subject"]}],
            "properties": {
-            "order_id": {"type": "string", "maxLength": 200, "description": "The other system's order; `subject` is another name of it"},
-            "description": {"type": "string", "maxLength": 500}, "amount": {"$ref": "#/components/schemas/Amount"},
+            "order_id": \#(text(200, #", "description": "The other system's order""#)),
+            "subject": \#(text(200, #", "description": "Another name of order_id""#)),
+            "description": \#(needed(500)), "amount": {"$ref": "#/components/schemas/Sum"},
             "currency": {"$ref": "#/components/schemas/Currency"}, "customer": {"$ref": "#/components/schemas/Customer"},
-            "metadata": {"$ref": "#/components/schemas/Texts"},
-            "provider": {"type": "string", "description": "One that reports what is paid elsewhere, by order_id", "enum": ["standard-webhooks"]}
+            "metadata": {"$ref": "#/components/schemas/MayTexts"}, "purpose": {"type": ["string", "null"], "enum": ["order", "", null]},
+            "provider": {
+             "type": ["string", "null"], "description": "One that reports what is paid elsewhere, by order_id", "enum": ["standard-webhooks", "", null]
+            }
            }
           },
           "Payment": {
@@ -126,8 +158,8 @@ extension OpenAPI {
           "Initiate": {
            "type": "object", "required": ["payment"],
            "properties": {
-            "payment": {"type": "string"}, "method": {"type": "string"}, "network": {"type": "string"}, "phone": {"type": "string"},
-            "otp": {"type": "string"}, "return_url": {"type": "string", "format": "uri"}, "cancel_url": {"type": "string", "format": "uri"}
+            "payment": \#(needed(64)),
+            \#(choice)
            }
           },
           "Started": {
@@ -143,15 +175,15 @@ extension OpenAPI {
            "properties": {
             "payment_method": {"type": "string", "enum": ["mobile_money", "credit_card"]},
             "metadata": {
-             "type": "object", "required": ["new_plan"],
+             "type": "object", "required": ["new_plan"], "maxProperties": 20,
              "properties": {
-              "plan_upgrade": {"type": "boolean"}, "new_plan": {"type": "string", "description": "pay_as_you_go, or pro as it is shown"},
-              "description": {"type": "string"}
+              "plan_upgrade": {"type": ["boolean", "string", "null"], "enum": [true, "true", null]},
+              "new_plan": {"type": "string", "minLength": 1, "description": "pay_as_you_go, or pro as it is shown"}, "description": \#(text(500))
              }
             },
-            "amount": {"description": "Refused unless it is the plan's price", "type": ["string", "number"]},
-            "currency": {"$ref": "#/components/schemas/Currency"}, "return_url": {"type": "string", "format": "uri"},
-            "customer": {"$ref": "#/components/schemas/Customer"}
+            "amount": {"description": "Refused unless it is the plan's price", "type": ["string", "number", "null"]},
+            "currency": \#(text(3, #", "description": "Refused unless it is the price's""#)), "return_url": \#(address),
+            "customer": {"$ref": "#/components/schemas/MayCustomer"}
            }
           },
           "TeamPayment": {

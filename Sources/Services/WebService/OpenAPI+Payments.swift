@@ -123,7 +123,14 @@ extension OpenAPI {
            "parameters": [{"$ref": "#/components/parameters/payment"}],
            "responses": {
             "200": {"description": "The provider agreed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Cancelling"}}}},
-            "409": {"description": "It did not, or there is nothing to cancel"}, "default": {"$ref": "#/components/responses/Problem"}
+            "409": {
+             "description": "It did not, or there is nothing to cancel",
+             "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/Cancelling"}},
+              "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+             }
+            },
+            "default": {"$ref": "#/components/responses/Problem"}
            }
           }
          }
@@ -133,10 +140,7 @@ extension OpenAPI {
           "AttemptChoice": {
            "type": "object",
            "properties": {
-            "method": {"type": "string"}, "network": {"type": "string", "description": "One of the provider's choices"},
-            "phone": {"type": "string", "description": "International form; the customer's own unless given"},
-            "otp": {"type": "string", "description": "A code that the customer fetched; never kept"},
-            "return_url": {"type": "string", "format": "uri"}, "cancel_url": {"type": "string", "format": "uri"}
+            \#(choice)
            }
           },
           "Step": {
@@ -190,8 +194,8 @@ extension OpenAPI {
           "NewRefund": {
            "type": "object", "required": ["reason"],
            "properties": {
-            "amount": {"$ref": "#/components/schemas/Amount"}, "reason": {"type": "string", "maxLength": 500},
-            "provider_reference": {"type": "string", "description": "Where the money went back already: what it is called there"}
+            "amount": {"type": ["string", "number", "null"], "description": "All that is left unless told"}, "reason": \#(needed(500)),
+            "provider_reference": \#(text(200, #", "description": "Where the money went back already: what it is called there""#))
            }
           },
           "Refund": {
@@ -213,11 +217,11 @@ extension OpenAPI {
           "Receipt": {
            "type": "object", "required": ["amount", "reference", "method"],
            "properties": {
-            "amount": {"$ref": "#/components/schemas/Amount"}, "reference": {"type": "string", "maxLength": 100},
-            "method": {"type": "string", "enum": ["bank_transfer", "cash", "cheque"]}, "proof": {"type": "string", "maxLength": 500}
+            "amount": {"$ref": "#/components/schemas/Sum"}, "reference": \#(needed(100)),
+            "method": {"type": "string", "enum": ["bank_transfer", "cash", "cheque"]}, "proof": \#(text(500))
            }
           },
-          "Decision": {"type": "object", "required": ["reason"], "properties": {"reason": {"type": "string", "maxLength": 500}}},
+          "Decision": {"type": "object", "required": ["reason"], "properties": {"reason": \#(needed(500))}},
           "Cancelling": {
            "type": "object",
            "properties": {

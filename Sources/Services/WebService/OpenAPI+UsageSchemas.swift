@@ -8,8 +8,7 @@ extension OpenAPI {
           "TeamFields": {
            "type": "object", "required": ["name", "owner"],
            "properties": {
-            "name": {"type": "string", "maxLength": 200}, "owner": {"type": "string", "maxLength": 200},
-            "language": {"$ref": "#/components/schemas/Language"}
+            "name": \#(needed(200)), "owner": \#(needed(200)), "language": {"$ref": "#/components/schemas/MayLanguage"}
            }
           },
           "Team": {
@@ -60,8 +59,9 @@ extension OpenAPI {
           "MemberFields": {
            "type": "object", "required": ["name"],
            "properties": {
-            "name": {"type": "string", "maxLength": 200}, "language": {"$ref": "#/components/schemas/Language"},
-            "role": {"type": "string", "enum": ["owner", "member"], "default": "member"}, "gets_alerts": {"type": "boolean", "default": true}
+            "name": \#(needed(200)), "language": {"$ref": "#/components/schemas/MayLanguage"},
+            "role": {"type": ["string", "null"], "enum": ["owner", "member", "", null], "default": "member"},
+            "gets_alerts": {"type": ["boolean", "null"], "default": true}
            }
           },
           "Member": {
@@ -75,8 +75,10 @@ extension OpenAPI {
           "ProjectFields": {
            "type": "object",
            "properties": {
-            "name": {"type": "string", "maxLength": 200}, "cpu": {"type": "number", "description": "At most 3 places", "default": 0},
-            "memory_mb": {"type": "integer", "default": 0}, "custom_domains": {"type": "integer", "default": 0}
+            "name": \#(text(200)),
+            "cpu": {"type": ["number", "string", "null"], "description": "At most 3 places", "minimum": 0, "maximum": 1000000, "default": 0},
+            "memory_mb": {"type": ["integer", "null"], "minimum": 0, "maximum": 1000000000, "default": 0},
+            "custom_domains": {"type": ["integer", "null"], "minimum": 0, "maximum": 1000000000, "default": 0}
            }
           },
           "Project": {

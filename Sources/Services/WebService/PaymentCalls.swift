@@ -19,9 +19,9 @@ struct PaymentCalls: Sendable {
     var routes: [Route] {
         let scope = Route.Kind.api(scope: APIKey.payments)
         return [
-            Route("POST", "/api/v1/payments/", scope, create), Route("GET", "/api/v1/payments/{payment}/", scope, show),
+            Route("POST", "/api/v1/payments/", scope, create), Route("GET", "/api/v1/payments/{payment}/", scope, counted: .status, show),
             Route("POST", "/api/v1/payments/{provider}/initiate/", scope, initiate),
-            Route("GET", "/api/v1/payments/{provider}/{payment}/status/", scope, status),
+            Route("GET", "/api/v1/payments/{provider}/{payment}/status/", scope, counted: .status, status),
         ]
     }
 

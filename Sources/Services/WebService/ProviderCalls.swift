@@ -24,7 +24,7 @@ struct ProviderCalls: Sendable {
             Route("GET", "/api/v1/payments/providers/", scope, bodyLimit: 0, offers),
             Route("GET", "/api/v1/payments/{provider}/providers/", scope, bodyLimit: 0, offers),
             Route("GET", "/api/v1/payments/{provider}/history/", scope, bodyLimit: 0, history),
-            Route("GET", "/api/v1/payments/{provider}/health/", scope, bodyLimit: 0, health),
+            Route("GET", "/api/v1/payments/{provider}/health/", scope, bodyLimit: 0, counted: .status, health),
             Route("POST", "/api/v1/payments/{provider}/retry/{payment}/", scope, retry),
         ]
     }

@@ -1,4 +1,3 @@
-import Access
 import Formats
 import HTTPServer
 import Telemetry
@@ -9,12 +8,12 @@ struct WebCall: Sendable {
     /// What stands at the route's `{…}`, percent-decoded.
     let values: [String: String]
     /// Who calls; nil on routes that are open to all.
-    let key: APIKey?
+    let caller: Caller?
 
     /// A value of the path; its route has it.
     func value(_ name: String) -> String { values[name] ?? "" }
     /// Who acts, in audit rows.
-    var actor: String { key?.actor ?? "customer:web" }
+    var actor: String { caller?.actor ?? "customer:web" }
 }
 
 /// One method on one pattern of paths.
@@ -22,7 +21,7 @@ struct Route: Sendable {
     typealias Handler = @Sendable (WebCall) async throws -> HTTPResponse
 
     enum Kind: Sendable {
-        /// For programs: a key with the scope.
+        /// For programs: a key or a token with the scope.
         case api(scope: String)
         /// For programs and forms of any site's server, without a key.
         case openAPI
@@ -39,6 +38,8 @@ struct Route: Sendable {
     let kind: Kind
     /// The largest body in bytes.
     let bodyLimit: Int
+    /// What a call is counted as.
+    let counted: CallKind
     let handler: Handler
     /// How long its answers took; those that are given at once, from memory, are not among them.
     let seconds: Histogram
@@ -50,11 +51,14 @@ struct Route: Sendable {
     }
 
     /// - Parameter pattern: as `/api/v1/payments/{payment}/`. A slash at the end of a request's path makes no difference.
-    init(_ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int = 64 * 1024, _ handler: @escaping Handler) {
+    init(
+        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int = 64 * 1024, counted: CallKind = .call, _ handler: @escaping Handler
+    ) {
         self.method = method
         self.pattern = pattern
         self.kind = kind
         self.bodyLimit = bodyLimit
+        self.counted = counted
         self.handler = handler
         seconds = MetricRegistry.shared.histogram(
             "web_request_seconds", help: "From a request to its answer, by route.", labels: [("route", "\(method) \(pattern)")])

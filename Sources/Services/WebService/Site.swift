@@ -14,13 +14,16 @@ struct Site: Sendable {
     let router: Router
     private let callers: CallerCheck
     private let allowed: AllowedProjects
+    private let meter: CallMeter
+    private let crossOrigin: CrossOrigin
     private let page: Page
     private let log: Log
     private let nowMs: @Sendable () -> Int64
 
     init(
         _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, cron: CronTable?,
-        dueNowMs: @escaping @Sendable () async throws -> Int64, log: Log, nowMs: @escaping @Sendable () -> Int64
+        dueNowMs: @escaping @Sendable () async throws -> Int64, counts: (any SharedCounts)? = nil, log: Log,
+        nowMs: @escaping @Sendable () -> Int64
     ) {
         let start = AttemptStart(
             database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
@@ -33,7 +36,11 @@ struct Site: Sendable {
         let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
         let returns = ReturnPages(
             database: database, providers: events.providers, page: page, outbox: events.facts.outbox, nowMs: nowMs)
-        callers = CallerCheck(database: database, baseURL: configuration.baseURL)
+        crossOrigin = CrossOrigin(origins: configuration.api.origins)
+        meter = CallMeter(
+            limits: CallLimits(calls: configuration.api.callsPerMinute, statusCalls: configuration.api.statusCallsPerMinute), store: counts)
+        callers = CallerCheck(
+            database: database, baseURL: configuration.baseURL, tokens: TokenRules(configuration.api), crossOrigin: crossOrigin)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
         let teamPages = TeamPages(
             database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
@@ -63,12 +70,22 @@ struct Site: Sendable {
     }
 
     /// The answer that takes neither SQL nor another thread, if this request has one. Called on the loop's thread.
-    func respondAtOnce(to request: HTTPRequest) -> HTTPResponse? { allowed.atOnce(request) }
+    func respondAtOnce(to request: HTTPRequest) -> HTTPResponse? {
+        if crossOrigin.isOn, request.headers.contains("origin") { return nil }
+        return allowed.atOnce(request)
+    }
+
+    /// Ends what goes on behind the answers.
+    func close() { meter.close() }
 
     /// Everything that a call causes, its jobs too, belongs to the caller's trace or to one that begins here.
     func respond(to request: HTTPRequest) async -> HTTPResponse {
         let trace = request.headers["traceparent"].flatMap { Trace(traceparent: $0) }?.child() ?? Trace()
-        return await Trace.$current.withValue(trace) { await answer(to: request) }
+        return await Trace.$current.withValue(trace) {
+            var response = await answer(to: request)
+            crossOrigin.complete(&response, to: request)
+            return response
+        }
     }
 
     private func answer(to request: HTTPRequest) async -> HTTPResponse {
@@ -76,33 +93,50 @@ struct Site: Sendable {
         let values: [String: String]
         switch router.match(method: request.method, path: request.path) {
         case .found(let found, let pieces): (route, values) = (found, pieces)
-        case .wrongMethod(let allowed): return Self.guarded(Self.wrongMethod(allowed).response)
+        case .wrongMethod(let allowed):
+            return Self.guarded(crossOrigin.preflight(request, methods: allowed) ?? Self.wrongMethod(allowed).response)
         case .none:
             let answer = Self.wantsPage(request) ? page.notFound(Words("fr")) : WebProblem.notFound("nothing is at this address").response
             return Self.guarded(answer)
         }
         let begin = ContinuousClock.now
         defer { route.seconds.observe(begin.duration(to: .now)) }
+        var standing: CallMeter.Standing?
+        var response: HTTPResponse
         do {
-            let response = try await carryOut(request, route, values)
+            response = try await carryOut(request, route, values, &standing)
             if response.status >= 500 { tell("a call was answered \(response.status)", nil, route, values) }
-            return Self.guarded(response)
         } catch {
-            return Self.guarded(answer(to: problem(of: error, route, values), route))
+            response = answer(to: problem(of: error, route, values), route)
         }
+        if let standing { Self.add(standing, to: &response) }
+        return Self.guarded(response)
     }
 
-    private func carryOut(_ request: HTTPRequest, _ route: Route, _ values: [String: String]) async throws -> HTTPResponse {
-        var key: APIKey?
+    /// How many calls are left (draft-ietf-httpapi-ratelimit-headers, in the form that clients know).
+    private static func add(_ standing: CallMeter.Standing, to response: inout HTTPResponse) {
+        response.headers.append("RateLimit-Limit", String(standing.limit))
+        response.headers.append("RateLimit-Remaining", String(standing.room))
+        response.headers.append("RateLimit-Reset", String((standing.resetMs + 999) / 1000))
+    }
+
+    private func carryOut(
+        _ request: HTTPRequest, _ route: Route, _ values: [String: String], _ standing: inout CallMeter.Standing?
+    ) async throws -> HTTPResponse {
+        var caller: Caller?
         switch route.kind {
         case .api(let scope):
             let readAt = Moment(wallMs: nowMs())
-            key = try await callers.key(of: request, scope: scope, nowMs: readAt.wallMs)
+            let known = try await callers.caller(of: request, nowMs: readAt.wallMs)
+            standing = meter.take(route.counted, by: known.id, nowMs: readAt.wallMs)
+            if let standing, !standing.isAllowed { throw WebProblem.tooMany(standing) }
+            try known.require(scope)
+            caller = known
             if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
         case .openAPI, .page: if route.method == "POST" { try callers.refuseCrossSite(request) }
         case .returnPage, .operation: break
         }
-        return try await route.handler(WebCall(request: request, values: values, key: key))
+        return try await route.handler(WebCall(request: request, values: values, caller: caller))
     }
 
     /// What a failed call is answered; what is no caller's fault is recorded.

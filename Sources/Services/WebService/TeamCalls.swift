@@ -24,7 +24,7 @@ struct TeamCalls: Sendable {
         let scope = Route.Kind.api(scope: APIKey.payments)
         return [
             Route("POST", "/api/payments/{team}/initiate", scope, initiate), Route("GET", "/api/payments/{team}/history", scope, history),
-            Route("GET", "/api/payments/{payment}/status", scope, status),
+            Route("GET", "/api/payments/{payment}/status", scope, counted: .status, status),
         ]
     }
 

@@ -46,6 +46,14 @@ struct WebProblem: Error {
 
     static func invalid(_ field: String, _ rule: String) -> WebProblem { invalid([Fault(field: field, rule: rule)]) }
 
+    /// Too many calls in too short a time.
+    static func tooMany(_ standing: CallMeter.Standing) -> WebProblem {
+        let seconds = (standing.waitMs + 999) / 1000
+        return WebProblem(
+            status: 429, title: "Too many calls", detail: "\(standing.limit) calls a minute are taken; try again in \(seconds) s",
+            headers: [("Retry-After", String(seconds))])
+    }
+
     static let unavailable = WebProblem(
         status: 503, title: "Temporarily unavailable", detail: "try again in a few seconds", headers: [("Retry-After", "5")])
 

@@ -3,6 +3,7 @@ import EventLoop
 import Formats
 import HTTPServer
 import JobQueue
+import JobQueueRedis
 import Outbox
 import Payments
 import PaymentsService
@@ -23,13 +24,19 @@ public struct WebConfiguration: Sendable {
     public var payOrigins: [String]
     /// Signs the links to teams' pages; without one there are none.
     public var secretKey: Secret?
+    /// How much may be asked, by whom, and from which pages.
+    public var api: APISettings
 
-    public init(address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil) {
+    public init(
+        address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil,
+        api: APISettings = APISettings()
+    ) {
         self.address = address
         self.baseURL = baseURL
         self.ingestURL = ingestURL
         self.payOrigins = payOrigins
         self.secretKey = secretKey
+        self.api = api
     }
 
     public init(_ settings: Settings) {
@@ -37,7 +44,7 @@ public struct WebConfiguration: Sendable {
         self.init(
             address: settings.webAddress, baseURL: settings.baseURL, ingestURL: Product.ingestURL(settings),
             payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted(),
-            secretKey: settings.secretKey)
+            secretKey: settings.secretKey, api: settings.api)
     }
 }
 
@@ -45,22 +52,27 @@ public struct WebConfiguration: Sendable {
 public final class WebServer: Service {
     public let name = "web"
     private let server: HTTPServer
+    private let site: Site
 
     /// - Parameters:
     ///   - relay: publishes the jobs that a call causes. It is started and stopped by the caller, before and after this server.
     ///   - transport: the way to the providers' APIs.
     ///   - cron: the entries that may be run over HTTP; without a table there are none.
     ///   - serverClock: by which they are due; `nowMs` unless given.
+    ///   - queues: the Redis through which several processes count a caller's calls together; each counts alone without.
     ///   - loops: loops that already run; without them the server starts one.
     public init(
         _ configuration: WebConfiguration, database: Database, relay: OutboxRelay, providers: ProviderRegistry,
-        transport: any ProviderTransport, cron: CronTable? = nil, serverClock: ServerClock? = nil, loops: [EventLoop]? = nil, log: Log,
+        transport: any ProviderTransport, cron: CronTable? = nil, serverClock: ServerClock? = nil,
+        queues: RedisQueues? = nil, loops: [EventLoop]? = nil, log: Log,
         nowMs: @escaping @Sendable () -> Int64 = { WallClock.nowMs }
     ) {
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
         let site = Site(
             configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, cron: cron,
-            dueNowMs: { if let serverClock { try await serverClock.nowMs() } else { nowMs() } }, log: log, nowMs: nowMs)
+            dueNowMs: { if let serverClock { try await serverClock.nowMs() } else { nowMs() } },
+            counts: queues.map { RedisCounts(connection: $0.connection, prefix: $0.prefix) }, log: log, nowMs: nowMs)
+        self.site = site
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
         server = HTTPServer(configuration: http, loops: loops, name: "web", log: log) { request, responder in
             if let answer = site.respondAtOnce(to: request) { return responder.respond(answer) }
@@ -75,12 +87,18 @@ public final class WebServer: Service {
             WebConfiguration(program.settings), database: program.database, relay: program.relay,
             providers: try Product.providers(program.settings, log: program.log), transport: transport,
             cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"),
-            serverClock: SchedulerService.clock(program), log: program.log)
+            serverClock: SchedulerService.clock(program), queues: program.queues as? RedisQueues, log: program.log)
     }
 
     /// Where it listens, once started.
     public var boundAddress: SocketAddress { server.boundAddress }
 
+    /// Every method and path it answers.
+    var routes: [String] { site.router.routes.map { "\($0.method) \($0.pattern)" } }
+
     public func start() async throws { try await server.start() }
-    public func stop(by deadline: ContinuousClock.Instant) async { await server.stop(by: deadline) }
+    public func stop(by deadline: ContinuousClock.Instant) async {
+        await server.stop(by: deadline)
+        site.close()
+    }
 }

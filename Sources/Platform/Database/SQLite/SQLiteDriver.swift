@@ -110,6 +110,24 @@ final class SQLiteDriver: DatabaseDriver {
         try SQLiteMigrator(session: SQLiteSession.open(path: path, role: .reader), path: path).check(sets)
     }
 
+    // MARK: Compacting
+
+    func compact() throws(DatabaseError) {
+        // Whoever moves the log waits, then whoever writes; never the other way round.
+        let checkpoint = try LockFile(path + ".checkpoint")
+        try checkpoint.lock()
+        defer { checkpoint.unlock() }
+        let turnstile = try Turnstile(databasePath: path)
+        try turnstile.enter()
+        defer { turnstile.leave() }
+        let session = try SQLiteSession.open(path: path, role: .writer)
+        // The copy may be as large as the file: not in memory.
+        try session.executeScript("PRAGMA temp_store = FILE; VACUUM;")
+        guard try session.checkpoint(.truncate) else {
+            throw DatabaseError(kind: .busy, message: "\(path) is written anew, but somebody reads from its log, which still holds what was there")
+        }
+    }
+
     // MARK: Backup
 
     func submitBackup(to target: String, _ answer: @escaping @Sendable (Result<Void, DatabaseError>) -> Void) {

@@ -1,0 +1,212 @@
+import Access
+import Database
+import Drafts
+import Formats
+import OperatorCommands
+import Outbox
+import Payments
+import TestSupport
+import Testing
+
+@Suite("A person's data is handed out and erased")
+struct CommandCustomerTests {
+    private static let email = "aicha@example.org"
+    private static let phone = "2250707123456"
+    private static let words = [email, "aicha%40example.org", phone, "Aïcha Koné", "Awa Sorceress", "a very private mission", "rue des Jardins 7"]
+
+    /// Where any of the words stands in the stage's folder, read as bytes: database, its log, files.
+    private func places(_ words: [String], _ stage: CommandStage) async throws -> [String] {
+        var arguments = ["-r", "-l", "-a", "-i", "-F"]
+        for word in words { arguments += ["-e", word] }
+        let process = try await ProcessFixture.start("grep", arguments + [stage.folder.path])
+        try await process.waitForExit()
+        return process.output
+    }
+
+    /// A customer who paid for a kit and has left traces wherever a customer can, beside another one.
+    private func live(_ stage: CommandStage) async throws -> OrderedKit {
+        let kit = try await stage.orderKit()
+        try await stage.notify(kit)
+        let now = stage.nowMs
+        let other = try await stage.write { connection in
+            let form = try InquiryForm(fields: [
+                "organization_name": "Baobab", "contact_name": "Bakary", "email": "bakary@example.org", "phone": "+2250101010101", "language": "fr",
+            ])
+            return try InquiryStore.create(form, actor: "test", nowMs: now, in: connection).2.id
+        }
+        try stage.folder.makeFolder("var/private")
+        try stage.folder.makeFolder("var/private/drafts")
+        try stage.folder.write("for \(Self.email): a very private mission", to: "var/private/drafts/\(kit.inquiry).docx")
+        try await stage.write { connection in
+            try connection.execute(
+                "UPDATE drafts_inquiries SET mission_text = 'a very private mission', location = 'rue des Jardins 7' WHERE id = $1",
+                [.text(kit.inquiry)])
+            try connection.execute(
+                "UPDATE payments_payments SET metadata = '{\"order_id\":\"o-1\",\"address\":\"rue des Jardins 7\"}' WHERE id = $1",
+                [.text(kit.payment)])
+            try connection.execute(
+                "UPDATE payments_attempts SET last_answer = '{\"payer\":\"Awa Sorceress\"}', error_text = $2, payment_url = 'https://p/?m=aicha%40example.org' WHERE id = $1",
+                [.text(kit.attempt), .text("no money on \(Self.phone)")])
+            try connection.execute(
+                "INSERT INTO drafts_answers VALUES ($1, 'm', 'Aïcha Koné asks for a very private mission', 1, 1, $2)",
+                [.text(kit.inquiry), .integer(now)])
+            try connection.execute(
+                "INSERT INTO drafts_generated VALUES ($1, $2, 'drafts/' || $1 || '.docx', 'x', 1, $3)",
+                [.text(kit.inquiry), .text(kit.payment), .integer(now)])
+            try connection.execute(
+                """
+                INSERT INTO notifications_messages (key, message_id, channel, template, language, recipient, subject, payment, job, state, created_at)
+                VALUES ('invoice:x:' || $1, '<1@x>', 'email', 'invoice', 'fr', $1, 'Bonjour Aïcha Koné', $2, 'job_1', 'sent', $3)
+                """, [.text("Aicha@Example.org"), .text(kit.payment), .integer(now)])
+            try connection.execute(
+                """
+                INSERT INTO outbox_effects (name, key, state, rule, fence, result, began_at, changed_at)
+                VALUES ('payment.initiate', $1, 'done', 'ask', 1, '{"phone":"+2250707123456"}', $2, $2)
+                """, [.text(kit.attempt), .integer(now)])
+            // What somebody posted and matched nothing, as a form; and a call whose answer is kept.
+            try connection.execute(
+                """
+                INSERT INTO payments_events (id, provider, mode, trust, type, received_at, content_type, body, headers, outcome)
+                VALUES ('evt-x', 'cinetpay', 'sandbox', 'unproven', 'x', $1, 'application/x-www-form-urlencoded', $2, '', 'unmatched')
+                """, [.integer(now), .blob(Array("cpm_trans_id=1&email=aicha%40example.org&tel=%2B2250707123456&name=Awa+Sorceress".utf8))])
+            try connection.execute(
+                """
+                INSERT INTO access_calls (api_key, idempotency_key, request_digest, state, run, status, content_type, body, started_at, finished_at)
+                VALUES ('jwt:shop', 'k', zeroblob(32), 'finished', 1, 201, 'application/json', $1, $2, $2)
+                """, [.blob(Array(#"{"id":"\#(kit.payment)","metadata":{"address":"rue des Jardins 7"}}"#.utf8)), .integer(now)])
+            try connection.execute(
+                "INSERT INTO payments_audit (payment, at, to_state, actor, source, detail) VALUES ($1, $2, 'paid', 'jwt:aicha@example.org', 'x', $3)",
+                [.text(kit.payment), .integer(now), .text("Aïcha Koné rang from +2250707123456")])
+            // Rows that were longer once leave their old words on their pages.
+            try connection.execute("DELETE FROM payments_tasks")
+        }
+        #expect(try await stage.write { try PaymentStore.require(other, in: $0).customer.email } == "bakary@example.org")
+        return kit
+    }
+
+    private func finishJobs(_ stage: CommandStage) async throws {
+        try await stage.write { try $0.execute("UPDATE outbox_jobs SET finished_at = 1, outcome = 'done' WHERE finished_at IS NULL") }
+    }
+
+    /// The books, as one text.
+    private func books(_ stage: CommandStage) async throws -> String {
+        try await stage.write { connection in
+            var text = ""
+            for table in ["ledger_entries", "invoicing_invoices", "invoicing_series"] {
+                try connection.forEach("SELECT * FROM \(table) ORDER BY 1") { text += "\(table) \($0.values)\n" }
+            }
+            return text
+        }
+    }
+
+    @Test("an export names every record that holds something of the person, raw bytes and files too, and nobody else's")
+    func export() async throws {
+        let stage = try await CommandStage.make()
+        let kit = try await live(stage)
+        for who in [Self.email, "AICHA@example.org", "+225 07 07 12 34 56", kit.payment, kit.inquiry] {
+            let json = try await stage.json("customer", "export", who)
+            #expect(json["payments"] == [.string(kit.payment)], "\(who)")
+            #expect(json["files"] == [.string("drafts/\(kit.inquiry).docx")])
+            let tables = Set(json["tables"]?.object?.keys ?? [])
+            let wanted: Set = [
+                "payments_payments", "payments_attempts", "payments_events", "payments_references", "payments_audit", "payments_facts",
+                "drafts_inquiries", "drafts_orders", "drafts_answers", "drafts_generated", "notifications_messages", "outbox_jobs", "outbox_effects",
+                "access_calls", "ledger_entries",
+            ]
+            #expect(wanted.isSubset(of: tables), "\(wanted.subtracting(tables))")
+            for word in ["Awa Sorceress", "a very private mission", "rue des Jardins 7", "tel=%2B2250707123456"] {
+                #expect(json.text.contains(word), "\(who): \(word)")
+            }
+            #expect(!json.text.contains("bakary"))
+        }
+        #expect(await stage.run("customer", "export", "nobody@example.org").code == .notFound)
+        #expect(await stage.run("customer", "export").code == .usage)
+    }
+
+    @Test("an erasure leaves no byte of the person in the database's files and folders, keeps the books, and is recorded once")
+    func erase() async throws {
+        let stage = try await CommandStage.make()
+        _ = try await live(stage)
+        try await finishJobs(stage)
+        let books = try await books(stage)
+        #expect(try await !places(Self.words, stage).isEmpty)
+
+        let trial = await stage.run("customer", "erase", Self.email, "--dry-run")
+        #expect(trial.code == .ok && trial.out.hasPrefix("Would be erased: "), "\(trial)")
+        #expect(try await !places(Self.words, stage).isEmpty)
+
+        let result = await stage.run("customer", "erase", Self.email, "--json")
+        #expect(result.code == .ok, "\(result)")
+        #expect(try await places(Self.words, stage) == [])
+        #expect(try await self.books(stage) == books)
+        #expect(await stage.run("ledger", "verify").code == .ok)
+        let (records, others) = try await stage.write { connection in
+            (
+                try Erasure.list(in: connection),
+                try connection.query("SELECT customer_email, customer_name FROM payments_payments WHERE customer_email IS NOT NULL")
+            )
+        }
+        #expect(records.count == 1)
+        #expect(records.first?.payments == 1 && records.first?.files == 1 && records.first?.actor == "cli")
+        #expect(others.count == 1)
+        #expect(try others.first?.text("customer_name") == "Bakary")
+        // Nobody can change the record of what happened: the guards are back.
+        for statement in ["UPDATE payments_audit SET detail = 'x'", "DELETE FROM access_erasures"] {
+            await #expect(throws: DatabaseError.self) { try await stage.write { try $0.execute(statement) } }
+        }
+
+        #expect(await stage.run("customer", "erase", Self.email).code == .nothingDue)
+        #expect(try await stage.write { try Erasure.list(in: $0).count } == 1)
+    }
+
+    @Test("an invoice keeps its name and address, and everything else goes")
+    func invoices() async throws {
+        let stage = try await CommandStage.make()
+        let kit = try await live(stage)
+        try await finishJobs(stage)
+        try await stage.write { connection in
+            try connection.execute(
+                """
+                INSERT INTO invoicing_invoices (id, payment, kind, issuer, issuer_snapshot, year, number, label, mode, language, customer_name,
+                  customer_email, description, net, vat, gross, currency, exemption, issued_at)
+                VALUES ('inv_1', $1, 'invoice', 'i', '{}', 2026, 1, 'QT-1', 'sandbox', 'fr', 'Aïcha Koné', 'aicha@example.org', 'Kit', 12500, 0, 12500,
+                  'XOF', 'x', 1)
+                """, [.text(kit.payment)])
+        }
+        let result = await stage.run("customer", "erase", "+\(Self.phone)")
+        #expect(result.code == .ok, "\(result)")
+        #expect(result.out.contains("of ledger and invoices stay"))
+        #expect(try await places([Self.phone, "Awa Sorceress", "a very private mission", "rue des Jardins 7"], stage) == [])
+        let kept = try await stage.write { try $0.first("SELECT customer_name, customer_email FROM invoicing_invoices")?.values }
+        #expect(kept == [.text("Aïcha Koné"), .text("aicha@example.org")])
+        #expect(await stage.run("customer", "erase", kit.payment).code == .nothingDue)
+    }
+
+    @Test("it is too early while a payment is open or work is under way, and then nothing is changed")
+    func tooEarly() async throws {
+        let stage = try await CommandStage.make()
+        let kit = try await stage.orderKit()
+        let open = await stage.run("customer", "erase", Self.email)
+        #expect(open.code == .failed)
+        #expect(open.err.contains("payment \(kit.payment) is"))
+        try await stage.notify(kit)
+        let busy = await stage.run("customer", "erase", Self.email)
+        #expect(busy.code == .failed && busy.err.contains("is not finished"), "\(busy)")
+        #expect(try await stage.write { try PaymentStore.require(kit.payment, in: $0).customer.email } == Self.email)
+    }
+
+    @Test("a number that somebody else's payment names too stays in that one's records")
+    func sharedPhone() async throws {
+        let stage = try await CommandStage.make()
+        _ = try await live(stage)
+        try await finishJobs(stage)
+        try await stage.write { try $0.execute("UPDATE payments_payments SET customer_phone = '+2250707123456' WHERE customer_name = 'Bakary'") }
+        #expect(await stage.run("customer", "erase", Self.email).code == .ok)
+        let left = try await stage.write { connection in
+            try connection.query("SELECT customer_phone FROM payments_payments WHERE customer_phone IS NOT NULL").map {
+                try $0.text("customer_phone")
+            }
+        }
+        #expect(left == ["+2250707123456"])
+    }
+}
