@@ -104,7 +104,8 @@ struct CallMeterTests {
         #expect(two.take(.call, by: "a", nowMs: now)?.isAllowed == true)
         try await eventually("both have told") {
             let keys = try await queues.connection.call("KEYS", "t:{calls}:call:*").array ?? []
-            return try await keys.count == 1 && queues.connection.call("GET", keys[0].string ?? "").int == 61
+            guard keys.count == 1 else { return false }
+            return try await queues.connection.call("GET", keys[0].string ?? "").int == 61
         }
         #expect(two.take(.call, by: "a", nowMs: now)?.isAllowed == true)
         try await eventually("the second knows of the first's") { two.room(.call, of: "a", nowMs: now) == 38 }

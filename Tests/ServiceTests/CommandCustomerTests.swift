@@ -5,6 +5,7 @@ import Formats
 import OperatorCommands
 import Outbox
 import Payments
+import ProviderPort
 import TestSupport
 import Testing
 

@@ -105,6 +105,31 @@ extension OpenAPI {
            }
           }
          },
+         "/api/v1/payments/{payment}/qr.png": {
+          "get": {
+           "summary": "Where the payment is paid, as a QR code for a phone's camera", "security": [{"bearer": []}],
+           "parameters": [
+            {"$ref": "#/components/parameters/payment"},
+            {
+             "name": "scale", "in": "query", "description": "Dots on a side of a square",
+             "schema": {"type": "integer", "minimum": 1, "maximum": 40, "default": 8}
+            }
+           ],
+           "responses": {
+            "200": {"description": "A picture", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
+         "/api/v1/payments/{payment}/qr.svg": {
+          "get": {
+           "summary": "The same as a drawing", "security": [{"bearer": []}], "parameters": [{"$ref": "#/components/parameters/payment"}],
+           "responses": {
+            "200": {"description": "A picture", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
          "/api/v1/payments/{payment}/cancel/": \#(cancel),
          "/api/payments/{payment}/cancel": \#(cancel),
          "/payments/{provider}/pay/": {

@@ -52,6 +52,7 @@ struct Site: Sendable {
             PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs).routes,
             kit.routes,
             payments.routes,
+            QRCalls(database: database, baseURL: configuration.baseURL).routes,
             teams.routes,
             InquiryPage(kit: kit, page: page).routes,
             checkout.routes,
