@@ -34,11 +34,11 @@ extension OpenAPI {
           "Idempotency": {
            "name": "Idempotency-Key", "in": "header", "required": true,
            "description": "Kept 48 hours. Same key, same body: the first answer with Idempotency-Replayed; other body: 422; still running: 409.",
-           "schema": {"type": "string", "minLength": 1, "maxLength": 200}
+           "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
           },
           "MayRepeat": {
            "name": "Idempotency-Key", "in": "header", "required": false, "description": "As above, where a repeat is to be harmless.",
-           "schema": {"type": "string", "minLength": 1, "maxLength": 200}
+           "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
           }
          },
          "responses": {
