@@ -69,7 +69,9 @@ struct ErrorReportTests {
         await server.stop()
     }
 
-    @Test("a 5xx, a buried job, a quarantined event and a crash each arrive as an envelope that says what it is about, and nothing secret")
+    @Test(
+        "a 5xx, a buried job, a quarantined event and a crash each arrive as an envelope that says what it is about, and nothing secret",
+        .enabled(if: Sanitizer.running == nil, "Swift's backtracer joins in"))
     func everyKind() async throws {
         try await Self.withInbox(["ingest", "web", "worker-payments", "worker-plans"]) { inbox, stage in
             let release = try Self.release()
@@ -140,10 +142,11 @@ struct ErrorReportTests {
 
     /// Swift's backtracer reads the memory of the process as it lies, which the address sanitizer takes for a fault of its own.
     private static let backtraces =
-        getenv("ASAN_OPTIONS") == nil ? ["enable=yes,interactive=no,color=no", "enable=no"] : ["enable=no"]
+        Sanitizer.running == nil ? ["enable=yes,interactive=no,color=no", "enable=no"] : ["enable=no"]
 
     @Test(
         "a signal that ends a program is written down, and ends it as it would have been ended",
+        .enabled(if: Sanitizer.leavesSignals),
         arguments: [("SIGSEGV", SIGSEGV), ("SIGBUS", SIGBUS), ("SIGILL", SIGILL), ("SIGTRAP", SIGTRAP), ("SIGABRT", SIGABRT), ("SIGFPE", SIGFPE)],
         backtraces)
     func signals(_ signal: (name: String, number: Int32), backtrace: String) async throws {

@@ -3,7 +3,7 @@ import Formats
 import TestSupport
 import Testing
 
-@Suite("A web that dies while it starts a payment", .timeLimit(.minutes(4)))
+@Suite("A web that dies while it starts a payment", .timeLimit(.minutes(4)), .enabled(if: Sanitizer.leavesClocks))
 struct InitiationCrashTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let provider: String

@@ -3,7 +3,7 @@ import Formats
 import TestSupport
 import Testing
 
-@Suite("Schedulers whose clocks cannot be trusted", .timeLimit(.minutes(4)))
+@Suite("Schedulers whose clocks cannot be trusted", .timeLimit(.minutes(4)), .enabled(if: Sanitizer.leavesClocks))
 struct SchedulerClockTests {
     private static let perMinute = ["outbox-sweep", "purge"]
 

@@ -41,7 +41,7 @@ struct UsageWorkerTests {
     /// How much it may grow from 200 batches to 2,000, beside what the allocator keeps.
     private static let growthMax = 6 << 20
 
-    @Test("its memory after 2,000 batches is that after 200")
+    @Test("its memory after 2,000 batches is that after 200", .enabled(if: Sanitizer.leavesMemory))
     func memory() async throws {
         try await Stage.run(["worker-usage"]) { stage in
             let worker = try stage.instance.process("worker-usage")

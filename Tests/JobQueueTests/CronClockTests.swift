@@ -5,7 +5,7 @@ import RedisClient
 import TestSupport
 import Testing
 
-@Suite("Schedulers whose clocks cannot be trusted", .timeLimit(.minutes(3)))
+@Suite("Schedulers whose clocks cannot be trusted", .timeLimit(.minutes(3)), .enabled(if: Sanitizer.leavesClocks))
 struct CronClockTests {
     private static let entries = 5
     private static let intervalMs: Int64 = 50

@@ -10,8 +10,8 @@ extension Duration {
     /// measured by `make bench` and `make chaos`.
     public var stretched: Duration {
         var load = 0.0
-        guard getloadavg(&load, 1) == 1 else { return self }
+        guard getloadavg(&load, 1) == 1 else { return self * Sanitizer.slowness }
         let processors = Double(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        return self * max(1, min(8, load / processors))
+        return self * max(Sanitizer.slowness, min(8, load / processors))
     }
 }
