@@ -60,6 +60,9 @@ final class RecordingReceiver: HTTPBodyReceiver {
         }
     }
 
+    /// Forgets an upload whose end it is not told, since it has answered: the two would keep each other.
+    func letGo() { state.withLock { $0.upload = nil } }
+
     /// Lets a held receiver go on from now.
     func release() {
         let upload = state.withLock { state in

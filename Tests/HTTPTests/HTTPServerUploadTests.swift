@@ -104,6 +104,7 @@ struct HTTPServerUploadTests {
             #expect(receiver.record.pieces == 0)
             #expect(!receiver.record.ended)
         }
+        receiver.letGo()
     }
 
     @Test("tells the receiver when the body is too large, malformed, late, or its client gone")

@@ -15,8 +15,8 @@ public enum Sanitizer: String, Sendable {
 
     /// The thread sanitizer keeps a signal until its program calls into a library that it knows: a crash that a test sends comes late or not.
     public static let leavesSignals = running != .thread
-    /// libfaketime and the thread sanitizer both take the place of the functions that read clocks.
-    public static let leavesClocks = running != .thread
+    /// libfaketime and the sanitizers take the place of the same functions, and the programs do not start.
+    public static let leavesClocks = running == nil
     /// Sanitizers keep shadows of all memory: its size says nothing.
     public static let leavesMemory = running == nil
 }
