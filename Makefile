@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench chaos build lint coverage sanitize clean
+.PHONY: help run demo test fuzz bench chaos build lint coverage sanitize clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,15 +13,20 @@ run: ## set up, start everything, play one paid order through, stay up (Ctrl-C s
 demo: ## the same play on ports and folders of its own, then stop: exit 0, or the step that failed
 	@deploy/demo
 
-# In CI the tests run once, with lines counted, and too few covered fail it: see deploy/coverage.
+# In CI the tests run once, with lines counted, and too few covered fail it: see deploy/coverage. Then damaged input is tried for a minute.
 test: ## every test (TARGET=NameTests: one target), against the real Redis, SQLite, SMTP, docxtpl and sandbox
 	@deploy/bootstrap test
 ifeq ($(CI),true)
 	@deploy/coverage $(TARGET)
+	@deploy/fuzz --seconds 60
 else
 	swift build --build-tests
 	@deploy/test $(TARGET)
 endif
+
+fuzz: ## damaged input against all that takes input from outside, for MINUTES=10; TARGET=webhook (forged, http, json, records, samples) tries one
+	@deploy/bootstrap build
+	@deploy/fuzz --seconds $$(( $(or $(MINUTES),10) * 60 )) $(TARGET)
 
 bench: build ## the benchmark tables; ONLY=queue (or ingest, pipeline, ...) runs one
 	@deploy/bootstrap bench

@@ -199,8 +199,8 @@ let services: [Target] = [
         "Services", "Benchmarks",
         [
             "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Payments",
-            "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "Subprocess",
-            "EventLoop", "Telemetry", "Formats",
+            "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "HTTPServer",
+            "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
     room(
         "Services", "Chaos",
@@ -249,6 +249,14 @@ let examples: [Target] = [
 let testTargets: [Target] = [
     .target(
         name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
+    .systemLibrary(name: "CFuzzer", path: "Tests/CFuzzer"),
+    .executableTarget(
+        name: "fuzz",
+        dependencies: [
+            "CFuzzer", "StandardWebhooks", "PaymentBackend", "CinetPay", "FeexPay", "KKiaPay", "OrangeMoney", "Wave", "ICount", "ProviderPort",
+            "HTTPServer", "EventLoop", "JobQueue", "UsageSamples", "Cryptography", "Money", "Formats",
+        ],
+        path: "Tests/Fuzz", swiftSettings: strict),
     .executableTarget(name: "torture-writer", dependencies: ["Database", "Formats"], path: "Tests/TortureWriter", swiftSettings: strict),
     .executableTarget(
         name: "cron-runner",

@@ -46,6 +46,9 @@ public struct ProviderEvent: Sendable, Equatable {
         self.traceparent = traceparent
     }
 
+    /// The content type of a body that came without one.
+    static let untyped = "application/octet-stream"
+
     /// The CloudEvents object.
     public func encoded() -> [UInt8] {
         var writer = JSONWriter(reserving: 640 + body.count * 4 / 3)
@@ -56,7 +59,7 @@ public struct ProviderEvent: Sendable, Equatable {
         writer.member("type", type)
         writer.key(literal: "time")
         writer.timestamp(timeMs)
-        writer.member("datacontenttype", contentType.isEmpty ? "application/octet-stream" : contentType)
+        writer.member("datacontenttype", contentType.isEmpty ? Self.untyped : contentType)
         writer.key(literal: "data_base64")
         writer.base64(body)
         writer.member("provider", provider)
@@ -97,7 +100,7 @@ public struct ProviderEvent: Sendable, Equatable {
             throw EventFormatError("data_base64 must be base64")
         }
         self.body = body
-        contentType = json["datacontenttype"]?.string ?? ""
+        contentType = json["datacontenttype"]?.string.flatMap { $0.isEmpty ? nil : $0 } ?? Self.untyped
         headers = json["headers"]?.string ?? ""
         matchedKey = json["matchedkey"]?.int.map(Int.init)
         payment = json["payment"]?.string

@@ -32,11 +32,12 @@ extension Arena {
     }
 
     /// web, ready to answer.
-    func startWeb(redis: RedisServer) async throws -> (process: ChildProcess, port: Int) {
+    func startWeb(redis: RedisServer, _ more: [String: String] = [:]) async throws -> (process: ChildProcess, port: Int) {
         let port = try Self.freePort()
         let process = try await start(
             "web", try Self.program("web"),
-            environment: environment(redis: redis, ["WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": String(repeating: "k", count: 32)]))
+            environment: environment(
+                redis: redis, ["WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": String(repeating: "k", count: 32)].merging(more) { $1 }))
         let http = http
         try await wait("web is ready") { try await http.send(HTTPClient.Request(url: "http://127.0.0.1:\(port)/healthz")).status == 200 }
         return (process, port)

@@ -22,7 +22,7 @@ enum PipelineBenchmark {
         let redis = try await arena.startRedis()
         try await migrate(arena)
         let prepared = ContinuousClock.now
-        let attempts = try await prepare(arena)
+        let attempts = try await prepare(arena, payments, named: "bench")
         let preparation = ContinuousClock.now - prepared
         let (_, port) = try await arena.startIngest(redis: redis)
         try await arena.start("worker-payments", try Arena.program("worker-payments"), environment: arena.environment(redis: redis))
@@ -65,7 +65,7 @@ enum PipelineBenchmark {
 
     /// Orders that wait for their money, each with an attempt at the provider.
     /// - Returns: the references that the provider was given.
-    private static func prepare(_ arena: Arena) async throws -> [String] {
+    static func prepare(_ arena: Arena, _ payments: Int, named name: String) async throws -> [String] {
         let database = try arena.openDatabase()
         var attempts: [String] = []
         let batch = 500
@@ -76,7 +76,7 @@ enum PipelineBenchmark {
                     let now = WallClock.nowMs
                     let customer = Customer(name: "Awa Diop", email: "awa.\(number)@example.org", phone: nil, language: "fr")
                     let order = NewPayment(
-                        purpose: "order", subject: "bench-\(number)", description: "Order of the benchmark", amount: Money(15_000, .xof),
+                        purpose: "order", subject: "\(name)-\(number)", description: "Order of the benchmark", amount: Money(15_000, .xof),
                         customer: customer)
                     let payment = try PaymentStore.create(order, actor: "bench", nowMs: now, in: connection)
                     return try PaymentStore.startAttempt(
