@@ -2,6 +2,7 @@ import EventLoop
 import Formats
 import HTTPServer
 import Synchronization
+import TestSupport
 
 #if canImport(Glibc)
     import Glibc
@@ -56,7 +57,7 @@ final class HeldRequests: Sendable {
 
 /// Waits on a client's thread until `condition` is true.
 func waitUntil(_ what: String, within limit: Duration = .seconds(10), _ condition: () -> Bool) throws {
-    let deadline = ContinuousClock.now.advanced(by: limit)
+    let deadline = ContinuousClock.now.advanced(by: limit.stretched)
     while !condition() {
         guard ContinuousClock.now < deadline else { throw ClientError(what: "not in time: \(what)") }
         poll(nil, 0, 2)
@@ -95,7 +96,7 @@ final class RawClient {
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
         // No test may hang: every wait for the server ends here.
-        var limit = timeval(tv_sec: 15, tv_usec: 0)
+        var limit = timeval(tv_sec: Int(Duration.seconds(15).stretched.components.seconds), tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()

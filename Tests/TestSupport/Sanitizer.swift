@@ -17,6 +17,8 @@ public enum Sanitizer: String, Sendable {
     public static let leavesSignals = running != .thread
     /// libfaketime and the sanitizers take the place of the same functions, and the programs do not start.
     public static let leavesClocks = running == nil
+    /// The thread sanitizer needs room in files for its own: where no file may grow its programs do not start.
+    public static let leavesFullDisks = running != .thread
     /// Sanitizers keep shadows of all memory: its size says nothing.
     public static let leavesMemory = running == nil
 }
