@@ -28,6 +28,28 @@ struct PaymentPropertyTests {
             try PaymentStore.list(limit: 1000, in: connection).flatMap { try PaymentInvariants($0, stage, connection).faults() }
         }
         #expect(faults.isEmpty, "\(moment)")
+        try await checkFigures(stage, moment)
+    }
+
+    /// What is counted as payments move is what counting them all comes to.
+    private func checkFigures(_ stage: PropertyStage, _ moment: String) async throws {
+        let (figures, counted, methods) = try await stage.database.read { connection in
+            let rows = try connection.query(
+                """
+                SELECT COALESCE(a.provider, '') AS provider, p.state, COUNT(*) AS n FROM payments_payments p
+                LEFT JOIN payments_attempts a ON a.payment = p.id
+                  AND a.number = (SELECT MAX(l.number) FROM payments_attempts l WHERE l.payment = p.id)
+                GROUP BY 1, 2 ORDER BY 1, 2
+                """)
+            let methods = try connection.query("SELECT COALESCE(method, '') AS method, COUNT(*) AS n FROM payments_attempts GROUP BY 1")
+            return (
+                try PaymentFigures.read(in: connection),
+                try rows.map { PaymentFigures.Standing(provider: try $0.text("provider"), state: try $0.text("state"), count: try $0.int("n")) },
+                try methods.map { (try $0.text("method"), try $0.int("n")) }
+            )
+        }
+        #expect(figures.standings == counted, "\(moment)")
+        #expect(figures.attemptsByMethod == Dictionary(uniqueKeysWithValues: methods), "\(moment)")
     }
 }
 

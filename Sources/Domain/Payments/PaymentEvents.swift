@@ -41,7 +41,12 @@ public struct PaymentEvents: Sendable {
         self.providers = providers
     }
 
-    public enum Outcome: String, Sendable { case applied, verifying, ignored, unmatched, quarantined, duplicate }
+    public enum Outcome: String, Sendable {
+        case applied, verifying, ignored, unmatched, quarantined, duplicate
+
+        /// Somebody or something has still to do with it: few are.
+        var isUnsettled: Bool { [.verifying, .unmatched, .quarantined].contains(self) }
+    }
 
     /// Archives an event and lets it take effect, once: the same id a second time only counts a delivery.
     public func apply(_ read: ReadEvent, nowMs: Int64, in connection: Connection) throws -> Outcome {
@@ -232,8 +237,12 @@ public struct EventRecord: Sendable {
     /// Events of one outcome (`unmatched`, `quarantined`, …), newest first.
     public static func list(outcome: PaymentEvents.Outcome, limit: Int, in connection: Connection) throws -> [EventRecord] {
         try connection.query(
-            "SELECT \(columns) FROM payments_events WHERE outcome = $1 ORDER BY received_at DESC LIMIT $2",
-            [.text(outcome.rawValue), .integer(Int64(limit))]
+            // In the words of the index of the few that are unsettled: SQLite would walk through all events by time else.
+            """
+            SELECT \(columns) FROM payments_events
+            WHERE \(outcome.isUnsettled ? "outcome IN ('unmatched', 'quarantined', 'verifying') AND" : "") outcome = $1
+            ORDER BY received_at DESC LIMIT $2
+            """, [.text(outcome.rawValue), .integer(Int64(limit))]
         ).map(EventRecord.init)
     }
 

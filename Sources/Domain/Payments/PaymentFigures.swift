@@ -41,15 +41,10 @@ public struct PaymentFigures: Sendable, Equatable {
 
     public static func read(in connection: Connection) throws -> PaymentFigures {
         let standings = try connection.query(
-            """
-            SELECT COALESCE(a.provider, '') AS provider, p.state, COUNT(*) AS n FROM payments_payments p
-            LEFT JOIN payments_attempts a ON a.payment = p.id
-              AND a.number = (SELECT MAX(l.number) FROM payments_attempts l WHERE l.payment = p.id)
-            GROUP BY 1, 2 ORDER BY 1, 2
-            """
+            "SELECT provider, state, count AS n FROM payments_standings WHERE count > 0 ORDER BY provider, state"
         ).map { Standing(provider: try $0.text("provider"), state: try $0.text("state"), count: try $0.int("n")) }
         var methods: [String: Int64] = [:]
-        for row in try connection.query("SELECT COALESCE(method, '') AS method, COUNT(*) AS n FROM payments_attempts GROUP BY 1") {
+        for row in try connection.query("SELECT method, count AS n FROM payments_methods") {
             methods[try row.text("method")] = try row.int("n")
         }
         return PaymentFigures(standings: standings, attemptsByMethod: methods)

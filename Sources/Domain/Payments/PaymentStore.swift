@@ -13,6 +13,7 @@ public enum PaymentStore {
             Migration(number: 3, name: "refunds", sqlite: String(decoding: PackageResources._003_refunds_sqlite_sql, as: UTF8.self)),
             Migration(number: 4, name: "refund sums", sqlite: String(decoding: PackageResources._004_refund_sums_sqlite_sql, as: UTF8.self)),
             Migration(number: 5, name: "sources", sqlite: String(decoding: PackageResources._005_sources_sqlite_sql, as: UTF8.self)),
+            Migration(number: 6, name: "standings", sqlite: String(decoding: PackageResources._006_standings_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.
@@ -58,15 +59,16 @@ public enum PaymentStore {
     ) throws -> [Payment] {
         try connection.query(
             """
-            SELECT * FROM payments_payments WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR purpose = $2) AND ($3 IS NULL OR id < $3)
-            ORDER BY id DESC LIMIT $4
+            SELECT * FROM payments_payments WHERE \(state == nil ? "$1 IS NULL" : "state = $1") AND ($2 IS NULL OR purpose = $2)
+              AND id < COALESCE($3, '~') ORDER BY id DESC LIMIT $4
             """, [.optional(state?.rawValue), .optional(purpose), .optional(before), .integer(Int64(limit))]
         ).map(Payment.init)
     }
 
     /// How many payments stand where.
     public static func counts(in connection: Connection) throws -> [(state: PaymentState, count: Int64)] {
-        try connection.query("SELECT state, COUNT(*) AS n FROM payments_payments GROUP BY state ORDER BY state", []).compactMap { row in
+        try connection.query("SELECT state, SUM(count) AS n FROM payments_standings GROUP BY state HAVING n > 0 ORDER BY state", []).compactMap {
+            row in
             guard let state = PaymentState(rawValue: try row.text("state")) else { return nil }
             return (state, try row.int("n"))
         }

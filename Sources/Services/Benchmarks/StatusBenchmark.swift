@@ -1,9 +1,12 @@
 import Access
 import Database
+import EventLoop
 import Formats
 import HTTPClient
 import Money
 import Payments
+import ProviderPort
+import Subprocess
 
 /// `GET /api/v1/payments/{provider}/{payment}/status/` of the process web at a fixed rate, over a million payments.
 enum StatusBenchmark {
