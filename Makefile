@@ -24,7 +24,7 @@ else
 	@deploy/test $(TARGET)
 endif
 
-fuzz: ## damaged input against all that takes input from outside, for MINUTES=10; TARGET=webhook (forged, http, json, records, samples) tries one
+fuzz: ## damaged input against all that takes input from outside, for MINUTES=10; TARGET=webhook (forged, token, http, json, records, samples) tries one
 	@deploy/bootstrap build
 	@deploy/fuzz --seconds $$(( $(or $(MINUTES),10) * 60 )) $(TARGET)
 

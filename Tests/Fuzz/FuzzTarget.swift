@@ -10,12 +10,13 @@ protocol FuzzTarget: Sendable {
 
 /// What can be fuzzed, by name.
 enum FuzzTargets {
-    static let names = ["webhook", "forged", "http", "json", "records", "samples"]
+    static let names = ["webhook", "forged", "token", "http", "json", "records", "samples"]
 
     static func make(_ name: String) async throws -> (any FuzzTarget)? {
         switch name {
         case "webhook": try WebhookTarget()
         case "forged": try ForgedTarget()
+        case "token": TokenTarget()
         case "http": try await HTTPTarget()
         case "json": JSONTarget()
         case "records": RecordTarget()

@@ -31,7 +31,7 @@ private struct Refused: JobErrorClassifying { let jobDisposition = JobDispositio
 @Suite("Circuit breaker")
 struct BreakerTests {
     /// Long beside a call to Redis on this machine.
-    private static let moment = Duration.milliseconds(100 * Int64(Duration.seconds(1).stretched.components.seconds))
+    private static let moment = Duration.milliseconds(250 * Int64(Duration.seconds(1).stretched.components.seconds))
     private static let rule = BreakerRule(
         failures: 3, within: .seconds(60), openFor: moment * 2, openMax: moment * 4, probeFor: moment * 3)
 
