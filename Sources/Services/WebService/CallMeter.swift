@@ -79,7 +79,7 @@ final class CallMeter: Sendable {
     static let callersMax = 50_000
     /// One message to the store names so many at most.
     static let batchMax = 500
-    static let pause = Duration.milliseconds(50)
+    static let pause = Duration.milliseconds(20)
     static let pauseAfterFailure = Duration.seconds(1)
 
     private let limits: CallLimits
