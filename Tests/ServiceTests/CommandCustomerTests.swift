@@ -2,6 +2,7 @@ import Access
 import Database
 import Drafts
 import Formats
+import JobQueue
 import OperatorCommands
 import Outbox
 import Payments
@@ -194,6 +195,36 @@ struct CommandCustomerTests {
         let busy = await stage.run("customer", "erase", Self.email)
         #expect(busy.code == .failed && busy.err.contains("is not finished"), "\(busy)")
         #expect(try await stage.write { try PaymentStore.require(kit.payment, in: $0).customer.email } == Self.email)
+    }
+
+    @Test("jobs of theirs that were given up go from Redis, too, and nobody else's")
+    func dead() async throws {
+        let stage = try await CommandStage.make(redis: true)
+        let kit = try await live(stage)
+        try await finishJobs(stage)
+        try await stage.withQueue("notifications") { driver in
+            let jobs = [("job_1", kit.payment, Self.email), ("job_2", "pay_other", "bakary@example.org")].map { id, payment, recipient in
+                JobEnvelope(
+                    id: id, kind: "notification.send", queue: "notifications", args: ["recipient": .string(recipient)], payment: payment,
+                    enqueuedAtMs: 1)
+            }
+            let worker = WorkerIdentity(name: "test", epoch: 1)
+            try await driver.register(worker, signal: { _ in })
+            try await driver.enqueue(jobs.map { EnqueueItem($0) })
+            let claimed = try await driver.step(StepRequest(worker: worker, claimMax: 2)).claimed
+            let burials = try claimed.map { claimed in
+                let job = try JobEnvelope(decoding: claimed.body)
+                let record = DeadRecord(burying: job, body: claimed.body, reason: "no", nowMs: 1, worker: worker)
+                let failure = HistoryEntry(job: job.id, attempt: 1, atMs: 1, worker: "w", reason: "refused for \(Self.email)")
+                return StepOperation.bury(claimed.token, record: record, history: failure)
+            }
+            _ = try await driver.step(StepRequest(worker: worker, operations: burials, claimMax: 0))
+            await driver.retire(worker)
+        }
+        #expect(try await stage.json("dead", "list", "--json").array?.count == 2)
+        let erased = await stage.run("customer", "erase", Self.email)
+        #expect(erased.code == .ok && erased.err == "", "\(erased)")
+        #expect(try await stage.json("dead", "list", "--json").array?.compactMap { $0["id"]?.string } == ["job_2"])
     }
 
     @Test("a number that somebody else's payment names too stays in that one's records")

@@ -29,7 +29,9 @@ struct QRCalls: Sendable {
     }
 
     private func svg(_ call: WebCall) async throws -> HTTPResponse {
-        HTTPResponse(status: 200, headers: ["Content-Type": "image/svg+xml"], body: Array(try await code(call).svg.utf8))
+        // A browser that shows it by itself runs and fetches nothing.
+        let headers: HTTPHeaders = ["Content-Type": "image/svg+xml", "Content-Security-Policy": "default-src 'none'"]
+        return HTTPResponse(status: 200, headers: headers, body: Array(try await code(call).svg.utf8))
     }
 
     private func code(_ call: WebCall) async throws -> QRCode {
