@@ -161,9 +161,16 @@ struct RedisFaultAccessTests {
 
     @Test("every command of every script is among the rights of those who run it", arguments: ["worker", "scheduler"])
     func rights(_ role: String) throws {
+        let all = QueueScriptListing.all.map(\.name) + ["cron_look", "cron_fire", "cron_extra", "cron_pause", "breaker", "turn"]
+        try Self.check(role, may: all)
+    }
+
+    @Test("web may ask and tell the breakers, and take turns") func rightsOfWeb() throws { try Self.check("web", may: ["breaker", "turn"]) }
+
+    private static func check(_ role: String, may scripts: [String]) throws {
         let line = try #require(try Guarded.text(of: Guarded.file).split(separator: "\n").first { $0.hasPrefix("user \(role) ") })
         let granted = Set(line.split(separator: " ").filter { $0.hasPrefix("+") }.map { $0.dropFirst().uppercased() })
-        for name in QueueScriptListing.all.map(\.name) + ["cron_look", "cron_fire", "cron_extra", "cron_pause", "breaker"] {
+        for name in scripts {
             let source = try Guarded.text(of: "Sources/JobQueue/JobQueueRedis/Scripts/\(name).lua")
             for piece in source.split(separator: "redis.call('").dropFirst() {
                 let command = String(piece.prefix { $0 != "'" })

@@ -52,8 +52,15 @@ final class ProvidersStage: Sendable {
     private let facts: PaymentFacts
     private let clock: TurnedClock
 
-    static func with(_ body: (ProvidersStage) async throws -> Void) async throws {
-        let stage = try await ProvidersStage()
+    /// What the calls of a program pass.
+    struct Guards: Sendable {
+        let web: OutboundCalls
+        let worker: OutboundCalls
+    }
+
+    /// - Parameter guards: what calls to providers pass; nothing unless given.
+    static func with(guards: Guards? = nil, _ body: (ProvidersStage) async throws -> Void) async throws {
+        let stage = try await ProvidersStage(guards)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -61,7 +68,7 @@ final class ProvidersStage: Sendable {
         await stage.stop()
     }
 
-    private init() async throws {
+    private init(_ guards: Guards?) async throws {
         folder = try TemporaryFolder("providers")
         loop = try EventLoop.started(name: "providers-stage")
         client = HTTPClient(loop: loop)
@@ -79,16 +86,21 @@ final class ProvidersStage: Sendable {
         try await door.start()
         sandbox = Sandbox(configuration: Self.keys(ingestURL: "http://\(door.boundAddress)"), loop: loop)
         try await sandbox.start()
-        providers = try Self.adapters("http://\(sandbox.boundAddress)")
+        let adapters = try Self.adapters("http://\(sandbox.boundAddress)")
+        func registry(_ calls: OutboundCalls?) -> ProviderRegistry {
+            ProviderRegistry(adapters.map { (calls?.guarding($0, callsPerSecond: nil) ?? $0, "sandbox") })
+        }
+        providers = registry(guards?.web)
+        let askable = registry(guards?.worker)
 
         transport = SwitchedTransport(CurlTransport(client))
         jobs = PaymentJobs()
         relay = OutboxRelay(slot: "web.0", database: database, publisher: jobs, log: Log("relay"))
         facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
-        let events = PaymentEvents(facts: facts, providers: providers)
+        let events = PaymentEvents(facts: facts, providers: askable)
         jobs.serve(
             PaymentVerification(database: database, events: events, transport: transport),
-            RefundSending(database: database, facts: facts, providers: providers, transport: transport),
+            RefundSending(database: database, facts: facts, providers: askable, transport: transport),
             Effects(
                 store: EffectTable(database: database), owners: TimedOwners(patience: .seconds(60), nowMs: { clock.nowMs }),
                 clock: JobClock(now: { clock.nowMs }, sleep: JobClock.system.sleep), log: Log("effects")), nowMs: { clock.nowMs })
@@ -116,8 +128,8 @@ final class ProvidersStage: Sendable {
         return keys
     }
 
-    private static func adapters(_ played: String) throws -> ProviderRegistry {
-        let adapters: [any PaymentProvider] = [
+    private static func adapters(_ played: String) throws -> [any PaymentProvider] {
+        [
             CinetPayProvider(apiKey: "key", siteID: "900417", secrets: ["cinetpay-secret"], apiURL: "\(played)/cinetpay/v2"),
             try PaymentBackendProvider(baseURL: "\(played)/payment-backend", apiKey: "bearer", secrets: [backendSecret]),
             try KKiaPayProvider(
@@ -131,7 +143,6 @@ final class ProvidersStage: Sendable {
                 apiToken: "icount-token", paypageID: "30512", secrets: ["icount-secret"], apiURL: "\(played)/icount/api/v3.php"),
             ManualProvider(account: "Quittance SARL, IBAN BJ66 0001"),
         ]
-        return ProviderRegistry(adapters.map { ($0, "sandbox") })
     }
 
     private func stop() async {

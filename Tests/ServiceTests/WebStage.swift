@@ -349,12 +349,17 @@ final class SwitchedTransport: ProviderTransport {
 
     private let inner: any ProviderTransport
     private let way = Mutex(Way.open)
+    private let count = Mutex(0)
+
+    /// How many calls were made.
+    var calls: Int { count.withLock { $0 } }
 
     init(_ inner: any ProviderTransport) { self.inner = inner }
 
     func set(_ new: Way) { way.withLock { $0 = new } }
 
     func send(_ call: ProviderCall) async throws(ProviderError) -> ProviderAnswer {
+        count.withLock { $0 += 1 }
         while case .held = way.withLock({ $0 }) {
             do { try await Task.sleep(for: .milliseconds(5)) } catch { throw ProviderError(.unavailable, "cancelled") }
         }

@@ -92,7 +92,7 @@ extension ProviderError: EffectErrorClassifying {
     /// Refused, or not even sent: the provider has certainly not carried the call out.
     public var effectCannotHaveHappened: Bool {
         switch kind {
-        case .rejected, .misconfigured, .notOffered, .throttled, .notFound: true
+        case .rejected, .misconfigured, .notOffered, .throttled, .held, .notFound: true
         case .unavailable: ["connect", "resolve"].contains(code)
         case .unreadable: false
         }
@@ -101,6 +101,8 @@ extension ProviderError: EffectErrorClassifying {
 
 extension ProviderError: JobErrorClassifying {
     public var jobDisposition: JobDisposition {
+        // Nothing was tried: the provider's illness and the pace of calls are no fault of the job.
+        if kind == .held { return .snooze(.seconds(max(1, retryAfterSeconds ?? 10))) }
         if retryHelps { return .retry(after: retryAfterSeconds.map { .seconds($0) }) }
         return .bury
     }

@@ -34,13 +34,20 @@ struct ProviderDescription: Sendable {
     var suffix: String { name.uppercased().replacing("-", with: "_") }
     var modeVariable: String { "PROVIDER_MODE_\(suffix)" }
     var bodyLimitVariable: String { "BODY_LIMIT_\(suffix)" }
+    var rateVariable: String { "PROVIDER_RATE_\(suffix)" }
+    /// Whether anything is called there.
+    var hasAPI: Bool { values.contains { $0.key == "api_url" } }
 
     var variables: [SettingVariable] {
         let proofSentence = proof == nil ? "Its webhooks prove nothing, so every event is asked for." : "live needs \(proof?.name ?? "")."
         let mode = SettingVariable(
             modeVariable, in: name, standard: "off", "off, sandbox or live. Chosen together with the address and the keys. \(proofSentence)")
         let limit = SettingVariable(bodyLimitVariable, in: name, standard: "256KiB", "The largest body its webhook may have, at most 10MB.")
-        return [mode, limit] + [proof, capability].compactMap { $0 } + values.map(\.variable)
+        let rate = SettingVariable(
+            rateVariable, in: name, sample: "5",
+            "The most calls a second to its API, of all programs together; 0 for any number. Unless set, in live mode what the provider is known "
+                + "to take, else 20; any number in sandbox mode.")
+        return [mode, limit] + (hasAPI ? [rate] : []) + [proof, capability].compactMap { $0 } + values.map(\.variable)
     }
 
     // MARK: The table

@@ -15,6 +15,8 @@ public struct ProviderSettings: Sendable, Equatable, CustomStringConvertible {
     public let secrets: [String]
     /// Whether its webhooks bring a proof at all; one that has none is always asked.
     public let hasProof: Bool
+    /// The most calls a second to its API, as set; 0 for any number, nil where nothing is set.
+    public let callsPerSecond: Double?
     /// `api_url`, `api_key`, `site_id` and what else the adapter needs; only what is set or has a standard value.
     public let values: [String: String]
 
@@ -42,7 +44,16 @@ extension SettingsReader {
         var values: [String: String] = [:]
         for value in description.values { values[value.key] = read(value, of: description.name, mode, sandbox) }
         return ProviderSettings(
-            name: description.name, mode: mode, bodyLimit: bodyLimit, secrets: secrets, hasProof: description.proof != nil, values: values)
+            name: description.name, mode: mode, bodyLimit: bodyLimit, secrets: secrets, hasProof: description.proof != nil,
+            callsPerSecond: description.hasAPI ? callRate(description.rateVariable) : nil, values: values)
+    }
+
+    private mutating func callRate(_ name: String) -> Double? {
+        guard let text = raw(name) else { return nil }
+        if let rate = Double(text), (0...10_000).contains(rate) { return rate }
+        problem(
+            name, "\"\(String(text.prefix(40)))\" is no such number", "calls a second from 0 (any number) to 10000, such as 5 or 0.5", "\(name)=5")
+        return nil
     }
 
     private mutating func read(_ value: ProviderDescription.Value, of provider: String, _ mode: ProviderMode, _ sandbox: String) -> String? {

@@ -136,6 +136,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         usage = reader.usage()
         api = reader.api()
         reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
+        reader.refuseUnknown(prefix: "PROVIDER_RATE_", known: ProviderDescription.all.filter(\.hasAPI).map(\.rateVariable))
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
 
         let live = ProviderDescription.all.filter { providers[$0.name]?.mode == .live }

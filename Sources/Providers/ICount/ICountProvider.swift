@@ -39,7 +39,8 @@ public struct ICountProvider: PaymentProvider {
         // Before a confirmation code came there is nothing to ask by: early questions are for nothing.
         capabilities = ProviderCapabilities(
             hasProof: !secrets.isEmpty, proofCoversMoney: false, hasInitiate: true, hasStatus: true,
-            statusReferenceKinds: [ICountReference.confirmationKind], refunds: .full, discouragesPolling: true)
+            statusReferenceKinds: [ICountReference.confirmationKind], refunds: .full, discouragesPolling: true,
+            callsPerSecond: 2)
     }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {

@@ -23,6 +23,17 @@ public enum ProviderCatalog {
         public let bodyLimit: Int
         /// The paths of the seed products that answer for this provider, besides `/webhooks/<name>`.
         public let otherPaths: [String]
+        /// The most calls a second to its API; nil for any number.
+        public let callsPerSecond: Double?
+    }
+
+    /// Calls a second to a live provider that says nothing of how many it takes.
+    static let usualCallsPerSecond = 20.0
+
+    private static func callsPerSecond(_ provider: ProviderSettings, _ adapter: any PaymentProvider) -> Double? {
+        if let set = provider.callsPerSecond { return set > 0 ? set : nil }
+        // The played provider takes any number.
+        return provider.mode == .live ? adapter.capabilities.callsPerSecond ?? usualCallsPerSecond : nil
     }
 
     /// - Throws: ``ProviderError`` of kind `misconfigured` naming the provider, when a value that its mode needs is missing.
@@ -34,10 +45,11 @@ public enum ProviderCatalog {
                 let variable = "PROVIDER_MODE_" + name.uppercased().replacing("-", with: "_")
                 throw ProviderError(.misconfigured, "provider \(name) has no adapter here yet: \(variable) must be off")
             }
+            let adapter = try make(provider)
             sources.append(
                 Source(
-                    adapter: try make(provider), mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit,
-                    otherPaths: seedPaths[name] ?? []))
+                    adapter: adapter, mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit, otherPaths: seedPaths[name] ?? [],
+                    callsPerSecond: callsPerSecond(provider, adapter)))
         }
         return sources
     }

@@ -91,12 +91,14 @@ public struct ProviderCapabilities: Sendable {
     public let hasWebhook: Bool
     /// After how long an attempt that still waits is given up, in milliseconds; nil for the ladder's end.
     public let giveUpAfterMs: Int64?
+    /// How many calls a second its API takes of one merchant, where that is known; nil where nothing is.
+    public let callsPerSecond: Double?
 
     public init(
         hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool, statusReferenceKinds: [String] = ["ours"],
         refunds: Refunds = .none, hasCancel: Bool = false, hasHistory: Bool = false,
         discouragesPolling: Bool = false, hasWebhook: Bool = true, callsToStart: Bool = true,
-        giveUpAfterMs: Int64? = nil
+        giveUpAfterMs: Int64? = nil, callsPerSecond: Double? = nil
     ) {
         self.hasProof = hasProof
         self.proofCoversMoney = proofCoversMoney
@@ -110,5 +112,6 @@ public struct ProviderCapabilities: Sendable {
         self.discouragesPolling = discouragesPolling
         self.hasWebhook = hasWebhook
         self.giveUpAfterMs = giveUpAfterMs
+        self.callsPerSecond = callsPerSecond
     }
 }

@@ -56,6 +56,8 @@ public struct ProviderError: Error, Sendable, CustomStringConvertible {
         case unavailable
         /// Too fast. A retry helps later.
         case throttled
+        /// Not sent: calls to the provider are kept away for a while, because it is ill or gets enough of them. A retry helps later.
+        case held
         /// The provider refuses the request itself: a rule is broken. No retry helps.
         case rejected
         /// Keys or account are wrong. No retry helps before somebody changes the settings.
@@ -80,7 +82,7 @@ public struct ProviderError: Error, Sendable, CustomStringConvertible {
 
     public var retryHelps: Bool {
         switch kind {
-        case .unavailable, .throttled, .notFound: true
+        case .unavailable, .throttled, .held, .notFound: true
         case .unreadable, .rejected, .misconfigured, .notOffered: false
         }
     }

@@ -12,7 +12,7 @@ import WorkerService
 /// The services of worker-payments: events in batches, and the jobs that ask providers.
 public enum PaymentsWorker {
     public static func services(_ program: WorkerProgram) throws -> [any Service] {
-        let providers = try Product.providers(program.settings, log: program.log)
+        let providers = try Product.providers(program.settings, calls: program.outboundCalls(), log: program.log)
         let facts = PaymentFacts(purposes: Product.purposes, outbox: program.outbox, log: program.log)
         let events = PaymentEvents(facts: facts, providers: providers)
         let application = EventApplication(database: program.database, events: events, log: program.log, nowMs: program.nowMs)

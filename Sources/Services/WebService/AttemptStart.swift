@@ -266,6 +266,10 @@ struct StartRefusal: Sendable {
         case .throttled:
             return WebProblem(
                 status: 503, title: "The provider is busy", detail: "nothing was started; try again later", extra: extra, headers: retry)
+        case .held:
+            return WebProblem(
+                status: 503, title: "The provider is not called now", detail: "\(error.message); nothing was started, try again later",
+                extra: extra, headers: retry)
         case .unavailable where error.effectCannotHaveHappened:
             return WebProblem(
                 status: 503, title: "The provider cannot be reached", detail: "nothing was started; try again later", extra: extra, headers: retry)

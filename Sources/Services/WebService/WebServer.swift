@@ -80,12 +80,17 @@ public final class WebServer: Service {
         }
     }
 
+    /// Calls to one provider at a time: each has a customer waiting for it.
+    static let callsToProviderMax = 32
+
     /// The web of an installation.
     public convenience init(_ program: WorkerProgram, transport: any ProviderTransport) throws {
         let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
         self.init(
             WebConfiguration(program.settings), database: program.database, relay: program.relay,
-            providers: try Product.providers(program.settings, log: program.log), transport: transport,
+            providers: try Product.providers(
+                program.settings, calls: program.outboundCalls(simultaneousMax: Self.callsToProviderMax), log: program.log),
+            transport: transport,
             cron: CronTable(entries: entries, database: program.database, runner: "\(program.name).\(program.settings.slot)"),
             serverClock: SchedulerService.clock(program), queues: program.queues as? RedisQueues, log: program.log)
     }

@@ -21,4 +21,15 @@ public enum QueueStart {
         guard let queues = queues as? RedisQueues else { return InMemoryBreakers() }
         return RedisBreakers(connection: queues.connection, prefix: queues.prefix)
     }
+
+    /// Breakers and paces for calls that a person waits for: while Redis is away this program keeps its own, and nothing waits for Redis.
+    public static func outbound(_ queues: any QueueDirectory) -> (breakers: any BreakerStore, turns: any CallTurnStore) {
+        guard let queues = queues as? RedisQueues else { return (InMemoryBreakers(), InMemoryCallTurns()) }
+        let connection = queues.connection
+        let isReachable: @Sendable () -> Bool = { connection.isConnected }
+        return (
+            SharedBreakers(RedisBreakers(connection: connection, prefix: queues.prefix), isReachable: isReachable),
+            SharedCallTurns(RedisCallTurns(connection: connection, prefix: queues.prefix), isReachable: isReachable)
+        )
+    }
 }
