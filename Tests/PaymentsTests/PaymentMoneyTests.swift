@@ -269,7 +269,8 @@ struct RefundSendingTests {
         let (payment, _) = try await room.payment()
         try await room.apply("e1", "ref captured 5000 XOF")
         try await room.apply("e2", "ref refunded 1000 XOF")
-        let new = Refund.New(payment: payment.id, amount: Money(2000, .xof), reason: "r", providerReference: "R", actor: "staff:ana")
+        let new = Refund.New(
+            payment: payment.id, amount: Money(2000, .xof), reason: "r", providerReference: "R", isFurther: true, actor: "staff:ana")
         _ = try await room.database.write { connection in
             try Refunds(facts: room.facts, providers: room.events.providers).request(new, nowMs: PaymentsFixture.nowMs, in: connection)
         }

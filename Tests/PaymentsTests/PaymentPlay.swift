@@ -140,8 +140,12 @@ struct PaymentPlay: Sendable {
         // A person sees at the provider what has gone back there: nobody gives back what we have not heard of yet once more.
         if reference != nil, try hasUntold(payment, connection) { return }
         let units = Bool.random(using: &chance) ? left : Int64.random(in: 0...(left + 100), using: &chance)
-        let new = Refund.New(payment: payment.id, amount: Money(units, .xof), reason: "r", providerReference: reference, actor: "staff:ana")
+        let isFurther = Bool.random(using: &chance)
+        let new = Refund.New(
+            payment: payment.id, amount: Money(units, .xof), reason: "r", providerReference: reference, isFurther: isFurther, actor: "staff:ana")
         let refund = try stage.refunds.request(new, nowMs: nowMs, in: connection)
+        // It accounts for what was told: nothing goes back now.
+        if refund.detail != nil { return }
         guard units <= left, units > 0 else { throw Overdrawn() }
         guard refund.way == .staff else { return }
         stage.world.giveBack(units, of: refund.attempt)

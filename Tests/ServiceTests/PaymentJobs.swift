@@ -10,6 +10,7 @@ final class PaymentJobs: JobPublisher {
     private struct Desk: Sendable {
         let verification: PaymentVerification
         let refunds: RefundSending
+        let batches: BatchReconciliation?
         let effects: Effects
         let nowMs: @Sendable () -> Int64
     }
@@ -24,8 +25,11 @@ final class PaymentJobs: JobPublisher {
     private let state = Mutex(State())
     private let worker = WorkerIdentity(name: "worker-payments")
 
-    func serve(_ verification: PaymentVerification, _ refunds: RefundSending, _ effects: Effects, nowMs: @escaping @Sendable () -> Int64) {
-        state.withLock { $0.desk = Desk(verification: verification, refunds: refunds, effects: effects, nowMs: nowMs) }
+    func serve(
+        _ verification: PaymentVerification, _ refunds: RefundSending, batches: BatchReconciliation? = nil, _ effects: Effects,
+        nowMs: @escaping @Sendable () -> Int64
+    ) {
+        state.withLock { $0.desk = Desk(verification: verification, refunds: refunds, batches: batches, effects: effects, nowMs: nowMs) }
     }
 
     /// How many wait to be tried again.
@@ -51,9 +55,11 @@ final class PaymentJobs: JobPublisher {
     }
 
     private func run(_ job: JobEnvelope) async {
-        guard let desk = state.withLock({ $0.desk }), job.kind == VerifyPayment.kind || job.kind == RefundPayment.kind else { return }
+        guard let desk = state.withLock({ $0.desk }), [VerifyPayment.kind, RefundPayment.kind, ReconcileBatch.kind].contains(job.kind) else { return }
         do {
-            if job.kind == VerifyPayment.kind {
+            if job.kind == ReconcileBatch.kind {
+                _ = try await desk.batches?.run(try job.parameters(as: ReconcileBatch.self), job: job, attempt: 1, nowMs: desk.nowMs)
+            } else if job.kind == VerifyPayment.kind {
                 _ = try await desk.verification.run(try job.parameters(as: VerifyPayment.self), job: job, nowMs: desk.nowMs)
             } else {
                 let context = JobContext(job: job, attempt: 1, worker: worker, log: Log("jobs"), effects: desk.effects)

@@ -101,6 +101,7 @@ final class ProvidersStage: Sendable {
         jobs.serve(
             PaymentVerification(database: database, events: events, transport: transport),
             RefundSending(database: database, facts: facts, providers: askable, transport: transport),
+            batches: BatchReconciliation(database: database, facts: facts, providers: askable, transport: transport),
             Effects(
                 store: EffectTable(database: database), owners: TimedOwners(patience: .seconds(60), nowMs: { clock.nowMs }),
                 clock: JobClock(now: { clock.nowMs }, sleep: JobClock.system.sleep), log: Log("effects")), nowMs: { clock.nowMs })
@@ -324,7 +325,8 @@ final class ProvidersStage: Sendable {
     private func asked() async throws -> Int64 {
         try await database.read { connection in
             try connection.first(
-                "SELECT COUNT(*) AS n FROM outbox_jobs WHERE kind IN ($1, $2)", [.text(VerifyPayment.kind), .text(RefundPayment.kind)]
+                "SELECT COUNT(*) AS n FROM outbox_jobs WHERE kind IN ($1, $2, $3)",
+                [.text(VerifyPayment.kind), .text(RefundPayment.kind), .text(ReconcileBatch.kind)]
             )?.int("n") ?? 0
         }
     }

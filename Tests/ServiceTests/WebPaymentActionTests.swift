@@ -60,9 +60,13 @@ struct WebPaymentActionTests {
             let payment = try await order(stage, "M-3")
             let receipt: JSON = ["amount": "4990", "reference": "CHQ-1", "method": "cheque"]
             #expect(try await act(stage, payment, "received", receipt, key: "a").string("status") == "conflicted")
-            let accepted = try await stage.post("/api/v1/payments/\(payment)/accept/", ["reason": "the bank took 10"])
+            #expect(try await stage.post("/api/v1/payments/\(payment)/accept/", ["reason": "without a key"]).status == 400)
+            let accepted = try await act(stage, payment, "accept", ["reason": "the bank took 10"], key: "b")
             #expect(accepted.status == 200 && accepted.string("status") == "paid", "\(accepted.text)")
-            #expect(try await stage.post("/api/v1/payments/\(payment)/accept/", ["reason": "again"]).status == 409)
+            let again = try await act(stage, payment, "accept", ["reason": "the bank took 10"], key: "b")
+            #expect(again.status == 200 && again.headers["idempotency-replayed"] == "true")
+            #expect(try await act(stage, payment, "accept", ["reason": "another"], key: "b").status == 422)
+            #expect(try await act(stage, payment, "accept", ["reason": "again"], key: "c").status == 409)
         }
     }
 
@@ -98,6 +102,60 @@ struct WebPaymentActionTests {
             let refused = try await stage.post("/api/v1/payments/\(other)/cancel/", [:])
             #expect(refused.status == 409 && refused.json["provider_agreed"]?.bool == false, "\(refused.text)")
             #expect(try await stage.get("/api/v1/payments/\(other)/").string("status") == "pending")
+        }
+    }
+
+    @Test(
+        "a provider that could not be asked to cancel has neither agreed nor refused: 503 when it was not asked, 502 when nobody knows",
+        arguments: [
+            (ProviderError(.unavailable, "refused", code: "connect"), 503, "10"), (ProviderError(.held, "ill", retryAfterSeconds: 40), 503, "40"),
+            (ProviderError(.throttled, "slow down", retryAfterSeconds: 7), 503, "7"),
+            (ProviderError(.unavailable, "timed out", code: "timeout"), 502, nil), (ProviderError(.unreadable, "html"), 502, nil),
+            (ProviderError(.misconfigured, "bad key"), 502, nil),
+        ] as [(ProviderError, Int, String?)])
+    func cancelUnreachable(error: ProviderError, status: Int, retryAfter: String?) async throws {
+        try await WebStage.with { stage in
+            let payment = try await order(stage, "C-3")
+            let body: JSON = ["payment": .string(payment), "method": "mobile_money"]
+            #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: ["idempotency-key": "a"]).status == 201)
+            stage.transport.set(.failing(error))
+            let answer = try await stage.post("/api/payments/\(payment)/cancel", [:])
+            #expect(answer.status == status && answer.headers["retry-after"] == retryAfter, "\(answer.text)")
+            #expect(answer.json["provider_agreed"]?.bool == false && answer.string("status") == "pending", "\(answer.text)")
+            #expect(!answer.text.contains("bad key"))
+            stage.transport.set(.open)
+            #expect(try await stage.post("/api/payments/\(payment)/cancel", [:]).status == 200)
+        }
+    }
+
+    @Test("money in another currency is shown, and decided by staff: taken at an amount, or given back")
+    func held() async throws {
+        try await WebStage.with { stage in
+            for (number, taken) in [("H-1", true), ("H-2", false)] {
+                let payment = try await order(stage, number)
+                let body: JSON = ["payment": .string(payment), "method": "mobile_money"]
+                let key = ["idempotency-key": number]
+                #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: key).status == 201)
+                #expect(try await stage.play("scenario", ["reference": .string(payment), "steps": ["wrong_currency"]]) == 200)
+                _ = try await stage.play("pay", ["reference": .string(payment)])
+                try await eventually("the payment is conflicted") {
+                    try await stage.get("/api/v1/payments/\(payment)/").string("status") == "conflicted"
+                }
+                let listed = try await stage.get("/api/v1/payments/\(payment)/held/")
+                let id = try #require(listed.json["held"]?[0]?["id"]?.int)
+                #expect(listed.json["held"]?[0]?["currency"]?.string != "XOF")
+                let wanting = try await act(stage, payment, "held/\(id)", ["decision": "accepted", "reason": "r"], key: "\(number)-0")
+                #expect(wanting.status == 422 && wanting.text.contains("amount"))
+                let decision: JSON =
+                    taken
+                    ? ["decision": "accepted", "amount": "5000", "reason": "as agreed"]
+                    : ["decision": "returned", "provider_reference": "B-1", "reason": "not ours"]
+                let decided = try await act(stage, payment, "held/\(id)", decision, key: "\(number)-1")
+                #expect(decided.status == 200 && decided.string("status") == (taken ? "paid" : "refunded"), "\(decided.text)")
+                #expect(try await act(stage, payment, "held/\(id)", decision, key: "\(number)-1").headers["idempotency-replayed"] == "true")
+                #expect(try await act(stage, payment, "held/\(id)", decision, key: "\(number)-2").status == 404)
+                #expect(try await stage.get("/api/v1/payments/\(payment)/held/").json["held"]?.array?.isEmpty == true)
+            }
         }
     }
 

@@ -54,6 +54,8 @@ public struct LedgerAccount: Sendable, Hashable {
     public static func chargebacks(_ purpose: String) -> LedgerAccount { LedgerAccount("chargebacks:\(purpose)") }
     /// Money received that may not be used before a person has looked: wrong amount, paid twice.
     public static let suspense = LedgerAccount("suspense")
+    /// Money of one currency that was taken for money of another: each currency balances by itself.
+    public static let exchange = LedgerAccount("exchange")
 
     init(stored code: String) { self.code = code }
 }

@@ -11,6 +11,8 @@ import ProviderPort
 struct PaymentBooks {
     let payment: Payment
     let attempts: [PaymentAttempt]
+    /// Attempts whose money came in another currency and was valued by a person: it is booked by way of the exchange.
+    var exchanged: Set<String> = []
     let nowMs: Int64
     let connection: Connection
 
@@ -21,7 +23,7 @@ struct PaymentBooks {
         // What is new after everything had come is surplus.
         let holds = standing.state == .conflicted || payment.captured >= payment.amount.minorUnits
         for capture in standing.captures {
-            let account = LedgerAccount.provider(provider(of: capture.attempt))
+            let account = account(of: capture.attempt)
             let came = capture.minorUnits - booked("captured", capture, entries)
             if came > 0 {
                 let isFirst = came == capture.minorUnits
@@ -82,7 +84,7 @@ struct PaymentBooks {
     /// What was booked of an attempt so far. Money goes out at the provider's credit, but for captures.
     private func booked(_ what: String, _ capture: AttemptCapture, _ entries: [LedgerEntry]) -> Int64 {
         let key = "\(payment.id):\(what):\(capture.attempt)"
-        let account = LedgerAccount.provider(provider(of: capture.attempt))
+        let account = account(of: capture.attempt)
         return entries.reduce(0) { total, entry in
             guard entry.sourceKey == key || entry.sourceKey.hasPrefix(key + ":") else { return total }
             let isIn = entry.debit == account
@@ -99,6 +101,18 @@ struct PaymentBooks {
         if try Ledger.post(entry, in: connection) { entries.append(entry) }
     }
 
+    /// Money in suspense that was given back, or valued: it leaves suspense as it lay there.
+    func release(_ amount: Money, attempt: PaymentAttempt, valued: Bool, factKey: String) throws {
+        guard amount.isPositive else { return }
+        try Ledger.post(
+            LedgerEntry(
+                atMs: nowMs, debit: .suspense, credit: valued ? .exchange : .provider(attempt.provider), amount: amount, payment: payment.id,
+                memo: valued ? "valued" : "given back, not what is owed",
+                sourceKey: "\(payment.id):held:\(valued ? "valued" : "returned"):\(factKey)"),
+            in: connection)
+    }
+
     private var sales: LedgerAccount { .sales(payment.purpose) }
+    private func account(of attempt: String) -> LedgerAccount { exchanged.contains(attempt) ? .exchange : .provider(provider(of: attempt)) }
     private func provider(of attempt: String) -> String { attempts.first { $0.id == attempt }?.provider ?? "unknown" }
 }

@@ -19,7 +19,9 @@ extension PaymentFacts {
         let sum = Money(standing.captured, payment.amount.currency)
         let source = Source(actor: actor, reference: String(reason.prefix(500)))
         let about = standing.conflicts.joined(separator: "\n")
-        return try decide(.accepted, amount: sum, about: about, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        try PaymentAudit.note(payment, actor: actor, source: "accept", detail: "accepted \(sum): \(reason)", nowMs: nowMs, in: connection)
+        return try decide(
+            .accepted, amount: sum, about: about, kept: standing.kept, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
     /// Notes that a new attempt takes the place of those that still wait: money that comes by one of them nevertheless is a conflict.

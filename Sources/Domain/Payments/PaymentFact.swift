@@ -9,6 +9,10 @@ public enum FactClaim: String, Sendable, CaseIterable {
     case replaced
     /// Ours: a person has looked at what came in and takes it as payment of what is owed. Holds for exactly the sum that had come in then.
     case accepted
+    /// Ours: money that can be no part of what is owed was given back to whom it came from.
+    case returned
+    /// Ours: money that can be no part of what is owed, as it stands, counts as the sum that a person names.
+    case valued
 
     /// Nil where the provider claims nothing.
     public init?(_ claim: ProviderClaim) {
@@ -22,13 +26,24 @@ public struct PaymentFact: Sendable, Equatable {
     public let attempt: String
     public let claim: FactClaim
     public let amount: Money?
-    /// Why the provider's amount is no amount of ours, where it is not.
+    /// Why the provider's amount is no amount of ours, where it is not; of a decision, what it is about.
     public let amountProblem: String?
+    /// Of an acceptance: minor units that were in hand then.
+    public let kept: Int64?
 
-    public init(attempt: String, claim: FactClaim, amount: Money?, amountProblem: String? = nil) {
+    public init(attempt: String, claim: FactClaim, amount: Money?, amountProblem: String? = nil, kept: Int64? = nil) {
         self.attempt = attempt
         self.claim = claim
         self.amount = amount
         self.amountProblem = amountProblem
+        self.kept = kept
+    }
+
+    /// A claim with its amount is one fact, however often and by whichever way it is told.
+    var key: String { Self.key(claim, amount, amountProblem, attempt: attempt) }
+
+    static func key(_ claim: FactClaim, _ amount: Money?, _ problem: String?, attempt: String) -> String {
+        let told = amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? problem.map { "?\($0)" } ?? ""
+        return "\(attempt):\(claim.rawValue):\(told)"
     }
 }

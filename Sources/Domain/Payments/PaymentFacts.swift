@@ -47,7 +47,7 @@ public struct PaymentFacts: Sendable {
             try PaymentTask.open(payment: attempt.payment, kind: "surplus", detail: detail, nowMs: nowMs, in: connection)
         }
         guard let claim = FactClaim(notice.claim) else { return try PaymentStore.require(attempt.payment, in: connection).state }
-        let key = Self.key(claim, notice.amount, notice.amountProblem, attempt: attempt.id)
+        let key = PaymentFact.key(claim, notice.amount, notice.amountProblem, attempt: attempt.id)
         return try enter(claim, notice, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
@@ -55,28 +55,28 @@ public struct PaymentFacts: Sendable {
     /// - Parameter about: what was decided, a line each.
     @discardableResult
     func decide(
-        _ claim: FactClaim, amount: Money? = nil, about: String? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
+        _ claim: FactClaim, amount: Money? = nil, about: String? = nil, kept: Int64? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
         in connection: Connection
     ) throws -> PaymentState {
         let decision = ProviderNotice(references: [], claim: .unknown, amount: amount, amountProblem: about)
-        let key = Self.key(claim, amount, nil, attempt: attempt.id) + (about.map { ":\($0)" } ?? "")
-        return try enter(claim, decision, key: key, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        let key = PaymentFact.key(claim, amount, nil, attempt: attempt.id) + (about.map { ":\($0)" } ?? "")
+        return try enter(claim, decision, key: key, kept: kept, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
     private func enter(
-        _ claim: FactClaim, _ notice: ProviderNotice, key: String, attempt: PaymentAttempt, source: Source, nowMs: Int64,
+        _ claim: FactClaim, _ notice: ProviderNotice, key: String, kept: Int64? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
         in connection: Connection
     ) throws -> PaymentState {
         let changed = try connection.execute(
             """
             INSERT INTO payments_facts (payment, attempt, claim, amount, currency, problem, provider_transaction, occurred_at, source,
-              recorded_at, fact_key)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (payment, fact_key) DO NOTHING
+              recorded_at, fact_key, kept)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (payment, fact_key) DO NOTHING
             """,
             [
                 .text(attempt.payment), .text(attempt.id), .text(claim.rawValue), .optional(notice.amount?.minorUnits),
                 .optional(notice.amount?.currency.code), .optional(notice.amountProblem), .optional(notice.transaction),
-                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key),
+                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key), .optional(kept),
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
         let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
@@ -87,12 +87,6 @@ public struct PaymentFacts: Sendable {
         return state
     }
 
-    /// A claim with its amount is one fact, however often and by whichever way it is told.
-    private static func key(_ claim: FactClaim, _ amount: Money?, _ problem: String?, attempt: String) -> String {
-        let told = amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? problem.map { "?\($0)" } ?? ""
-        return "\(attempt):\(claim.rawValue):\(told)"
-    }
-
     /// Brings the payment to where its facts say it stands.
     private func follow(_ id: String, source: Source, nowMs: Int64, in connection: Connection) throws -> PaymentState {
         let payment = try PaymentStore.require(id, in: connection)
@@ -100,7 +94,8 @@ public struct PaymentFacts: Sendable {
         let facts = try Self.facts(of: id, in: connection)
         let standing = standing(of: payment, facts, attempts)
         try tell(of: standing, payment, nowMs: nowMs, in: connection)
-        try PaymentBooks(payment: payment, attempts: attempts, nowMs: nowMs, connection: connection).follow(standing)
+        let valued = Set(facts.filter { $0.claim == .valued && HeldMoney.wasForeign($0, among: facts) }.map(\.attempt))
+        try PaymentBooks(payment: payment, attempts: attempts, exchanged: valued, nowMs: nowMs, connection: connection).follow(standing)
         let moves = standing.state != payment.state && payment.state.mayMove(to: standing.state)
         let state = moves ? standing.state : payment.state
         let firstPaid = state == .paid && payment.paidAtMs == nil
@@ -173,18 +168,21 @@ public struct PaymentFacts: Sendable {
 
     private func standing(of payment: Payment, _ facts: [PaymentFact], _ attempts: [PaymentAttempt]) -> PaymentStanding {
         PaymentFold.standing(
-            of: facts, owed: payment.amount, allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id))
+            of: facts, owed: payment.amount, allowsDeposits: purposes[payment.purpose]?.allowsDeposits ?? false, attempts: attempts.map(\.id),
+            parts: Dictionary(attempts.compactMap { attempt in attempt.amount.map { (attempt.id, $0) } }) { first, _ in first })
     }
 
     static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {
         try connection.query(
-            "SELECT attempt, claim, amount, currency, problem FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
+            "SELECT attempt, claim, amount, currency, problem, kept FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
         ).map { row in
             guard let claim = FactClaim(rawValue: try row.text("claim")) else { throw PaymentError.damagedRow(payment) }
             let currency = try row.textOrNil("currency").map { code in try Currency(code: code) }
             let units = try row.intOrNil("amount")
             let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }
-            return PaymentFact(attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"))
+            return PaymentFact(
+                attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"),
+                kept: try row.intOrNil("kept"))
         }
     }
 }

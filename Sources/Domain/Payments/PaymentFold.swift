@@ -42,12 +42,16 @@ public enum PaymentFold {
     ///   - owed: what is to be paid.
     ///   - allowsDeposits: whether less than owed is a part payment and not a conflict.
     ///   - attempts: ids of the attempts in the order they were started.
-    public static func standing(of facts: [PaymentFact], owed: Money, allowsDeposits: Bool, attempts: [String]) -> PaymentStanding {
+    ///   - parts: minor units that an attempt asks for, of those that ask for a part of what is owed.
+    public static func standing(
+        of told: [PaymentFact], owed: Money, allowsDeposits: Bool, attempts: [String], parts: [String: Int64] = [:]
+    ) -> PaymentStanding {
+        let facts = decided(told)
         var conflicts: [String] = []
         var captures: [AttemptCapture] = []
         for attempt in attempts {
             let mine = facts.filter { $0.attempt == attempt }
-            let told = Told(mine, owed: owed)
+            let told = Told(mine, owed: owed, asked: parts[attempt].map { Money($0, owed.currency) } ?? owed)
             let capture = told.units > 0 ? Self.capture(told.units, by: attempt, mine, owed: owed) : nil
             if let capture { captures.append(capture) }
             // What of an attempt has all gone back needs no decision any more; what cannot be counted has not.
@@ -69,7 +73,8 @@ public enum PaymentFold {
         if kept > owed.minorUnits && areParts { conflicts.append("\(sum), more than \(owed.decimalText) \(owed.currency)") }
         conflicts.sort()
         let captured = captures.reduce(0) { $0 + $1.minorUnits }
-        let isAccepted = captured > 0 && facts.contains { accepts($0, Money(captured, owed.currency), conflicts) }
+        let acceptances = captured > 0 ? facts.filter { accepts($0, Money(captured, owed.currency), conflicts) } : []
+        let isAccepted = !acceptances.isEmpty
         var concerns = isAccepted ? [] : conflicts
         // What is too much has to go back, whoever decided what.
         if kept > owed.minorUnits && (exactCaptures > 0 || isAccepted) {
@@ -79,12 +84,24 @@ public enum PaymentFold {
         if !conflicts.isEmpty && !isAccepted {
             state = .conflicted
         } else if captured == 0 {
-            state = uncaptured(facts, attempts: attempts)
+            state = facts.contains { $0.claim == .returned } ? .refunded : uncaptured(facts, attempts: attempts)
         } else {
-            // A sum that was taken as payment in full is what is owed.
-            state = inHand(captures, owed: isAccepted ? min(captured, owed.minorUnits) : owed.minorUnits)
+            // What was in hand when it was taken as payment in full is what is owed.
+            let taken = acceptances.map { min($0.kept ?? captured, owed.minorUnits) }.min()
+            state = inHand(captures, owed: taken ?? owed.minorUnits)
         }
         return PaymentStanding(state: state, captures: captures, conflicts: conflicts, concerns: concerns.sorted())
+    }
+
+    /// What was told, after what people have decided about money that could not be counted: what was given back never came, what was
+    /// valued came as that sum.
+    private static func decided(_ facts: [PaymentFact]) -> [PaymentFact] {
+        let decisions = facts.filter { $0.claim == .returned || $0.claim == .valued }
+        guard !decisions.isEmpty else { return facts }
+        return facts.compactMap { fact in
+            guard fact.claim == .captured, let decision = decisions.first(where: { $0.amountProblem == fact.key }) else { return fact }
+            return decision.claim == .returned ? nil : PaymentFact(attempt: fact.attempt, claim: .captured, amount: decision.amount)
+        }
     }
 
     /// Where a payment stands by the money that is in hand of it.
@@ -111,7 +128,8 @@ public enum PaymentFold {
         /// Whether something came in that is no amount of what is owed.
         var isForeign = false
 
-        init(_ facts: [PaymentFact], owed: Money) {
+        /// - Parameter asked: what the attempt asks for, all that is owed or a part of it.
+        init(_ facts: [PaymentFact], owed: Money, asked: Money) {
             let captures = facts.filter { $0.claim == .captured }
             guard !captures.isEmpty else { return }
             let amounts = captures.compactMap(\.amount)
@@ -123,8 +141,8 @@ public enum PaymentFold {
             if told.count > 1 {
                 let sums = told.map { "\($0.decimalText) \($0.currency)" }.sorted().joined(separator: " and ")
                 contradictions.append("the provider told different amounts: \(sums)")
-            } else if let amount = told.first, !counts(amount, owed: owed) || amount.minorUnits > owed.minorUnits {
-                contradictions.append("captured \(amount.decimalText) \(amount.currency) instead of \(owed.decimalText) \(owed.currency)")
+            } else if let amount = told.first, !counts(amount, owed: owed) || amount.minorUnits > asked.minorUnits {
+                contradictions.append("captured \(amount.decimalText) \(amount.currency) instead of \(asked.decimalText) \(asked.currency)")
             }
         }
     }

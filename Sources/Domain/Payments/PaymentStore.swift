@@ -14,6 +14,7 @@ public enum PaymentStore {
             Migration(number: 4, name: "refund sums", sqlite: String(decoding: PackageResources._004_refund_sums_sqlite_sql, as: UTF8.self)),
             Migration(number: 5, name: "sources", sqlite: String(decoding: PackageResources._005_sources_sqlite_sql, as: UTF8.self)),
             Migration(number: 6, name: "standings", sqlite: String(decoding: PackageResources._006_standings_sqlite_sql, as: UTF8.self)),
+            Migration(number: 7, name: "decisions", sqlite: String(decoding: PackageResources._007_decisions_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.
@@ -151,19 +152,27 @@ public enum PaymentStore {
         }
     }
 
-    /// Enters the references of what a provider says of an attempt. A capture under a reference that is another attempt's would pay twice
-    /// with one sum: it is entered as one that is no payment of ours, for a person to look at.
+    /// Enters the references of what a provider says of an attempt. What is said under a reference that is another attempt's is not said of
+    /// this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a person to look at; money
+    /// that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
     static func claimed(
         _ notice: ProviderNotice, by attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
     ) throws -> ProviderNotice {
         try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
-        guard notice.claim == .captured else { return notice }
+        guard notice.claim != .unknown else { return notice }
         for reference in notice.references {
             guard let owner = try self.attempt(of: [reference], provider: attempt.provider, in: connection), owner.id != attempt.id else { continue }
-            return ProviderNotice(
-                references: [], claim: .captured, amount: nil,
-                amountProblem: "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)", transaction: notice.transaction,
-                occurredAtMs: notice.occurredAtMs)
+            let problem = "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)"
+            guard notice.claim != .captured else {
+                return ProviderNotice(
+                    references: [], claim: .captured, amount: nil, amountProblem: problem, transaction: notice.transaction,
+                    occurredAtMs: notice.occurredAtMs)
+            }
+            if notice.claim == .refunded || notice.claim == .chargedBack {
+                let detail = "attempt \(attempt.id) is said to be \(notice.claim.rawValue), but \(problem)"
+                try PaymentTask.open(payment: attempt.payment, kind: "foreign_reference", detail: detail, nowMs: nowMs, in: connection)
+            }
+            return ProviderNotice(references: [], claim: .unknown, errorCode: "foreign_reference", errorText: problem)
         }
         return notice
     }
@@ -215,6 +224,13 @@ public struct PaymentAudit: Sendable {
             [
                 .text(payment), .integer(nowMs), .optional(from?.rawValue), .text(to.rawValue), .text(actor), .text(source), .optional(detail),
             ])
+    }
+
+    /// A row for what somebody did to a payment that need not move it.
+    static func note(_ payment: Payment, actor: String, source: String, detail: String, nowMs: Int64, in connection: Connection) throws {
+        try record(
+            payment: payment.id, from: payment.state, to: payment.state, actor: actor, source: source, detail: String(detail.prefix(1000)),
+            nowMs: nowMs, in: connection)
     }
 
     /// The trail of one payment, oldest first.

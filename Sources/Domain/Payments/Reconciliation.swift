@@ -60,10 +60,12 @@ public struct Reconciliation: Sendable {
         }
     }
 
-    /// Carries out what was found. `cause` makes the jobs unique: one cron tick asks once.
-    /// - Returns: how many providers are going to be asked, and attempts given up.
+    /// Carries out what was found. `cause` makes the jobs unique: one cron tick asks once. Several attempts of a provider that lists its
+    /// payments are asked about by its list.
+    /// - Returns: about how many attempts providers are going to be asked, and how many were given up.
     public func carryOut(_ findings: [Finding], cause: String, nowMs: Int64, in connection: Connection) throws -> (asked: Int, givenUp: Int) {
-        var asked = 0
+        var asked = try askByList(findings, cause: cause, nowMs: nowMs, in: connection)
+        let listed = asked
         var givenUp = 0
         for finding in findings {
             let attempt = try PaymentStore.requireAttempt(finding.attempt, in: connection)
@@ -71,7 +73,9 @@ public struct Reconciliation: Sendable {
             guard attempt.isOpen else { continue }
             switch finding.action {
             case .ask:
-                if try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection) != nil { asked += 1 }
+                if listed.contains(attempt.id) { break }
+                let request = try VerifyPayment.request(attempt: attempt, cause: cause, reconciles: true)
+                if try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil { asked.insert(attempt.id) }
             case .giveUp:
                 try giveUp(attempt, cause: cause, nowMs: nowMs, in: connection)
                 givenUp += 1
@@ -81,8 +85,43 @@ public struct Reconciliation: Sendable {
                 "UPDATE payments_attempts SET checks = checks + 1, next_check_at = $2 + $3 WHERE id = $1 AND open = 1",
                 [.text(attempt.id), .integer(nowMs), .integer(try delay(of: attempt, in: connection))])
         }
-        return (asked, givenUp)
+        return (asked.count, givenUp)
     }
+
+    /// - Returns: the attempts that lists are going to be read for.
+    private func askByList(_ findings: [Finding], cause: String, nowMs: Int64, in connection: Connection) throws -> Set<String> {
+        var asked: Set<String> = []
+        for (name, mine) in Dictionary(grouping: findings.filter { $0.action == .ask }, by: \.provider) {
+            guard mine.count >= Self.listFrom, providers.known(name)?.capabilities.hasHistory == true else { continue }
+            let ordered = mine.sorted { $0.ageMs > $1.ageMs }
+            for (part, start) in stride(from: 0, to: ordered.count, by: ReconcileBatch.attemptsMax).enumerated() {
+                let chunk = ordered[start..<min(start + ReconcileBatch.attemptsMax, ordered.count)]
+                let oldest = nowMs - (chunk.first?.ageMs ?? 0)
+                let request = try ReconcileBatch.request(
+                    name, from: oldest - ReconcileBatch.marginMs, to: nowMs, attempts: chunk.map(\.attempt), cause: cause, part: part)
+                guard try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil else { continue }
+                asked.formUnion(chunk.map(\.attempt))
+            }
+        }
+        return asked
+    }
+
+    /// Has every provider that lists its payments list those of the last two days, and compares what is booked.
+    /// - Returns: how many are going to be read.
+    public func compareBooks(cause: String, nowMs: Int64, in connection: Connection) throws -> Int {
+        var asked = 0
+        for (adapter, _) in providers.all where adapter.capabilities.hasHistory {
+            let request = try ReconcileBatch.request(
+                adapter.name, from: nowMs - Self.comparedMs, to: nowMs, comparesBooks: true, cause: cause)
+            if try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil { asked += 1 }
+        }
+        return asked
+    }
+
+    /// From so many attempts on a list is cheaper than questions.
+    static let listFrom = 2
+    /// How far back the books are compared each day.
+    static let comparedMs: Int64 = 2 * 86_400_000
 
     /// Nobody pays any more what its provider says is not paid. What its provider never told anything about may be paid all the same: the
     /// attempt is closed, and a person is told.

@@ -104,6 +104,19 @@ public struct Refund: Sendable {
             ])
     }
 
+    /// Those that have held their money since before `cutoffMs`, oldest first.
+    static func underWay(since cutoffMs: Int64, limit: Int, in connection: Connection) throws -> [Refund] {
+        try connection.query(
+            "SELECT * FROM payments_refunds WHERE state IN ('requested', 'sent') AND created_at < $1 ORDER BY created_at LIMIT $2",
+            [.integer(cutoffMs), .integer(Int64(limit))]
+        ).map(Refund.init)
+    }
+
+    /// An earlier refund of the same attempt whose call is not over: the provider tells one sum of all, so one is carried out after the other.
+    func isBehindAnother(in connection: Connection) throws -> Bool {
+        try Refund.of(payment: payment, in: connection).contains { $0.attempt == attempt && $0.way == .call && !$0.state.isOver && $0.id < id }
+    }
+
     /// A refund that is asked for.
     public struct New: Sendable {
         public let payment: String
@@ -111,13 +124,16 @@ public struct Refund: Sendable {
         public let reason: String
         /// Where a person has given the money back already: what it is called there.
         public let providerReference: String?
+        /// With a reference: that it was given back besides what the provider has told already.
+        public let isFurther: Bool
         public let actor: String
 
-        public init(payment: String, amount: Money, reason: String, providerReference: String? = nil, actor: String) {
+        public init(payment: String, amount: Money, reason: String, providerReference: String? = nil, isFurther: Bool = false, actor: String) {
             self.payment = payment
             self.amount = amount
             self.reason = reason
             self.providerReference = providerReference
+            self.isFurther = isFurther
             self.actor = actor
         }
     }

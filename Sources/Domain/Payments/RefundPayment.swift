@@ -31,6 +31,10 @@ public struct RefundSending: Sendable {
     public static let effect = "provider.refund"
     /// A provider that is still at it is asked again after this.
     static let patience = Duration.seconds(60)
+    /// The same once a person was told of it.
+    static let longPatience = Duration.seconds(3600)
+    /// A refund waits so long for an earlier one of the same attempt.
+    static let turn = Duration.seconds(10)
 
     public init(database: Database, facts: PaymentFacts, providers: ProviderRegistry, transport: any ProviderTransport) {
         self.database = database
@@ -40,15 +44,16 @@ public struct RefundSending: Sendable {
     }
 
     public func run(_ parameters: RefundPayment, context: JobContext, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
-        let (refund, order) = try await database.read { [refunds] connection in
+        let (refund, order, isBehind) = try await database.read { [refunds] connection in
             guard let refund = try Refund.find(parameters.refund, in: connection) else { throw PaymentError.notFound(parameters.refund) }
             let source = try refunds.source(of: refund, in: connection)
             let order = RefundOrder(
                 question: try StatusQuestion(source.attempt, in: connection), amount: refund.amount, captured: source.captured,
                 refundedBefore: source.refunded, key: refund.id, reason: refund.reason)
-            return (refund, order)
+            return (refund, order, try refund.isBehindAnother(in: connection))
         }
         guard !refund.state.isOver else { return .done }
+        guard !isBehind else { throw JobFailure.snooze(Self.turn, "an earlier refund of attempt \(refund.attempt) is not over") }
         let attempt = try await database.read { try PaymentStore.requireAttempt(refund.attempt, in: $0) }
         guard let adapter = providers.known(attempt.provider) else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
@@ -58,7 +63,9 @@ public struct RefundSending: Sendable {
             return try await conclude(said, refund, context.job, nowMs: nowMs())
         } catch let call as RefundCallError {
             guard call.isRefusal else { throw call }
-            return try await fail(refund, call.error, context.job, nowMs: nowMs())
+            return try await fail(refund, call.error.message, kind: "refund_failed", context.job, nowMs: nowMs())
+        } catch let stopped as RefundStopped {
+            return try await fail(refund, stopped.reason, kind: "refund_stopped", context.job, nowMs: nowMs())
         }
     }
 
@@ -77,7 +84,9 @@ public struct RefundSending: Sendable {
                 if order.isIn(now) { return .happened(Answered(isDone: true, reference: now.transaction)) }
                 return now.claim == .captured ? .didNotHappen : .unknown
             } : .onceThenTask
-        return try await context.effect(Self.effect, key: refund.id, policy: policy) { [transport] _ in
+        return try await context.effect(Self.effect, key: refund.id, policy: policy) { [transport, database, refunds] _ in
+            // Behind the intent: whoever ends the refund from now on sees that its call is under way.
+            if let reason = try await database.read({ try refunds.stops(refund, in: $0) }) { throw RefundStopped(reason: reason) }
             do throws(ProviderError) {
                 let said = try await adapter.refund(order, over: transport)
                 return Answered(isDone: said.claim == .refunded, reference: said.transaction)
@@ -90,7 +99,8 @@ public struct RefundSending: Sendable {
     private func conclude(_ said: Answered, _ refund: Refund, _ job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
         guard said.isDone else {
             try await database.write { try Refund.move(refund.id, to: .sent, reference: said.reference, nowMs: nowMs, in: $0) }
-            throw JobFailure.snooze(Self.patience, "the provider is still at refund \(refund.id)")
+            let isOverdue = nowMs - refund.createdAtMs > Refunds.deadlineMs
+            throw JobFailure.snooze(isOverdue ? Self.longPatience : Self.patience, "the provider is still at refund \(refund.id)")
         }
         try await database.write { [refunds] connection in
             guard try Outbox.finish(job, as: .done, detail: "refunded", nowMs: nowMs, in: connection) else { return }
@@ -99,15 +109,26 @@ public struct RefundSending: Sendable {
         return .done
     }
 
-    /// The provider refuses: nothing went back, and a person must look.
-    private func fail(_ refund: Refund, _ error: ProviderError, _ job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
+    /// The provider refuses, or we do: nothing went back, and a person must look.
+    private func fail(_ refund: Refund, _ reason: String, kind: String, _ job: JobEnvelope, nowMs: Int64) async throws -> JobOutcome {
         try await database.write { connection in
-            guard try Outbox.finish(job, as: .done, detail: "refused: \(error.message)", nowMs: nowMs, in: connection) else { return }
-            try Refund.move(refund.id, to: .failed, detail: error.message, nowMs: nowMs, in: connection)
-            let detail = "refund \(refund.id) of \(refund.amount.description) was refused: \(error.message.prefix(300))"
-            try PaymentTask.open(payment: refund.payment, kind: "refund_failed", detail: detail, nowMs: nowMs, in: connection)
+            guard try Outbox.finish(job, as: .done, detail: "refused: \(reason)", nowMs: nowMs, in: connection) else { return }
+            // One that somebody ended meanwhile stays as it is.
+            guard try Refund.find(refund.id, in: connection)?.state.isOver == false else { return }
+            try Refund.move(refund.id, to: .failed, detail: reason, nowMs: nowMs, in: connection)
+            let detail = "refund \(refund.id) of \(refund.amount.description) was refused: \(reason.prefix(300))"
+            try PaymentTask.open(payment: refund.payment, kind: kind, detail: detail, nowMs: nowMs, in: connection)
+            try Refunds.closeOverdue(refund, nowMs: nowMs, in: connection)
         }
         return .done
+    }
+
+    /// The money may not go out any more; nothing was called.
+    private struct RefundStopped: EffectErrorClassifying, JobErrorClassifying, CustomStringConvertible {
+        let reason: String
+        var effectCannotHaveHappened: Bool { true }
+        var jobDisposition: JobDisposition { .bury }
+        var description: String { reason }
     }
 
     /// Why a call that gives money back was not answered with yes. Only the call itself can refuse: a question about it that goes wrong

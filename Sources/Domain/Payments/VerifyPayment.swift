@@ -14,6 +14,8 @@ public struct VerifyPayment: JobParameters {
     public let attempt: String
     /// The event, cron tick or request that asks for it.
     public let cause: String
+    /// Whether the answer is compared with what is booked; of a notification nothing is booked yet.
+    public var reconciles: Bool?
 
     /// Providers that are ill recover within minutes to hours; reconciliation goes on where this ends.
     public static let retry = RetryPolicy.exponential(base: .seconds(1), factor: 2, cap: .seconds(300), jitter: .equal, attemptsMax: 14)
@@ -24,9 +26,10 @@ public struct VerifyPayment: JobParameters {
     }
 
     /// The job for one cause; the same cause twice is one job.
-    static func request(attempt: PaymentAttempt, cause: String) throws -> JobRequest {
+    static func request(attempt: PaymentAttempt, cause: String, reconciles: Bool? = nil) throws -> JobRequest {
         try JobRequest(
-            VerifyPayment(attempt: attempt.id, cause: cause), payment: attempt.payment, unique: "verify:\(attempt.id):\(cause)")
+            VerifyPayment(attempt: attempt.id, cause: cause, reconciles: reconciles), payment: attempt.payment,
+            unique: "verify:\(attempt.id):\(cause)")
     }
 }
 
@@ -64,16 +67,20 @@ public struct PaymentVerification: Sendable {
             throw error
         }
         let now = nowMs()
-        _ = try await database.write { [events] connection in
-            guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else {
-                return try PaymentStore.require(attempt.payment, in: connection).state
-            }
+        try await database.write { [events] connection in
+            guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else { return }
             try connection.execute(
                 "UPDATE payments_attempts SET last_answer = $2 WHERE id = $1",
                 [.text(attempt.id), .text(Self.summary(of: answer))])
             try AttemptIntent.settle(attempt.id, isKnown: answer.claim != .unknown, nowMs: now, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
-            return try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
+            guard parameters.reconciles == true else {
+                try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
+                return
+            }
+            // As it stands now: it may have been heard of since it was read.
+            let standing = try PaymentStore.requireAttempt(attempt.id, in: connection)
+            try events.facts.reconcile(answer, attempt: standing, source: source, nowMs: now, in: connection)
         }
         return .done
     }

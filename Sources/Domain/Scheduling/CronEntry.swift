@@ -14,6 +14,8 @@ public struct CronEntry: Sendable {
     public let catchUp: CronCatchUp
     public let overlap: CronOverlap
     public let summary: String
+    /// Whether it runs once more whenever a scheduler starts: for what should not wait for the next tick after a downtime.
+    public let runsAtStart: Bool
     let body: @Sendable (CronRun, Connection) throws -> CronWork
     let followUp: (@Sendable (CronRun) async throws -> String)?
 
@@ -23,7 +25,7 @@ public struct CronEntry: Sendable {
     ///   - followUp: what reaches beyond SQL, after the commit. It may be lost in a crash, so it must be something that a later
     ///     tick finds again.
     public init(
-        name: String, expression: String, zone: String = "UTC", catchUp: CronCatchUp = .latest, summary: String,
+        name: String, expression: String, zone: String = "UTC", catchUp: CronCatchUp = .latest, runsAtStart: Bool = false, summary: String,
         followUp: (@Sendable (CronRun) async throws -> String)? = nil, body: @escaping @Sendable (CronRun, Connection) throws -> String
     ) {
         self.name = name
@@ -31,6 +33,7 @@ public struct CronEntry: Sendable {
         self.zone = zone
         self.catchUp = catchUp
         overlap = .allow
+        self.runsAtStart = runsAtStart
         self.summary = summary
         self.body = { CronWork(detail: try body($0, $1)) }
         self.followUp = followUp
@@ -49,6 +52,7 @@ public struct CronEntry: Sendable {
         self.zone = zone
         self.catchUp = catchUp
         self.overlap = overlap
+        runsAtStart = false
         self.summary = summary
         body = adding
         followUp = nil

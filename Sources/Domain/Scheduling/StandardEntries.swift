@@ -24,7 +24,7 @@ public enum StandardEntries {
     public static func all(
         reconciliation: Reconciliation, relay: OutboxRelay, database: Database, purges: [(what: String, purge: Purge)]
     ) -> [CronEntry] {
-        [reconcile(reconciliation), sweep(relay, database), purge(purges)]
+        [reconcile(reconciliation), compareBooks(reconciliation), sweep(relay, database), purge(purges)]
     }
 
     /// Publishes the jobs of programs that went away between commit and publication.
@@ -41,15 +41,26 @@ public enum StandardEntries {
             body: { _, _ in "" })
     }
 
-    /// Asks the providers about payments that have been waiting for more than 15 minutes.
+    /// Asks the providers about payments that wait, each when its ladder says so, and looks after what holds money without an end.
     static func reconcile(_ reconciliation: Reconciliation) -> CronEntry {
-        CronEntry(name: "reconcile", expression: "*/5 * * * *", summary: "ask providers about payments that wait for more than 15 minutes") {
-            run, connection in
-            let findings = try reconciliation.findings(
-                minimumAgeMs: 15 * 60_000, onlyDue: true, nowMs: run.nowMs, limit: reconcileMax, in: connection)
+        CronEntry(
+            name: "reconcile", expression: "*/5 * * * *", runsAtStart: true,
+            summary: "ask providers about payments that wait, after 2, 5, 15 and 60 minutes, 6 hours and a day"
+        ) { run, connection in
+            let findings = try reconciliation.findings(minimumAgeMs: 0, onlyDue: true, nowMs: run.nowMs, limit: reconcileMax, in: connection)
             let (asked, givenUp) = try reconciliation.carryOut(findings, cause: run.cause, nowMs: run.nowMs, in: connection)
             let doubtful = try AttemptIntent.resolveAbandoned(nowMs: run.nowMs, limit: reconcileMax, in: connection)
+            let late = try Refunds.watch(nowMs: run.nowMs, limit: reconcileMax, in: connection)
             return "\(asked) asked, \(givenUp) given up" + (doubtful == 0 ? "" : ", \(doubtful) for a person")
+                + (late == 0 ? "" : ", \(late) refunds overdue")
+        }
+    }
+
+    /// Compares what is booked with what providers list, where they do.
+    static func compareBooks(_ reconciliation: Reconciliation) -> CronEntry {
+        CronEntry(name: "reconcile-books", expression: "40 2 * * *", summary: "compare what is booked of two days with what providers list") {
+            run, connection in
+            "\(try reconciliation.compareBooks(cause: run.cause, nowMs: run.nowMs, in: connection)) providers' lists asked for"
         }
     }
 

@@ -28,6 +28,13 @@ public enum PaymentsWorker {
         jobs.register(RefundPayment.self, retry: RefundPayment.retry, timeout: .seconds(60)) { parameters, context in
             try await refunds.run(parameters, context: context, nowMs: nowMs)
         }
+        let reconciliation = BatchReconciliation(database: program.database, facts: facts, providers: providers, transport: transport)
+        jobs.register(ReconcileBatch.self, retry: ReconcileBatch.retry, timeout: .seconds(300)) { parameters, context in
+            try await reconciliation.run(parameters, job: context.job, attempt: context.attempt, nowMs: nowMs)
+        }
+        for name in providers.names {
+            for outcome in ReconciliationOutcome.allCases { _ = ReconciliationOutcome.counter(name, outcome) }
+        }
         let batches = BatchWorker(
             driver: program.queues.driver(of: EventApplication.queue),
             configuration: BatchWorker.Configuration(

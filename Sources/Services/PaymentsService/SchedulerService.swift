@@ -109,6 +109,7 @@ public final class SchedulerService: PulsedService {
             if !state.withLock({ $0.isInstalled }) {
                 try await table.install(nowMs: nowMs)
                 state.withLock { $0.isInstalled = true }
+                for entry in table.entries where entry.runsAtStart { report(entry, try await table.runNow(entry, nowMs: nowMs), since: .now) }
             }
         } catch {
             log.error("cron entries wait", ["error": .string("\(error)")])
@@ -124,21 +125,28 @@ public final class SchedulerService: PulsedService {
                 let begun = ContinuousClock.now
                 let result = try await table.runDue(entry, nowMs: nowMs, retryAfterMs: Self.retryAfterMs)
                 switch result {
-                case .done(let tick, let detail):
-                    Self.duration.observe(begun.duration(to: .now))
-                    Self.count(entry, "done")
-                    log.info("cron entry ran", ["entry": .string(entry.name), "tick": .string(tick), "detail": .string(detail)])
-                case .skipped(let tick, let reason):
-                    Self.count(entry, "skipped")
-                    log.info("cron tick passed over", ["entry": .string(entry.name), "tick": .string(tick), "reason": .string(reason)])
-                case .failed(let tick, let error):
-                    Self.count(entry, "failed")
-                    log.error("cron entry failed", ["entry": .string(entry.name), "tick": .string(tick), "error": .string(error)])
                 case .alreadyDone, .nothingDue: return
+                case .done, .skipped, .failed: report(entry, result, since: begun)
                 }
             }
         } catch {
             log.error("cron entry could not be looked at", ["entry": .string(entry.name), "error": .string("\(error)")])
+        }
+    }
+
+    private func report(_ entry: CronEntry, _ result: CronResult, since begun: ContinuousClock.Instant) {
+        switch result {
+        case .done(let tick, let detail):
+            Self.duration.observe(begun.duration(to: .now))
+            Self.count(entry, "done")
+            log.info("cron entry ran", ["entry": .string(entry.name), "tick": .string(tick), "detail": .string(detail)])
+        case .skipped(let tick, let reason):
+            Self.count(entry, "skipped")
+            log.info("cron tick passed over", ["entry": .string(entry.name), "tick": .string(tick), "reason": .string(reason)])
+        case .failed(let tick, let error):
+            Self.count(entry, "failed")
+            log.error("cron entry failed", ["entry": .string(entry.name), "tick": .string(tick), "error": .string(error)])
+        case .alreadyDone, .nothingDue: break
         }
     }
 }

@@ -171,9 +171,7 @@ struct AttemptStart: Sendable {
         let attempt = try PaymentStore.startAttempt(
             of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, amount: plan.amount,
             nowMs: nowMs, in: connection)
-        if let claim = plan.claim, try !IdempotentCalls.note(attempt.id, for: claim, in: connection) {
-            throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
-        }
+        try plan.claim?.note(attempt.id, in: connection)
         if plan.replaces { try events.facts.replaceOpenAttempts(of: payment, by: attempt, actor: plan.actor, nowMs: nowMs, in: connection) }
         return (payment, attempt)
     }

@@ -79,3 +79,13 @@ struct IdempotentRun: Sendable {
         }
     }
 }
+
+extension IdempotentCalls.Claim {
+    /// Notes what the call has made, in the transaction that makes it.
+    /// - Throws: ``WebProblem`` 409 when another run of the same call went on in the meantime.
+    func note(_ made: String, in connection: Connection) throws {
+        guard try IdempotentCalls.note(made, for: self, in: connection) else {
+            throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
+        }
+    }
+}

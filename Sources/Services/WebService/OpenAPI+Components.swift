@@ -84,6 +84,7 @@ extension OpenAPI {
            }
           },
         \#(paymentSchemas)
+        \#(moneySchemas)
           "Customer": {
            "type": "object", "required": ["name"],
            "properties": {

@@ -97,7 +97,7 @@ extension OpenAPI {
          "/api/v1/payments/{payment}/accept/": {
           "post": {
            "summary": "Take what came in for a conflicted payment as payment", "security": [{"bearer": []}],
-           "parameters": [{"$ref": "#/components/parameters/payment"}],
+           "parameters": [{"$ref": "#/components/parameters/payment"}, {"$ref": "#/components/parameters/Idempotency"}],
            "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Decision"}}}},
            "responses": {
             "200": {"description": "Decided", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Payment"}}}},
@@ -220,7 +220,8 @@ extension OpenAPI {
            "type": "object", "required": ["reason"],
            "properties": {
             "amount": {"type": ["string", "number", "null"], "description": "All that is left unless told"}, "reason": \#(needed(500)),
-            "provider_reference": \#(text(200, #", "description": "Where the money went back already: what it is called there""#))
+            "provider_reference": \#(text(200, #", "description": "Where the money went back already: what it is called there""#)),
+            "further": {"type": ["boolean", "null"], "description": "With a reference: it went back besides what the provider has told already"}
            }
           },
           "Refund": {

@@ -34,6 +34,7 @@ struct PaymentActions: Sendable {
         let amount = fields.decimal("amount")
         let reason = fields.text("reason", required: true, limit: 500) ?? ""
         let reference = fields.text("provider_reference", limit: 200)
+        let isFurther = fields.flag("further") ?? false
         try fields.check()
         let id = call.value("payment")
         return try await once(call, required: true) { claim in
@@ -42,12 +43,10 @@ struct PaymentActions: Sendable {
                 if let made = claim?.made, let refund = try Refund.find(made, in: connection) { return .json(201, PaymentAnswer.refund(refund)) }
                 let payment = try PaymentStore.require(id, in: connection)
                 let left = Money(try Refunds.refundable(payment, in: connection), payment.amount.currency)
-                let sum = try amount.map { try Self.money($0, payment.amount.currency) } ?? left
-                let new = Refund.New(payment: id, amount: sum, reason: reason, providerReference: reference, actor: call.actor)
+                let sum = try amount.map { try PaymentAnswer.money($0, payment.amount.currency) } ?? left
+                let new = Refund.New(payment: id, amount: sum, reason: reason, providerReference: reference, isFurther: isFurther, actor: call.actor)
                 let refund = try refunds.request(new, nowMs: now, in: connection)
-                if let claim, try !IdempotentCalls.note(refund.id, for: claim, in: connection) {
-                    throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
-                }
+                try claim?.note(refund.id, in: connection)
                 return .json(201, PaymentAnswer.refund(refund))
             }
         }
@@ -60,14 +59,6 @@ struct PaymentActions: Sendable {
             let left = Money(try Refunds.refundable(payment, in: connection), payment.amount.currency)
             let refunds = try Refund.of(payment: id, in: connection)
             return .json(200, ["refunds": .array(refunds.map(PaymentAnswer.refund)), "refundable": .string(left.decimalText)])
-        }
-    }
-
-    private static func money(_ text: String, _ currency: Currency) throws(WebProblem) -> Money {
-        do throws(MoneyError) {
-            return try Money(parsing: text, currency: currency)
-        } catch {
-            throw .invalid("amount", "must be a plain decimal number with at most the decimals of \(currency)")
         }
     }
 
@@ -87,8 +78,8 @@ struct PaymentActions: Sendable {
             let now = nowMs()
             return try await database.write { [events] connection in
                 let payment = try PaymentStore.require(id, in: connection)
-                guard claim?.made == nil else { return try Self.answer(201, id, in: connection) }
-                let sum = try Self.money(amount, payment.amount.currency)
+                guard claim?.made == nil else { return try PaymentAnswer.standing(201, id, in: connection) }
+                let sum = try PaymentAnswer.money(amount, payment.amount.currency)
                 guard sum.isPositive else { throw WebProblem.invalid("amount", "must be positive") }
                 let attempts = try PaymentStore.attempts(of: id, in: connection)
                 let waiting = attempts.last { $0.provider == "manual" && $0.isOpen }
@@ -102,10 +93,8 @@ struct PaymentActions: Sendable {
                 }
                 let actor = proof.map { "\(call.actor) (\($0))" } ?? call.actor
                 try events.facts.recordReceived(sum, attempt: attempt, reference: reference, actor: actor, nowMs: now, in: connection)
-                if let claim, try !IdempotentCalls.note(attempt.id, for: claim, in: connection) {
-                    throw WebProblem.conflict("another call with this Idempotency-Key went on in the meantime")
-                }
-                return try Self.answer(201, id, in: connection)
+                try claim?.note(attempt.id, in: connection)
+                return try PaymentAnswer.standing(201, id, in: connection)
             }
         }
     }
@@ -116,17 +105,22 @@ struct PaymentActions: Sendable {
         let reason = fields.text("reason", required: true, limit: 500) ?? ""
         try fields.check()
         let id = call.value("payment")
-        let now = nowMs()
-        return try await database.write { [events] connection in
-            let payment = try PaymentStore.require(id, in: connection)
-            try events.facts.accept(payment, reason: reason, actor: call.actor, nowMs: now, in: connection)
-            return try Self.answer(200, id, in: connection)
+        return try await once(call, required: true) { claim in
+            let now = nowMs()
+            return try await database.write { [events] connection in
+                guard claim?.made == nil else { return try PaymentAnswer.standing(200, id, in: connection) }
+                let payment = try PaymentStore.require(id, in: connection)
+                try events.facts.accept(payment, reason: reason, actor: call.actor, nowMs: now, in: connection)
+                try claim?.note(id, in: connection)
+                return try PaymentAnswer.standing(200, id, in: connection)
+            }
         }
     }
 
     // MARK: Cancelling
 
-    /// Ends what waits for the customer, where its provider agrees; the answer says whether it did.
+    /// Ends what waits for the customer, where its provider agrees; the answer says whether it did. A provider that could not be asked has
+    /// neither agreed nor refused, and is told as that.
     private func cancel(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("payment")
         let (payment, waiting) = try await database.read { connection in
@@ -136,6 +130,7 @@ struct PaymentActions: Sendable {
         }
         guard payment.state.isOpen else { throw WebProblem.conflict("payment \(id) is \(payment.state.rawValue): there is nothing to cancel") }
         var refusal: String?
+        var trouble: CancelTrouble?
         for one in waiting {
             do {
                 let said = try await ask(one)
@@ -144,16 +139,17 @@ struct PaymentActions: Sendable {
                 _ = try await database.write { [events] in try events.facts.record(said, attempt: one.attempt, source: source, nowMs: now, in: $0) }
                 if said.claim != .cancelled { refusal = "\(one.attempt.provider) says that it is \(said.claim.rawValue)" }
             } catch let error as ProviderError {
-                refusal = error.message
+                if let met = CancelTrouble(error, one.attempt) { trouble = trouble ?? met } else { refusal = error.message }
             }
         }
-        let agreed = refusal == nil && !waiting.isEmpty
-        return try await database.read { [refusal] connection in
-            let payment = try PaymentStore.require(id, in: connection)
+        let agreed = refusal == nil && trouble == nil && !waiting.isEmpty
+        return try await database.read { [refusal, trouble] connection in
+            let status = TeamPayment.word(for: try PaymentStore.require(id, in: connection).state)
+            if let trouble { throw trouble.problem(payment: id, status: status) }
             return .json(
                 agreed ? 200 : 409,
                 [
-                    "id": .string(id), "status": .string(TeamPayment.word(for: payment.state)), "provider_agreed": .bool(agreed),
+                    "id": .string(id), "status": .string(status), "provider_agreed": .bool(agreed),
                     "detail": .optional(refusal ?? (waiting.isEmpty ? "nothing was started that could be cancelled" : nil)),
                 ])
         }
@@ -172,10 +168,5 @@ struct PaymentActions: Sendable {
             return ProviderNotice(references: [], claim: .cancelled)
         }
         return try await adapter.cancel(waiting.question, over: transport)
-    }
-
-    private static func answer(_ status: Int, _ id: String, in connection: Connection) throws -> HTTPResponse {
-        let payment = try PaymentStore.require(id, in: connection)
-        return .json(status, PaymentAnswer.payment(payment, attempts: try PaymentStore.attempts(of: id, in: connection)))
     }
 }

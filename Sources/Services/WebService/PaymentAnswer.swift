@@ -1,4 +1,6 @@
+import Database
 import Formats
+import HTTPServer
 import Money
 import Payments
 import ProviderPort
@@ -26,6 +28,30 @@ enum PaymentAnswer {
             "method": .optional(attempt.method), "network": .optional(attempt.network), "open": .bool(attempt.isOpen),
             "payment_url": .optional(attempt.paymentURL), "qr_code": .optional(attempt.qrCode), "expires_at": time(attempt.expiresAtMs),
             "created_at": time(attempt.createdAtMs), "webhook_received_at": time(attempt.webhookReceivedAtMs), "error": error,
+        ]
+    }
+
+    /// A payment as it stands, as an answer.
+    static func standing(_ status: Int, _ id: String, in connection: Connection) throws -> HTTPResponse {
+        let found = try PaymentStore.require(id, in: connection)
+        return .json(status, payment(found, attempts: try PaymentStore.attempts(of: id, in: connection)))
+    }
+
+    /// An amount as a caller tells it.
+    static func money(_ text: String, _ currency: Currency) throws(WebProblem) -> Money {
+        do throws(MoneyError) {
+            return try Money(parsing: text, currency: currency)
+        } catch {
+            throw .invalid("amount", "must be a plain decimal number with at most the decimals of \(currency)")
+        }
+    }
+
+    /// Money that waits for a person's decision.
+    static func held(_ held: HeldMoney) -> JSON {
+        [
+            "id": .int(held.id), "payment": .string(held.payment), "attempt": .string(held.attempt),
+            "amount": .optional(held.amount?.decimalText), "currency": .optional(held.amount?.currency.code), "problem": .optional(held.problem),
+            "recorded_at": time(held.recordedAtMs),
         ]
     }
 

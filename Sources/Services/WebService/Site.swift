@@ -50,6 +50,7 @@ struct Site: Sendable {
             [OpenAPI.route, Page.stylesheet],
             ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs).routes,
             PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs).routes,
+            MoneyDecisions(database: database, events: events, once: once, nowMs: nowMs).routes,
             kit.routes,
             payments.routes,
             QRCalls(database: database, baseURL: configuration.baseURL).routes,
