@@ -38,9 +38,9 @@ struct DomainFixture: Sendable {
     static let pool = BlockingPool(name: "domain-tests", threads: 8)
 
     /// What payments can buy, wired as the product does.
-    static let purposes = PurposeRegistry([
-        KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose(),
-    ])
+    static let purposes = PurposeRegistry(
+        [KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose()],
+        refunded: { payment, refund in [try CreateCreditNote.request(for: payment, refund: refund)] })
 
     /// The same file opened once more, as another process would.
     func another() throws -> Database { try Database.open(.sqlite(path: folder.path + "/domain.db")) }

@@ -48,6 +48,10 @@ public struct InvoiceDocument {
         left += try document.text("\(kind) \(words.number)\u{00A0}\(invoice.label)", x: Self.margin, y: left, width: half, style: style(13, .bold))
         let day = InvoiceNumbers.date(Timestamp.rfc3339(invoice.issuedAtMs), invoice.language)
         left += try document.text("\(words.date) : \(day)", x: Self.margin, y: left + 4, width: half, style: style(10)) + 4
+        if let origin = invoice.invoiceLabel {
+            let issued = invoice.invoiceIssuedAtMs.map { ", " + InvoiceNumbers.date(Timestamp.rfc3339($0), invoice.language) } ?? ""
+            left += try document.text("\(words.origin) : \(origin)\(issued)", x: Self.margin, y: left + 2, width: half - 12, style: style(10)) + 2
+        }
         var right = top
         right += try document.text(words.billedTo, x: Self.margin + half, y: right, width: half, style: style(9, colour: .grey))
         right += try document.text(invoice.customerName, x: Self.margin + half, y: right + 2, width: half, style: style(11, .medium)) + 2
@@ -87,6 +91,7 @@ public struct InvoiceDocument {
     private func footer(_ document: PDFDocument, at top: Double) throws {
         var lines: [String] = []
         if let exemption = invoice.exemption { lines.append(exemption) }
+        if invoice.invoiceLabel != nil { lines.append("\(words.reason) : \(invoice.reason ?? words.refund)") }
         if let paidAt = invoice.paidAtMs {
             lines.append("\(words.paidOn) \(InvoiceNumbers.date(Timestamp.rfc3339(paidAt), invoice.language))")
         }

@@ -12,6 +12,10 @@ struct InvoiceWords {
     let paidOn: String
     let payment: String
     let sandbox: String
+    /// On a credit note: the invoice that it is of, and why.
+    let origin: String
+    let reason: String
+    let refund: String
     let vat: (String) -> String
 
     static func of(_ language: String) -> InvoiceWords { language == "en" ? english : french }
@@ -20,6 +24,7 @@ struct InvoiceWords {
         InvoiceWords(
             title: "Facture", creditNote: "Avoir", number: "N°", date: "Date", billedTo: "Facturé à", item: "Désignation", amount: "Montant",
             net: "Total HT", total: "Total TTC", paidOn: "Payée le", payment: "Paiement", sandbox: "SPÉCIMEN – mode d’essai, sans valeur",
+            origin: "Facture d’origine", reason: "Motif", refund: "remboursement",
             vat: { "TVA \($0)" })
     }
 
@@ -27,6 +32,7 @@ struct InvoiceWords {
         InvoiceWords(
             title: "Invoice", creditNote: "Credit note", number: "No.", date: "Date", billedTo: "Billed to", item: "Item", amount: "Amount",
             net: "Net total", total: "Total", paidOn: "Paid on", payment: "Payment", sandbox: "SPECIMEN – sandbox mode, without value",
+            origin: "Original invoice", reason: "Reason", refund: "refund",
             vat: { "VAT \($0)" })
     }
 }

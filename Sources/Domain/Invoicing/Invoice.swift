@@ -31,6 +31,11 @@ public struct Invoice: Sendable {
     public let paidAtMs: Int64?
     public let pdfPath: String?
     public let pdfSHA256: String?
+    /// Of a credit note: which invoice it is of, and of which day.
+    public let invoiceLabel: String?
+    public let invoiceIssuedAtMs: Int64?
+    /// Of a credit note: why.
+    public let reason: String?
 
     init(_ row: Row) throws {
         id = try row.text("id")
@@ -58,6 +63,9 @@ public struct Invoice: Sendable {
         paidAtMs = try row.intOrNil("paid_at")
         pdfPath = try row.textOrNil("pdf_path")
         pdfSHA256 = try row.textOrNil("pdf_sha256")
+        invoiceLabel = try row.textOrNil("invoice_label")
+        invoiceIssuedAtMs = try row.intOrNil("invoice_issued_at")
+        reason = try row.textOrNil("reason")
     }
 }
 
@@ -75,7 +83,10 @@ enum Taxation {
 public enum InvoiceStore {
     public static let migrations = MigrationSet(
         room: "invoicing",
-        migrations: [Migration(number: 1, name: "invoices", sqlite: String(decoding: PackageResources._001_invoices_sqlite_sql, as: UTF8.self))])
+        migrations: [
+            Migration(number: 1, name: "invoices", sqlite: String(decoding: PackageResources._001_invoices_sqlite_sql, as: UTF8.self)),
+            Migration(number: 2, name: "credit notes", sqlite: String(decoding: PackageResources._002_credit_notes_sqlite_sql, as: UTF8.self)),
+        ])
 
     public static func of(payment: String, kind: String = "invoice", in connection: Connection) throws -> Invoice? {
         try connection.first("SELECT * FROM invoicing_invoices WHERE payment = $1 AND kind = $2", [.text(payment), .text(kind)]).map(Invoice.init)
@@ -144,10 +155,10 @@ public enum InvoiceStore {
             let series = "\(try row.text("issuer")) \(try row.text("kind")) \(try row.int("year"))"
             faults.append("\(series): numbers up to \(try row.int("next_number") - 1) were taken, but there is no invoice")
         }
-        return faults
+        return faults + (try creditFaults(in: connection))
     }
 
-    private static func takeNumber(issuer: String, kind: String, year: Int64, in connection: Connection) throws -> Int64 {
+    static func takeNumber(issuer: String, kind: String, year: Int64, in connection: Connection) throws -> Int64 {
         try connection.execute(
             """
             INSERT INTO invoicing_series (issuer, kind, year, next_number) VALUES ($1, $2, $3, 2)
@@ -161,7 +172,7 @@ public enum InvoiceStore {
     }
 
     /// The label's number has six digits and grows beyond them if need be.
-    private static func label(_ series: String, _ year: Int64, _ number: Int64) -> String {
+    static func label(_ series: String, _ year: Int64, _ number: Int64) -> String {
         let digits = String(number)
         return "\(series)-\(year)-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
     }

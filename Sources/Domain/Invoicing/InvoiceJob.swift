@@ -24,6 +24,31 @@ public struct CreateInvoice: PaidOnlyParameters {
     }
 }
 
+/// `credit_note.create`: numbers the credit note of what went back of an invoiced payment, makes its PDF, keeps it privately and has it mailed.
+public struct CreateCreditNote: JobParameters {
+    public static let kind = "credit_note.create"
+    public static let queue = CreateInvoice.queue
+    public static let retry = CreateInvoice.retry
+
+    public let payment: String
+    /// What had gone back of the payment in all, in minor units.
+    public let refunded: Int64
+    /// The refund that caused it, where it is one of ours.
+    public let refund: String?
+
+    public init(payment: String, refunded: Int64, refund: String?) {
+        self.payment = payment
+        self.refunded = refunded
+        self.refund = refund
+    }
+
+    /// The job for money that has just gone back. It names no payment, as it is not paid-only.
+    public static func request(for payment: Payment, refund: String?) throws -> JobRequest {
+        try JobRequest(
+            CreateCreditNote(payment: payment.id, refunded: payment.refunded, refund: refund), unique: "\(kind):\(payment.id):\(payment.refunded)")
+    }
+}
+
 /// Carries out ``CreateInvoice`` in two transactions: the first makes the invoice final under its number, the second enters
 /// the file. A crash between them leaves a final invoice whose file the next attempt makes.
 public struct InvoiceCreation: Sendable {
@@ -61,13 +86,8 @@ public struct InvoiceCreation: Sendable {
             log.warning("no issuer is set: nothing is numbered, the job waits", ["mode": .string(parameters.mode)])
             return .snooze(Self.issuerWait)
         }
-        let document = try await pool.run { [render] in try render(invoice) }
-        let stored = try await files.write(document, to: "invoices/\(invoice.year)/\(invoice.label).pdf")
+        let stored = try await file(of: invoice)
         let finished = nowMs()
-        // The number is taken, so the file belongs to it whatever has become of the payment meanwhile; only the mail depends on that.
-        try await database.write { connection in
-            try InvoiceStore.attach(path: stored.path, sha256: stored.sha256Hex, size: Int64(stored.size), to: invoice.id, in: connection)
-        }
         let result = try await database.paidEffect(of: job, nowMs: finished, detail: invoice.label) { [outbox] payment, connection in
             for mail in try SendNotification.invoice(invoice.label, path: stored.path, for: payment) {
                 try outbox.add(mail, nowMs: finished, in: connection)
@@ -79,6 +99,45 @@ public struct InvoiceCreation: Sendable {
         case .skipped(let reason): .skipped(reason: reason)
         }
     }
+
+    /// Makes the file of a final document and enters it: the number is taken, so the file belongs to it whatever has become of the payment
+    /// meanwhile; only the mail depends on that.
+    private func file(of invoice: Invoice) async throws -> StoredFile {
+        let document = try await pool.run { [render] in try render(invoice) }
+        let stored = try await files.write(document, to: "invoices/\(invoice.year)/\(invoice.label).pdf")
+        try await database.write { connection in
+            try InvoiceStore.attach(path: stored.path, sha256: stored.sha256Hex, size: Int64(stored.size), to: invoice.id, in: connection)
+        }
+        return stored
+    }
+
+    /// A credit note, in the same two transactions.
+    public func run(_ parameters: CreateCreditNote, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
+        let started = nowMs()
+        let (note, payment) = try await database.write { connection -> (Invoice?, Payment?) in
+            if try Outbox.isFinished(job.id, in: connection) { return (nil, nil) }
+            let payment = try PaymentStore.require(parameters.payment, in: connection)
+            let reason = try parameters.refund.flatMap { try Refund.find($0, in: connection)?.reason }
+            let note = try InvoiceStore.credit(payment, refunded: parameters.refunded, reason: reason, nowMs: started, in: connection)
+            if note == nil { _ = try Outbox.finish(job, as: .skipped, detail: Self.nothingToCredit, nowMs: started, in: connection) }
+            return (note, payment)
+        }
+        guard let payment else { return .done }
+        guard let note else { return .skipped(reason: Self.nothingToCredit) }
+        let stored = try await file(of: note)
+        let finished = nowMs()
+        let isNew = try await database.write { [outbox] connection in
+            guard try Outbox.finish(job, as: .done, detail: note.label, nowMs: finished, in: connection) else { return false }
+            for mail in try SendNotification.creditNote(note.label, note.gross, of: note.invoiceLabel ?? "", path: stored.path, for: payment) {
+                try outbox.add(mail, nowMs: finished, in: connection)
+            }
+            return true
+        }
+        if isNew { log.info("credit note issued", ["invoice": .string(note.label), "bytes": .int(Int64(stored.size))]) }
+        return .done
+    }
+
+    private static let nothingToCredit = "nothing that was invoiced has gone back"
 
     private enum Beginning: Sendable {
         case number(Invoice)

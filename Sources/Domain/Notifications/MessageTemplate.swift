@@ -6,6 +6,7 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
     case paymentRefunded = "payment_refunded"
     case draftReady = "draft_ready"
     case invoice
+    case creditNote = "credit_note"
     case usageWarning = "usage_warning"
     case usageCritical = "usage_critical"
     case usageExceeded = "usage_exceeded"
@@ -16,6 +17,7 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
         case .paymentConfirmed, .paymentRefunded: ["name", "amount", "description", "payment"]
         case .draftReady: ["inquiry", "organisation", "payment"]
         case .invoice: ["name", "amount", "description", "payment", "invoice"]
+        case .creditNote: ["name", "amount", "description", "payment", "invoice", "credit_note"]
         case .usageWarning, .usageCritical, .usageExceeded: ["name", "team", "metric", "used", "allowed", "percent", "period", "plan"]
         case .storageStale: ["origin", "measured", "error"]
         }
@@ -75,6 +77,22 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
             (
                 "Facture {invoice}",
                 ["Bonjour {name},", "Veuillez trouver ci-joint la facture {invoice} de {amount} pour {description}.", "Référence : {payment}"]
+            )
+        case (.creditNote, "en"):
+            (
+                "Credit note {credit_note}",
+                [
+                    "Hello {name},", "Please find attached credit note {credit_note} of {amount} on invoice {invoice} for {description}.",
+                    "Reference: {payment}",
+                ]
+            )
+        case (.creditNote, _):
+            (
+                "Avoir {credit_note}",
+                [
+                    "Bonjour {name},", "Veuillez trouver ci-joint l’avoir {credit_note} de {amount} sur la facture {invoice} pour {description}.",
+                    "Référence : {payment}",
+                ]
             )
         default: UsageWording.wording(of: self, in: language)
         }

@@ -91,6 +91,19 @@ extension SendNotification {
         return [try message.request(payment: payment.id)]
     }
 
+    /// Sends the customer a credit note as a file. Names no payment: it is sent whatever the payment's state.
+    public static func creditNote(_ label: String, _ amount: Money, of invoice: String, path: String, for payment: Payment) throws -> [JobRequest] {
+        guard let email = payment.customer.email else { return [] }
+        var values = values(of: payment)
+        values["amount"] = amount.description
+        values["invoice"] = invoice
+        values["credit_note"] = label
+        let message = SendNotification(
+            template: .creditNote, recipient: email, language: payment.customer.language, values: values,
+            attachments: [Attachment(path: path, name: "\(label).pdf", contentType: "application/pdf")], cause: label)
+        return [try message.request(payment: nil)]
+    }
+
     private static func values(of payment: Payment) -> [String: String] {
         [
             "name": payment.customer.name, "amount": payment.amount.description, "description": payment.description, "payment": payment.id,

@@ -111,12 +111,8 @@ public struct PaymentFacts: Sendable {
         try close(attempts, facts: facts, state: state, in: connection)
         // Which attempt decides: the one that brought the money, else the latest.
         let deciding = attempts.first { $0.id == standing.captures.first?.attempt } ?? attempts.last
-        if standing.refunded > payment.refunded, let purpose = purposes[payment.purpose] {
-            let now = try PaymentStore.require(id, in: connection)
-            let units = standing.refunded - payment.refunded
-            for request in try purpose.refunded(now, units: units, mode: deciding?.mode ?? "live", nowMs: nowMs, in: connection) {
-                try outbox.add(request, nowMs: nowMs, in: connection)
-            }
+        if standing.refunded > payment.refunded {
+            try startRefundWork(payment, units: standing.refunded - payment.refunded, mode: deciding?.mode, source, nowMs: nowMs, in: connection)
         }
         guard moves else { return state }
         try PaymentAudit.record(
@@ -134,6 +130,17 @@ public struct PaymentFacts: Sendable {
             }
         }
         return state
+    }
+
+    private func startRefundWork(
+        _ before: Payment, units: Int64, mode: String?, _ source: Source, nowMs: Int64, in connection: Connection
+    ) throws {
+        let payment = try PaymentStore.require(before.id, in: connection)
+        var requests = try purposes.refunded(payment, try Refund.find(source.reference, in: connection)?.id)
+        if let purpose = purposes[payment.purpose] {
+            requests += try purpose.refunded(payment, units: units, mode: mode ?? "live", nowMs: nowMs, in: connection)
+        }
+        for request in requests { try outbox.add(request, nowMs: nowMs, in: connection) }
     }
 
     /// Opens tasks for what a person must look at now, and closes those that it is no more.

@@ -28,10 +28,16 @@ extension PaymentPurpose {
 
 /// The purposes that a program knows.
 public struct PurposeRegistry: Sendable {
-    private let purposes: [String: any PaymentPurpose]
+    /// The jobs that money which went back starts, whatever it had bought; none of them names a payment.
+    public typealias Refunded = @Sendable (_ payment: Payment, _ refund: String?) throws -> [JobRequest]
 
-    public init(_ purposes: [any PaymentPurpose]) {
+    private let purposes: [String: any PaymentPurpose]
+    let refunded: Refunded
+
+    /// - Parameter refunded: given the payment as it stands afterwards, and the refund of ours that caused it.
+    public init(_ purposes: [any PaymentPurpose], refunded: @escaping Refunded = { _, _ in [] }) {
         self.purposes = Dictionary(purposes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        self.refunded = refunded
     }
 
     public subscript(name: String) -> (any PaymentPurpose)? { purposes[name] }

@@ -18,4 +18,7 @@ worker.register(CreateInvoice.self, retry: CreateInvoice.retry, guard: PaidGuard
     parameters, context in
     try await creation.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
 }
+worker.register(CreateCreditNote.self, retry: CreateCreditNote.retry, timeout: .seconds(120)) { parameters, context in
+    try await creation.run(parameters, job: context.job, log: context.log, nowMs: program.nowMs)
+}
 await program.run([worker])

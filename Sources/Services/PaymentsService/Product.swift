@@ -29,9 +29,9 @@ public enum Product {
     ]
 
     /// What payments can buy.
-    public static let purposes = PurposeRegistry([
-        KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose(),
-    ])
+    public static let purposes = PurposeRegistry(
+        [KitPurpose { try CreateInvoice.request(for: $0, mode: $1) }, PlanPurpose { try CreateInvoice.request(for: $0, mode: $1) }, OrderPurpose()],
+        refunded: { payment, refund in [try CreateCreditNote.request(for: payment, refund: refund)] })
 
     /// The adapters that are on, as the sources file has them from one second to the next.
     /// - Parameter calls: what their calls pass; nil for programs that call none.

@@ -40,7 +40,7 @@ enum InvoicesCommand {
             let before = last
             let (ids, invoices) = try await database.read { connection in
                 let payments = try PaymentStore.list(before: before, limit: page, in: connection)
-                return (payments.map(\.id), try payments.compactMap { try InvoiceStore.of(payment: $0.id, in: connection) })
+                return (payments.map(\.id), try payments.flatMap { try InvoiceStore.all(of: $0.id, in: connection) })
             }
             for invoice in invoices {
                 if invoice.pdfPath != nil { count += 1 }

@@ -35,7 +35,7 @@ struct PaymentLife: Sendable {
         entries = try Ledger.entries(of: payment.id, in: connection)
         jobs = try JobRecord.of(payment: payment.id, in: connection)
         draft = payment.purpose == KitPurpose.name ? try GeneratedDraft.of(inquiry: payment.subject, in: connection) : nil
-        invoices = try ["invoice", "credit_note"].compactMap { try InvoiceStore.of(payment: payment.id, kind: $0, in: connection) }
+        invoices = try InvoiceStore.all(of: payment.id, in: connection)
         mails = try NotificationRecord.of(payment: payment.id, in: connection)
         tasks = try PaymentTask.open(of: payment.id, in: connection)
     }
