@@ -166,7 +166,8 @@ struct CreditNoteTests {
                 return
             }
         }
-        #expect(try await room.notes().isEmpty && room.mails().isEmpty)
+        #expect(try await room.notes().isEmpty)
+        #expect(try await room.mails().isEmpty)
     }
 
     @Test("a crash between number and file loses neither: the next attempt files the same credit note")
@@ -194,8 +195,8 @@ struct CreditNoteTests {
                 """
                 INSERT INTO invoicing_invoices (id, payment, kind, issuer, issuer_snapshot, year, number, label, mode, language, customer_name,
                   description, net, vat, gross, currency, issued_at, invoice_label, refunded)
-                VALUES ('inv_x', $1, 'credit_note', 'main', '{}', 2026, 3, 'EX-CN-2026-000003', 'sandbox', 'fr', 'Awa', 'd', 11000, 0, 11000, 'XOF', 1,
-                  'EX-2026-000001', 13500)
+                VALUES ('inv_x', $1, 'credit_note', (SELECT issuer FROM invoicing_invoices LIMIT 1), '{}', 2026, 3, 'EX-CN-2026-000003',
+                  'sandbox', 'fr', 'Awa', 'd', 11000, 0, 11000, 'XOF', 1, 'EX-2026-000001', 13500)
                 """, [.text(payment)])
         }
         let faults = try await room.room.faults()

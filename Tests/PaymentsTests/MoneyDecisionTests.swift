@@ -6,6 +6,7 @@ import Money
 import Outbox
 import ProviderPort
 import Synchronization
+import Telemetry
 import TestSupport
 import Testing
 
@@ -140,7 +141,7 @@ struct RefundEndingTests {
         #expect(try await money.tasks == ["refund_overdue"])
         #expect(try await money.left == 0, "it holds its money")
         let wait = await #expect(throws: JobFailure.self) { try await money.run(refund, slow: true, nowMs: late) }
-        #expect(wait?.disposition == .snooze(.seconds(60)), "the till has not moved: it is asked what became of the refund")
+        #expect(wait?.disposition == .snooze(RefundSending.longPatience), "the till has not moved, and a person was told")
         let ended = try await money.decide(happened ? .done(reference: "T-9") : .failed, refund, nowMs: late)
         #expect(ended.state == (happened ? .done : .failed))
         #expect(try await money.tasks.isEmpty)

@@ -62,7 +62,8 @@ struct PaymentPlay: Sendable {
         case 70..<77: try giveBackElsewhere(payment, attempt, connection)
         case 77..<82: try askRefund(payment, reference: "R\(number)", connection)
         case 82..<90: try askRefund(payment, reference: nil, connection)
-        case 90..<95: try stage.facts.accept(payment, reason: "looked at", actor: "staff:ana", nowMs: nowMs, in: connection)
+        case 90..<93: try stage.facts.accept(payment, reason: "looked at", actor: "staff:ana", nowMs: nowMs, in: connection)
+        case 93..<95: try decideHeld(payment, connection)
         case 95..<98: try receive(payment, connection)
         default: try giveUp(connection)
         }
@@ -166,6 +167,14 @@ struct PaymentPlay: Sendable {
         number += 1
         let sum = Money(pick([5000, 5000, 3000]) ?? 5000, .xof)
         try stage.facts.recordReceived(sum, attempt: attempt, reference: "cash \(number)", actor: "staff:ana", nowMs: nowMs, in: connection)
+    }
+
+    /// Somebody decides about money that cannot be counted.
+    private mutating func decideHeld(_ payment: Payment, _ connection: Connection) throws {
+        guard let held = pick(try HeldMoney.of(payment, in: connection)) else { return }
+        let value = Money(pick([5000, 4000]) ?? 5000, .xof)
+        let decision: HeldMoney.Decision = Bool.random(using: &chance) ? .returned(reference: "R") : .accepted(value)
+        try stage.facts.decide(decision, held: held.id, of: payment, reason: "r", actor: "staff:ana", nowMs: nowMs, in: connection)
     }
 
     private func giveUp(_ connection: Connection) throws {

@@ -3,8 +3,9 @@ import JobQueue
 import Ledger
 import Money
 import Outbox
-import Payments
 import Testing
+
+@testable import Payments
 
 @Suite("Whatever happens to payments, in whatever order")
 struct PaymentPropertyTests {
@@ -68,7 +69,9 @@ private struct PaymentInvariants {
         attempts = try PaymentStore.attempts(of: payment.id, in: connection)
         facts = try PropertyStage.facts(of: payment.id, in: connection)
         entries = try Ledger.entries(of: payment.id, in: connection)
-        standing = PaymentFold.standing(of: facts, owed: payment.amount, allowsDeposits: stage.deposits, attempts: attempts.map(\.id))
+        standing = PaymentFold.standing(
+            of: facts, owed: payment.amount, allowsDeposits: stage.deposits, attempts: attempts.map(\.id),
+            parts: try PropertyStage.parts(of: payment.id, in: connection))
     }
 
     func faults() throws -> [String] {
@@ -77,7 +80,8 @@ private struct PaymentInvariants {
     }
 
     private func moves() throws -> [String] {
-        let trail = try PaymentAudit.of(payment: payment.id, in: connection)
+        // What somebody did without moving the payment stands in the trail too.
+        let trail = try PaymentAudit.of(payment: payment.id, in: connection).filter { $0.from != $0.to }
         var faults: [String] = []
         for (before, after) in zip(trail, trail.dropFirst()) {
             let from = PaymentState(rawValue: after.from ?? "")
@@ -128,11 +132,23 @@ private struct PaymentInvariants {
         expect("what was refunded", sum("refunded"), payment.refunded)
         expect("suspense", balance(.xof) { $0 == .suspense }, -held)
         expect("what was sold", balance(.xof) { [.sales("played"), .chargebacks("played")].contains($0) }, held - standing.kept)
+        // What people decided about money in EUR: it went back, or was taken for a sum of ours by way of the exchange.
+        let returned = Set(facts.filter { $0.claim == .returned }.compactMap(\.about))
+        let exchanged = facts.filter { $0.claim == .valued && HeldMoney.wasForeign($0, among: facts) }
+        let valued = Set(exchanged.compactMap(\.about))
+        let kept = standing.captures.filter { capture in exchanged.contains { $0.attempt == capture.attempt } }.reduce(0) { $0 + $1.kept }
+        expect("the exchange", balance(.xof) { $0 == .exchange }, kept)
+        let foreign = facts.filter { $0.claim == .captured && $0.amount?.currency == .eur && !returned.contains($0.id ?? 0) }
+        let taken = foreign.filter { valued.contains($0.id ?? 0) }.reduce(0) { $0 + ($1.amount?.minorUnits ?? 0) }
+        let lying = foreign.filter { !valued.contains($0.id ?? 0) }.reduce(0) { $0 + ($1.amount?.minorUnits ?? 0) }
+        expect("the exchange in EUR", balance(.eur) { $0 == .exchange }, -taken)
+        expect("suspense in EUR", balance(.eur) { $0 == .suspense }, -lying)
         for provider in Set(attempts.map(\.provider)) {
             let mine = Set(attempts.filter { $0.provider == provider }.map(\.id))
-            let kept = standing.captures.filter { mine.contains($0.attempt) }.reduce(0) { $0 + $1.kept }
+            let others = mine.subtracting(exchanged.map(\.attempt))
+            let kept = standing.captures.filter { others.contains($0.attempt) }.reduce(0) { $0 + $1.kept }
             expect(provider, balance(.xof) { $0 == .provider(provider) }, kept)
-            let foreign = facts.filter { mine.contains($0.attempt) && $0.claim == .captured && $0.amount?.currency == .eur }
+            let foreign = foreign.filter { mine.contains($0.attempt) }
             expect("\(provider) in EUR", balance(.eur) { $0 == .provider(provider) }, foreign.reduce(0) { $0 + ($1.amount?.minorUnits ?? 0) })
         }
         expect("the whole", balance(.xof) { _ in true }, 0)

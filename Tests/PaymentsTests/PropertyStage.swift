@@ -83,13 +83,20 @@ struct PropertyStage: Sendable {
     var refunds: Refunds { Refunds(facts: facts, providers: events.providers) }
 
     static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {
-        try connection.query("SELECT attempt, claim, amount, currency, problem FROM payments_facts WHERE payment = $1", [.text(payment)]).map { row in
+        try connection.query("SELECT * FROM payments_facts WHERE payment = $1", [.text(payment)]).map { row in
             let currency = try row.textOrNil("currency").map { try Currency(code: $0) }
             let units = try row.intOrNil("amount")
             let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }
             let claim = try #require(FactClaim(rawValue: try row.text("claim")))
-            return PaymentFact(attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"))
+            return PaymentFact(
+                attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"),
+                kept: try row.intOrNil("kept"), id: try row.int("id"), about: try row.intOrNil("about"))
         }
+    }
+
+    /// What attempts ask for that ask for a part.
+    static func parts(of payment: String, in connection: Connection) throws -> [String: Int64] {
+        try PaymentStore.attempts(of: payment, in: connection).reduce(into: [:]) { parts, attempt in parts[attempt.id] = attempt.amount }
     }
 
     /// What we hold to have gone back of each attempt that brought something.

@@ -10,17 +10,19 @@ import Testing
 @Suite("quittance cron and reconcile")
 struct CommandCronTests {
     static let freshTable = """
-        entry          schedule     zone  catch up  overlap  paused  last tick  last outcome  last detail  next                 summary
-        reconcile      */5 * * * *  UTC   latest    allow    no      -          -             -            2026-11-21 08:05:00  ask providers about \
-        payments that wait for more than 15 minutes
-        outbox-sweep   * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left behind \
-        by programs that went away
-        purge          * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job records, events, \
-        ticks and effects after 90 days
-        usage-storage  0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the storage of every \
-        project: Docker and folders
-        usage-limits   0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what every team used \
-        with its plan, and tell its people
+        entry            schedule     zone  catch up  overlap  paused  last tick  last outcome  last detail  next                 summary
+        reconcile        */5 * * * *  UTC   latest    allow    no      -          -             -            2026-11-21 08:05:00  ask providers \
+        about payments that wait, after 2, 5, 15 and 60 minutes, 6 hours and a day
+        reconcile-books  40 2 * * *   UTC   latest    allow    no      -          -             -            2026-11-22 02:40:00  compare what is \
+        booked of two days with what providers list
+        outbox-sweep     * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left \
+        behind by programs that went away
+        purge            * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job \
+        records, events, answers, ticks and effects after 90 days
+        usage-storage    0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the \
+        storage of every project: Docker and folders
+        usage-limits     0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what \
+        every team used with its plan, and tell its people
 
         """
 
@@ -37,11 +39,12 @@ struct CommandCronTests {
         _ = await stage.run("cron", "run", "purge")
         let json = try await stage.json("cron", "list", "--json")
         #expect(
-            json[2] == [
+            json[3] == [
                 "entry": "purge", "schedule": "* * * * *", "zone": "UTC", "catch_up": "latest", "overlap": "allow", "paused": false,
                 "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
-                "last_detail": "0 jobs, 0 events, 0 ticks, 0 effects, 0 idempotent calls, 0 usage rows removed", "next": "2026-11-22T04:01:00.000Z",
-                "summary": "remove job records, events, ticks and effects after 90 days",
+                "last_detail": "0 jobs, 0 events, 0 answers, 0 ticks, 0 effects, 0 idempotent calls, 0 usage rows removed",
+                "next": "2026-11-22T04:01:00.000Z",
+                "summary": "remove job records, events, answers, ticks and effects after 90 days",
             ])
     }
 
@@ -65,7 +68,8 @@ struct CommandCronTests {
         #expect(await stage.run("cron", "next", "purge", "2", "--count", "2").code == .usage)
         let missing = CommandResult(
             code: .notFound, out: "",
-            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, outbox-sweep, purge, usage-storage, usage-limits\n")
+            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, usage-storage, "
+                + "usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }
 
@@ -161,7 +165,7 @@ struct CommandCronTests {
         #expect(await stage.run("cron", "pause", "purge") == CommandResult(code: .nothingDue, out: "purge was already paused\n", err: ""))
         stage.turn(byMs: 20 * 60 * 60_000)
         #expect(await stage.run("cron", "run", "purge").code == .nothingDue)
-        #expect(try await stage.json("cron", "--json")[2]?["next"] == .null)
+        #expect(try await stage.json("cron", "--json")[3]?["next"] == .null)
         #expect(await stage.run("cron", "resume", "purge") == CommandResult(code: .ok, out: "purge is now running\n", err: ""))
         #expect(await stage.run("cron", "run", "purge").code == .ok)
     }

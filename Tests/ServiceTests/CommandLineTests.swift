@@ -27,6 +27,10 @@ struct CommandLineTests {
                           events replay    take archived events up again: match them, read them, ask about them anew
                           tasks            what a person has to look at
                           reconcile        ask the providers about payments that wait
+                          refunds list     the refunds of a payment, and where each stands
+                          refunds settle   end a refund that does not come to an end, by what was found out at the provider
+                          held list        money of a payment that came in and cannot be counted as it stands
+                          held settle      decide about such money: it went back, or counts as an amount of what is owed
                           queues list      what waits on each queue, what is in hand, what is dead, and how many workers there are
                           queues show      one queue: what stands where, what operators have said, how old the next job is
                           queues pause     hand nothing over, or no job of a kind, until it is resumed; what runs is finished

@@ -26,6 +26,31 @@ struct ProviderCatalogTests {
         #expect(proving.first?.adapter.capabilities.hasProof == true)
     }
 
+    @Test(
+        "how many calls a second a provider gets: as set, else what a live one is known to take; a played one takes any number",
+        arguments: [
+            ("wave", "sandbox", nil, nil), ("wave", "live", nil, 20), ("icount", "live", nil, 2), ("icount", "live", "0.5", 0.5),
+            ("wave", "sandbox", "7", 7), ("wave", "live", "0", nil),
+        ] as [(String, String, String?, Double?)])
+    func pace(_ name: String, _ mode: String, _ set: String?, _ expected: Double?) throws {
+        var environment = [
+            "PROVIDER_MODE_\(name.uppercased())": mode, "WAVE_API_KEY": "k", "WAVE_WEBHOOK_SECRET": "s", "ICOUNT_API_TOKEN": "t",
+            "ICOUNT_PAYPAGE_ID": "1", "ICOUNT_WEBHOOK_SECRET": "s", "BASE_URL": "https://pay.example.com",
+            "SECRET_KEY": String(repeating: "k", count: 32),
+        ]
+        environment["PROVIDER_RATE_\(name.uppercased())"] = set
+        #expect(try sources(environment).map(\.callsPerSecond) == [expected])
+    }
+
+    @Test("a pace that is none, or of a provider that there is not, is refused by name")
+    func noPace() {
+        let wrong = [("PROVIDER_RATE_WAVE", "fast"), ("PROVIDER_RATE_WAVE", "-1"), ("PROVIDER_RATE_MANUAL", "1"), ("PROVIDER_RATE_WAVES", "1")]
+        for (name, value) in wrong {
+            let error = #expect(throws: SettingsError.self) { try Settings(environment: [name: value]) }
+            #expect(error?.problems.map(\.variable) == [name])
+        }
+    }
+
     @Test("FeexPay's networks can be switched off by exactly the words of its table")
     func feexPayWords() throws {
         let words = FeexPayProvider.networkWords.joined(separator: " ")

@@ -134,8 +134,7 @@ struct WebPaymentActionTests {
             for (number, taken) in [("H-1", true), ("H-2", false)] {
                 let payment = try await order(stage, number)
                 let body: JSON = ["payment": .string(payment), "method": "mobile_money"]
-                let key = ["idempotency-key": number]
-                #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: key).status == 201)
+                #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: ["idempotency-key": number]).status == 201)
                 #expect(try await stage.play("scenario", ["reference": .string(payment), "steps": ["wrong_currency"]]) == 200)
                 _ = try await stage.play("pay", ["reference": .string(payment)])
                 try await eventually("the payment is conflicted") {

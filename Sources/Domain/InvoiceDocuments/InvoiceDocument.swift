@@ -45,7 +45,8 @@ public struct InvoiceDocument {
     private func parties(_ document: PDFDocument, at top: Double) throws -> Double {
         let half = width(document) / 2
         var left = top
-        left += try document.text("\(kind) \(words.number)\u{00A0}\(invoice.label)", x: Self.margin, y: left, width: half, style: style(13, .bold))
+        let title = "\(kind) \(words.number)\u{00A0}\(invoice.label)"
+        left += try document.text(title, x: Self.margin, y: left, width: half, style: style(invoice.invoiceLabel == nil ? 13 : 10.5, .bold))
         let day = InvoiceNumbers.date(Timestamp.rfc3339(invoice.issuedAtMs), invoice.language)
         left += try document.text("\(words.date) : \(day)", x: Self.margin, y: left + 4, width: half, style: style(10)) + 4
         if let origin = invoice.invoiceLabel {

@@ -26,7 +26,7 @@ public struct HeldMoney: Sendable {
     /// What lies there of a payment, undecided, oldest first.
     public static func of(_ payment: Payment, in connection: Connection) throws -> [HeldMoney] {
         let facts = try PaymentFacts.facts(of: payment.id, in: connection)
-        let decided = Set(facts.filter { $0.claim == .returned || $0.claim == .valued }.compactMap(\.amountProblem))
+        let decided = Set(facts.filter { $0.claim == .returned || $0.claim == .valued }.compactMap(\.about))
         return try connection.query(
             "SELECT id, attempt, amount, currency, problem, recorded_at, fact_key FROM payments_facts WHERE payment = $1 AND claim = $2 ORDER BY id",
             [.text(payment.id), .text(FactClaim.captured.rawValue)]
@@ -34,17 +34,17 @@ public struct HeldMoney: Sendable {
             let currency = try row.textOrNil("currency").map { try Currency(code: $0) }
             let units = try row.intOrNil("amount")
             let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }
-            let key = try row.text("fact_key")
-            guard amount.map({ !PaymentFold.counts($0, owed: payment.amount) }) ?? true, !decided.contains(key) else { return nil }
+            let id = try row.int("id")
+            guard amount.map({ !PaymentFold.counts($0, owed: payment.amount) }) ?? true, !decided.contains(id) else { return nil }
             return HeldMoney(
-                id: try row.int("id"), payment: payment.id, attempt: try row.text("attempt"), amount: amount,
-                problem: try row.textOrNil("problem"), recordedAtMs: try row.int("recorded_at"), factKey: key)
+                id: id, payment: payment.id, attempt: try row.text("attempt"), amount: amount,
+                problem: try row.textOrNil("problem"), recordedAtMs: try row.int("recorded_at"), factKey: try row.text("fact_key"))
         }
     }
 
     /// Whether what a decision values came in an amount that is known: then it left suspense for the exchange.
     static func wasForeign(_ decision: PaymentFact, among facts: [PaymentFact]) -> Bool {
-        facts.contains { $0.claim == .captured && $0.key == decision.amountProblem && $0.amount?.isPositive == true }
+        facts.contains { decision.decides($0) && $0.amount?.isPositive == true }
     }
 }
 
@@ -68,7 +68,7 @@ extension PaymentFacts {
             let detail = "\(what) given back as \(reference): \(reason)"
             try PaymentAudit.note(payment, actor: actor, source: "held \(id)", detail: detail, nowMs: nowMs, in: connection)
             if let amount = held.amount { try books.release(amount, attempt: attempt, valued: false, factKey: held.factKey) }
-            return try decide(.returned, about: held.factKey, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+            return try decide(.returned, aboutFact: id, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         case .accepted(let value):
             guard PaymentFold.counts(value, owed: payment.amount) else {
                 throw PaymentError.invalid(field: "amount", rule: "must be a positive amount in \(payment.amount.currency)")
@@ -80,7 +80,7 @@ extension PaymentFacts {
             let detail = "\(what) taken as \(value): \(reason)"
             try PaymentAudit.note(payment, actor: actor, source: "held \(id)", detail: detail, nowMs: nowMs, in: connection)
             if let amount = held.amount { try books.release(amount, attempt: attempt, valued: true, factKey: held.factKey) }
-            return try decide(.valued, amount: value, about: held.factKey, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+            return try decide(.valued, amount: value, aboutFact: id, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         }
     }
 }

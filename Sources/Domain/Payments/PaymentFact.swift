@@ -26,22 +26,31 @@ public struct PaymentFact: Sendable, Equatable {
     public let attempt: String
     public let claim: FactClaim
     public let amount: Money?
-    /// Why the provider's amount is no amount of ours, where it is not; of a decision, what it is about.
+    /// Why the provider's amount is no amount of ours, where it is not; of an acceptance, the contradictions that it covers.
     public let amountProblem: String?
     /// Of an acceptance: minor units that were in hand then.
     public let kept: Int64?
+    /// Its number where it is entered.
+    public let id: Int64?
+    /// Of a decision about one capture: the number of that.
+    public let about: Int64?
 
-    public init(attempt: String, claim: FactClaim, amount: Money?, amountProblem: String? = nil, kept: Int64? = nil) {
+    public init(
+        attempt: String, claim: FactClaim, amount: Money?, amountProblem: String? = nil, kept: Int64? = nil, id: Int64? = nil, about: Int64? = nil
+    ) {
         self.attempt = attempt
         self.claim = claim
         self.amount = amount
         self.amountProblem = amountProblem
         self.kept = kept
+        self.id = id
+        self.about = about
     }
 
-    /// A claim with its amount is one fact, however often and by whichever way it is told.
-    var key: String { Self.key(claim, amount, amountProblem, attempt: attempt) }
+    /// Whether this is a decision about that capture.
+    func decides(_ capture: PaymentFact) -> Bool { about != nil && about == capture.id && capture.claim == .captured }
 
+    /// A claim with its amount is one fact, however often and by whichever way it is told.
     static func key(_ claim: FactClaim, _ amount: Money?, _ problem: String?, attempt: String) -> String {
         let told = amount.map { "\($0.minorUnits)\($0.currency.code)" } ?? problem.map { "?\($0)" } ?? ""
         return "\(attempt):\(claim.rawValue):\(told)"

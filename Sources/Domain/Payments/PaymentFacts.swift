@@ -55,28 +55,28 @@ public struct PaymentFacts: Sendable {
     /// - Parameter about: what was decided, a line each.
     @discardableResult
     func decide(
-        _ claim: FactClaim, amount: Money? = nil, about: String? = nil, kept: Int64? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
-        in connection: Connection
+        _ claim: FactClaim, amount: Money? = nil, about: String? = nil, kept: Int64? = nil, aboutFact: Int64? = nil, attempt: PaymentAttempt,
+        source: Source, nowMs: Int64, in connection: Connection
     ) throws -> PaymentState {
         let decision = ProviderNotice(references: [], claim: .unknown, amount: amount, amountProblem: about)
-        let key = PaymentFact.key(claim, amount, nil, attempt: attempt.id) + (about.map { ":\($0)" } ?? "")
-        return try enter(claim, decision, key: key, kept: kept, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        let key = PaymentFact.key(claim, amount, nil, attempt: attempt.id) + ((about ?? aboutFact.map { "\($0)" }).map { ":\($0)" } ?? "")
+        return try enter(claim, decision, key: key, kept: kept, about: aboutFact, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
     private func enter(
-        _ claim: FactClaim, _ notice: ProviderNotice, key: String, kept: Int64? = nil, attempt: PaymentAttempt, source: Source, nowMs: Int64,
-        in connection: Connection
+        _ claim: FactClaim, _ notice: ProviderNotice, key: String, kept: Int64? = nil, about: Int64? = nil, attempt: PaymentAttempt,
+        source: Source, nowMs: Int64, in connection: Connection
     ) throws -> PaymentState {
         let changed = try connection.execute(
             """
             INSERT INTO payments_facts (payment, attempt, claim, amount, currency, problem, provider_transaction, occurred_at, source,
-              recorded_at, fact_key, kept)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (payment, fact_key) DO NOTHING
+              recorded_at, fact_key, kept, about)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (payment, fact_key) DO NOTHING
             """,
             [
                 .text(attempt.payment), .text(attempt.id), .text(claim.rawValue), .optional(notice.amount?.minorUnits),
                 .optional(notice.amount?.currency.code), .optional(notice.amountProblem), .optional(notice.transaction),
-                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key), .optional(kept),
+                .optional(notice.occurredAtMs), .text(source.reference), .integer(nowMs), .text(key), .optional(kept), .optional(about),
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
         let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
@@ -181,7 +181,7 @@ public struct PaymentFacts: Sendable {
 
     static func facts(of payment: String, in connection: Connection) throws -> [PaymentFact] {
         try connection.query(
-            "SELECT attempt, claim, amount, currency, problem, kept FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
+            "SELECT id, attempt, claim, amount, currency, problem, kept, about FROM payments_facts WHERE payment = $1 ORDER BY id", [.text(payment)]
         ).map { row in
             guard let claim = FactClaim(rawValue: try row.text("claim")) else { throw PaymentError.damagedRow(payment) }
             let currency = try row.textOrNil("currency").map { code in try Currency(code: code) }
@@ -189,7 +189,7 @@ public struct PaymentFacts: Sendable {
             let amount: Money? = if let units, let currency { Money(units, currency) } else { nil }
             return PaymentFact(
                 attempt: try row.text("attempt"), claim: claim, amount: amount, amountProblem: try row.textOrNil("problem"),
-                kept: try row.intOrNil("kept"))
+                kept: try row.intOrNil("kept"), id: try row.int("id"), about: try row.intOrNil("about"))
         }
     }
 }

@@ -99,7 +99,7 @@ public enum PaymentFold {
         let decisions = facts.filter { $0.claim == .returned || $0.claim == .valued }
         guard !decisions.isEmpty else { return facts }
         return facts.compactMap { fact in
-            guard fact.claim == .captured, let decision = decisions.first(where: { $0.amountProblem == fact.key }) else { return fact }
+            guard fact.claim == .captured, let decision = decisions.first(where: { $0.decides(fact) }) else { return fact }
             return decision.claim == .returned ? nil : PaymentFact(attempt: fact.attempt, claim: .captured, amount: decision.amount)
         }
     }

@@ -41,7 +41,7 @@ public enum PaymentState: String, Sendable, CaseIterable {
             .conflicted: [.paid, .partiallyPaid, .partiallyRefunded, .refunded, .chargedBack],
             // Money that comes by another attempt after some went back.
             .partiallyRefunded: [.paid, .conflicted, .refunded, .chargedBack],
-            .refunded: [.paid, .partiallyRefunded, .conflicted, .chargedBack],
+            .refunded: [.paid, .partiallyPaid, .partiallyRefunded, .conflicted, .chargedBack],
             .chargedBack: [.conflicted, .paid],
         ]
     }()

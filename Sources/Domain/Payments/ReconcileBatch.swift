@@ -1,6 +1,7 @@
 import Database
 import Formats
 import JobQueue
+import Money
 import Outbox
 import ProviderPort
 
@@ -108,7 +109,11 @@ public struct BatchReconciliation: Sendable {
             let source = PaymentFacts.Source(actor: "provider:\(parameters.provider)", reference: job.id)
             for row in rows {
                 guard let attempt = try PaymentStore.attempt(of: row.references, provider: parameters.provider, in: connection) else { continue }
+                // A list need not name a currency: what is no sum of this payment is asked about by itself.
+                let owed = try PaymentStore.require(attempt.payment, in: connection).amount
+                guard row.amount.map({ $0.currency == owed.currency }) ?? true else { continue }
                 let outcome = try facts.reconcile(row, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+                if row.claim != .unknown { try PaymentStore.noteAnswer(row, of: attempt.id, in: connection) }
                 try AttemptIntent.settle(attempt.id, isKnown: row.claim != .unknown, nowMs: nowMs, in: connection)
                 if outcome != .unknown || FactClaim(row.claim) != nil { heard.insert(attempt.id) }
             }

@@ -64,8 +64,8 @@ public struct Reconciliation: Sendable {
     /// payments are asked about by its list.
     /// - Returns: about how many attempts providers are going to be asked, and how many were given up.
     public func carryOut(_ findings: [Finding], cause: String, nowMs: Int64, in connection: Connection) throws -> (asked: Int, givenUp: Int) {
-        var asked = try askByList(findings, cause: cause, nowMs: nowMs, in: connection)
-        let listed = asked
+        let (listed, new) = try askByList(findings, cause: cause, nowMs: nowMs, in: connection)
+        var asked = new
         var givenUp = 0
         for finding in findings {
             let attempt = try PaymentStore.requireAttempt(finding.attempt, in: connection)
@@ -75,7 +75,7 @@ public struct Reconciliation: Sendable {
             case .ask:
                 if listed.contains(attempt.id) { break }
                 let request = try VerifyPayment.request(attempt: attempt, cause: cause, reconciles: true)
-                if try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil { asked.insert(attempt.id) }
+                if try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil { asked += 1 }
             case .giveUp:
                 try giveUp(attempt, cause: cause, nowMs: nowMs, in: connection)
                 givenUp += 1
@@ -85,12 +85,15 @@ public struct Reconciliation: Sendable {
                 "UPDATE payments_attempts SET checks = checks + 1, next_check_at = $2 + $3 WHERE id = $1 AND open = 1",
                 [.text(attempt.id), .integer(nowMs), .integer(try delay(of: attempt, in: connection))])
         }
-        return (asked.count, givenUp)
+        return (asked, givenUp)
     }
 
-    /// - Returns: the attempts that lists are going to be read for.
-    private func askByList(_ findings: [Finding], cause: String, nowMs: Int64, in connection: Connection) throws -> Set<String> {
-        var asked: Set<String> = []
+    /// - Returns: the attempts that lists are going to be read for, and how many of them this call has added.
+    private func askByList(
+        _ findings: [Finding], cause: String, nowMs: Int64, in connection: Connection
+    ) throws -> (listed: Set<String>, new: Int) {
+        var listed: Set<String> = []
+        var new = 0
         for (name, mine) in Dictionary(grouping: findings.filter { $0.action == .ask }, by: \.provider) {
             guard mine.count >= Self.listFrom, providers.known(name)?.capabilities.hasHistory == true else { continue }
             let ordered = mine.sorted { $0.ageMs > $1.ageMs }
@@ -99,11 +102,11 @@ public struct Reconciliation: Sendable {
                 let oldest = nowMs - (chunk.first?.ageMs ?? 0)
                 let request = try ReconcileBatch.request(
                     name, from: oldest - ReconcileBatch.marginMs, to: nowMs, attempts: chunk.map(\.attempt), cause: cause, part: part)
-                guard try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil else { continue }
-                asked.formUnion(chunk.map(\.attempt))
+                if try facts.outbox.add(request, nowMs: nowMs, in: connection) != nil { new += chunk.count }
+                listed.formUnion(chunk.map(\.attempt))
             }
         }
-        return asked
+        return (listed, new)
     }
 
     /// Has every provider that lists its payments list those of the last two days, and compares what is booked.

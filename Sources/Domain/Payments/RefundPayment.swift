@@ -58,8 +58,14 @@ public struct RefundSending: Sendable {
         guard let adapter = providers.known(attempt.provider) else {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
+        let heard = ListeningTransport(transport)
         do {
-            let said = try await send(order, refund, adapter, context)
+            let said: Answered
+            do { said = try await send(order, refund, adapter, context, over: heard) } catch {
+                try await keep(heard, refund, nowMs: nowMs())
+                throw error
+            }
+            try await keep(heard, refund, nowMs: nowMs())
             return try await conclude(said, refund, context.job, nowMs: nowMs())
         } catch let call as RefundCallError {
             guard call.isRefusal else { throw call }
@@ -69,9 +75,15 @@ public struct RefundSending: Sendable {
         }
     }
 
+    private func keep(_ heard: ListeningTransport, _ refund: Refund, nowMs: Int64) async throws {
+        let answers = heard.answers
+        guard !answers.isEmpty else { return }
+        try await database.write { try ProviderAnswers.keep(answers, of: .refund, attempt: refund.attempt, nowMs: nowMs, in: $0) }
+    }
+
     /// Calls, or finds out what became of a call that nobody came back from.
     private func send(
-        _ order: RefundOrder, _ refund: Refund, _ adapter: any PaymentProvider, _ context: JobContext
+        _ order: RefundOrder, _ refund: Refund, _ adapter: any PaymentProvider, _ context: JobContext, over transport: any ProviderTransport
     ) async throws -> Answered {
         if refund.state == .sent {
             let now = try await adapter.status(of: order.question, over: transport)
@@ -79,12 +91,12 @@ public struct RefundSending: Sendable {
         }
         let policy: EffectPolicy<Answered> =
             adapter.capabilities.hasStatus
-            ? .ask { [transport] _ in
+            ? .ask { _ in
                 let now = try await adapter.status(of: order.question, over: transport)
                 if order.isIn(now) { return .happened(Answered(isDone: true, reference: now.transaction)) }
                 return now.claim == .captured ? .didNotHappen : .unknown
             } : .onceThenTask
-        return try await context.effect(Self.effect, key: refund.id, policy: policy) { [transport, database, refunds] _ in
+        return try await context.effect(Self.effect, key: refund.id, policy: policy) { [database, refunds] _ in
             // Behind the intent: whoever ends the refund from now on sees that its call is under way.
             if let reason = try await database.read({ try refunds.stops(refund, in: $0) }) { throw RefundStopped(reason: reason) }
             do throws(ProviderError) {

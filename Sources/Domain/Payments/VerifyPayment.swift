@@ -57,21 +57,26 @@ public struct PaymentVerification: Sendable {
             throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
         }
         let answer: ProviderNotice
+        let heard = ListeningTransport(transport)
         do {
             answer = try await gates.pass(provider: attempt.provider, attempt: attempt.id) {
-                try await adapter.status(of: question, over: transport)
+                try await adapter.status(of: question, over: heard)
             }
         } catch let error as ProviderError {
-            let asked = nowMs()
-            if error.kind == .notFound { try await database.write { try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: $0) } }
+            let (asked, answers) = (nowMs(), heard.answers)
+            if error.kind == .notFound || !answers.isEmpty {
+                try await database.write { connection in
+                    try ProviderAnswers.keep(answers, of: .status, attempt: attempt.id, nowMs: asked, in: connection)
+                    if error.kind == .notFound { try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: connection) }
+                }
+            }
             throw error
         }
         let now = nowMs()
         try await database.write { [events] connection in
             guard try Outbox.finish(job, as: .done, detail: answer.claim.rawValue, nowMs: now, in: connection) else { return }
-            try connection.execute(
-                "UPDATE payments_attempts SET last_answer = $2 WHERE id = $1",
-                [.text(attempt.id), .text(Self.summary(of: answer))])
+            try ProviderAnswers.keep(heard.answers, of: .status, attempt: attempt.id, nowMs: now, in: connection)
+            try PaymentStore.noteAnswer(answer, of: attempt.id, in: connection)
             try AttemptIntent.settle(attempt.id, isKnown: answer.claim != .unknown, nowMs: now, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
             guard parameters.reconciles == true else {
@@ -83,15 +88,6 @@ public struct PaymentVerification: Sendable {
             try events.facts.reconcile(answer, attempt: standing, source: source, nowMs: now, in: connection)
         }
         return .done
-    }
-
-    private static func summary(of notice: ProviderNotice) -> String {
-        var members: [(String, JSON)] = [("claim", .string(notice.claim.rawValue))]
-        if let amount = notice.amount { members += [("amount", .string(amount.decimalText)), ("currency", .string(amount.currency.code))] }
-        if let code = notice.errorCode { members.append(("error_code", .string(code))) }
-        if let text = notice.errorText { members.append(("error_text", .string(String(text.prefix(500))))) }
-        if let transaction = notice.transaction { members.append(("transaction", .string(transaction))) }
-        return JSON.object(JSONObject(members)).text
     }
 }
 

@@ -69,6 +69,7 @@ public enum StandardEntries {
         let own: [(what: String, purge: Purge)] = [
             ("jobs", { now, limit, connection in try JobRecord.purge(finishedBefore: now - keepMs, limit: limit, in: connection) }),
             ("events", { now, limit, connection in try EventRecord.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
+            ("answers", { now, limit, connection in try ProviderAnswers.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
             ("ticks", { now, limit, connection in try CronTable.purge(dueBefore: now - keepMs, limit: limit, in: connection) }),
             (
                 "effects",
@@ -78,7 +79,7 @@ public enum StandardEntries {
             ),
         ]
         return CronEntry(
-            name: "purge", expression: "* * * * *", summary: "remove job records, events, ticks and effects after 90 days"
+            name: "purge", expression: "* * * * *", summary: "remove job records, events, answers, ticks and effects after 90 days"
         ) { run, connection in
             let counts = try (own + others).map { "\(try $0.purge(run.nowMs, purgeMax, connection)) \($0.what)" }
             return counts.joined(separator: ", ") + " removed"

@@ -8,8 +8,8 @@ public enum OperatorProgram {
     static let table = CommandTable(
         commands: [
             StatusCommand.command, PaymentsCommand.command, TraceCommand.command,
-        ] + EventsCommands.commands + [TasksCommand.command, ReconcileCommand.command] + QueuesCommands.commands + JobsCommands.commands
-            + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
+        ] + EventsCommands.commands + [TasksCommand.command, ReconcileCommand.command] + MoneyCommands.commands + QueuesCommands.commands
+            + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
                 RefusedCommand.command
             ] + CronCommands.commands
             + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands

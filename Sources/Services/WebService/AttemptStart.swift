@@ -79,18 +79,20 @@ struct AttemptStart: Sendable {
         if attempt.paymentURL != nil { return try await standing(of: attempt.id) }
         let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
         let initiation: Initiation
+        let heard = ListeningTransport(transport)
         do {
-            initiation = try await initiate(payment, attempt, plan, at: adapter)
+            initiation = try await initiate(payment, attempt, plan, at: adapter, over: heard)
         } catch let error as EffectError {
-            throw try await unresolved(error, payment, attempt, plan)
+            throw try await unresolved(error, payment, attempt, plan, heard)
         } catch let error as ProviderError {
             log.warning("an attempt could not be started", ["kind": .string(error.kind.rawValue), "error": .string(error.message)])
-            throw try await refused(error, payment, attempt, plan)
+            throw try await refused(error, payment, attempt, plan, heard)
         }
         log.info("attempt started")
         let started = nowMs()
         return try await database.write { connection in
             try PaymentStore.recordInitiation(initiation, attempt: attempt.id, nowMs: started, in: connection)
+            try ProviderAnswers.keep(heard.answers, of: .initiate, attempt: attempt.id, nowMs: started, in: connection)
             let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
             let said = initiation.notice ?? ProviderNotice(references: [], claim: .pending)
             try events.facts.record(said, attempt: attempt, source: source, nowMs: started, in: connection)
@@ -103,12 +105,12 @@ struct AttemptStart: Sendable {
 
     /// Calls the provider, once for an attempt: a run that died after the call finds out what became of it.
     private func initiate(
-        _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider
+        _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, at adapter: any PaymentProvider, over transport: any ProviderTransport
     ) async throws -> Initiation {
         let owner = EffectOwner(queue: "web", worker: identity.description, token: .random(in: .min ... .max), job: attempt.id)
         let order = order(payment, attempt, plan, at: adapter)
         let policy = policy(adapter, payment, attempt)
-        let kept = try await effects.run(AttemptIntent.effect, key: attempt.id, policy: policy, owner: owner) { [transport] _ in
+        let kept = try await effects.run(AttemptIntent.effect, key: attempt.id, policy: policy, owner: owner) { _ in
             KeptInitiation(try await adapter.initiate(order, over: transport))
         }
         guard let initiation = kept.initiation else {
@@ -137,13 +139,13 @@ struct AttemptStart: Sendable {
 
     /// What is told when another run of the same call is at it, or nobody knows what became of it.
     private func unresolved(
-        _ error: EffectError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan
+        _ error: EffectError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, _ heard: ListeningTransport
     ) async throws -> WebProblem {
         switch error {
         case .busy, .fenced: return .conflict("the payment is being started already; try again in a few seconds")
         case .doubtful, .unanswered, .unreadable, .noStore:
             log.error("nobody knows whether an attempt was started", ["attempt": .string(attempt.id), "error": .string("\(error)")])
-            return try await refused(ProviderError(.unavailable, "\(error)", code: "in_doubt"), payment, attempt, plan)
+            return try await refused(ProviderError(.unavailable, "\(error)", code: "in_doubt"), payment, attempt, plan, heard)
         }
     }
 
@@ -218,7 +220,7 @@ struct AttemptStart: Sendable {
     /// Records why an attempt was not started. One that was certainly not carried out has failed; one whose outcome is unknown
     /// stays open, and the reconciliation asks about it.
     private func refused(
-        _ error: ProviderError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan
+        _ error: ProviderError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, _ heard: ListeningTransport
     ) async throws -> WebProblem {
         let refusal = StartRefusal(error, provider: plan.provider)
         let notice = ProviderNotice(
@@ -226,7 +228,11 @@ struct AttemptStart: Sendable {
             errorText: error.message)
         let now = nowMs()
         let source = PaymentFacts.Source(actor: plan.actor, reference: "initiate \(attempt.id)")
-        _ = try await database.write { try events.facts.record(notice, attempt: attempt, source: source, nowMs: now, in: $0) }
+        let answers = heard.answers
+        try await database.write { connection in
+            try ProviderAnswers.keep(answers, of: .initiate, attempt: attempt.id, nowMs: now, in: connection)
+            try events.facts.record(notice, attempt: attempt, source: source, nowMs: now, in: connection)
+        }
         var problem = refusal.problem(payment: payment.id, attempt: attempt.id)
         problem.about = payment.searchFields(attempt, [])
         return problem

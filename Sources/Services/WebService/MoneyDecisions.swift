@@ -2,6 +2,7 @@ import Access
 import Database
 import Formats
 import HTTPServer
+import Money
 import Payments
 
 /// What staff decide about money that waits for a person: refunds that do not come to an end, and money that cannot be counted.

@@ -78,7 +78,7 @@ struct LedgerAudit: Sendable {
     /// Every account that the product posts to.
     static func accounts(_ settings: Settings) -> [LedgerAccount] {
         let purposes = ["kit", "order", "plan"].flatMap { [LedgerAccount.sales($0), .chargebacks($0)] }
-        return settings.providers.keys.sorted().map(LedgerAccount.provider) + purposes + [.suspense]
+        return settings.providers.keys.sorted().map(LedgerAccount.provider) + purposes + [.suspense, .exchange]
     }
 
     /// Page by page, each as of one moment, so that nobody who writes is kept waiting.
@@ -114,7 +114,7 @@ struct LedgerAudit: Sendable {
             let booked = Money(sum(what), currency).decimalText
             faults.append("\(payment.id): \(Money(told, currency).decimalText) \(currency.code) \(what), \(booked) in the ledger")
         }
-        // Another currency can be no part of what is owed: it stays held whatever becomes of the payment.
+        // Another currency is no part of what is owed: it stays held until a person decides, whatever becomes of the payment.
         let held = entries.filter { $0.amount.currency == currency }.reduce(Int64(0)) { total, entry in
             entry.credit == .suspense ? total + entry.amount.minorUnits : entry.debit == .suspense ? total - entry.amount.minorUnits : total
         }

@@ -18,7 +18,7 @@ enum ReconcileCommand {
             ],
             notes: [
                 "Unlike the scheduled entry of that name it asks about every waiting attempt, also one that was asked about a moment ago. "
-                    + "The asking is done by worker-payments. An attempt of more than three days is given up.",
+                    + "The asking is done by worker-payments, by a provider's list where it has one. An attempt that has waited to the end of its time is given up.",
                 "Exit codes: 0 asked or given up, 3 nothing waits.",
             ])
     ) { invocation, context in

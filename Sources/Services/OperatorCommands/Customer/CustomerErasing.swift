@@ -26,6 +26,7 @@ struct CustomerErasing: Sendable {
     private static let fates: [String: [String: Fate]] = [
         "payments_payments": ["customer_name": .word, "customer_email": .null, "customer_phone": .null, "description": .word, "metadata": .metadata],
         "payments_attempts": ["payment_url": .null, "qr_code": .null, "error_text": .null, "last_answer": .null, "step": .null],
+        "payments_answers": ["body": .bytes([])],
         "payments_events": ["body": .bytes([]), "headers": .empty, "detail": .null],
         "payments_facts": ["problem": .null],
         "payments_refunds": ["reason": .word, "detail": .null],
