@@ -2,6 +2,7 @@ import Formats
 import JobQueue
 import JobQueueRedis
 import RedisClient
+import Synchronization
 import TestSupport
 import Testing
 
@@ -51,6 +52,35 @@ struct CallTurnTests {
         for _ in 0..<20 { _ = try await store.take("a", rate, within: .zero) }
         try await bench.pass(.milliseconds(150))
         #expect(try await store.take("a", rate, within: .zero) == .after(.zero))
+    }
+
+    @Test("a shared word that calls pass is good for a moment, and ends with the first failure")
+    func passes() async throws {
+        final class Counting: BreakerStore {
+            let inner = InMemoryBreakers()
+            let admits = Mutex(0)
+            func admit(_ dependency: String, _ rule: BreakerRule) async throws -> BreakerVerdict {
+                admits.withLock { $0 += 1 }
+                return try await inner.admit(dependency, rule)
+            }
+            func report(_ dependency: String, _ rule: BreakerRule, succeeded: Bool, isProbe: Bool) async throws -> BreakerState {
+                try await inner.report(dependency, rule, succeeded: succeeded, isProbe: isProbe)
+            }
+            func list() async throws -> [BreakerStanding] { try await inner.list() }
+            func reset(_ dependency: String) async throws { try await inner.reset(dependency) }
+        }
+        let store = Counting()
+        let breakers = SharedBreakers(store, isReachable: { true })
+        let rule = BreakerRule(failures: 2)
+        let begun = ContinuousClock.now
+        for _ in 0..<100 { #expect(try await breakers.admit("a", rule) == .pass) }
+        let most = 1 + Int((ContinuousClock.now - begun) / SharedBreakers.passes)
+        #expect((1...most).contains(store.admits.withLock { $0 }))
+        for _ in 0..<2 { try await breakers.report("a", rule, succeeded: false, isProbe: false) }
+        guard case .refused = try await breakers.admit("a", rule) else {
+            Issue.record("it passes although it is open")
+            return
+        }
     }
 
     @Test("while the shared store is away each program keeps a pace and a breaker of its own, without waiting for it")
