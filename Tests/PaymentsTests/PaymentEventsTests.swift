@@ -163,6 +163,17 @@ struct PaymentEventsTests {
         #expect(try await room.state(payment.id) == .created)
     }
 
+    @Test(
+        "A signed event whose proof covers the money is believed, unless the policy is to ask",
+        arguments: [(TrustPolicy.trust, PaymentEvents.Outcome.applied), (.fetchIfUnsigned, .applied), (.fetch, .verifying)])
+    func policies(_ policy: TrustPolicy, _ outcome: PaymentEvents.Outcome) async throws {
+        let room = try PaymentsFixture(policy: policy)
+        let (payment, _) = try await room.payment()
+        #expect(try await room.apply("e1", "ref captured 5000 XOF") == outcome)
+        #expect(try await room.state(payment.id) == (outcome == .applied ? .paid : .created))
+        #expect(try await room.apply("e2", "ref captured 5000 XOF", trust: .sharedSecret) == .verifying)
+    }
+
     @Test("An older or repeated event never downgrades a paid payment")
     func neverDowngraded() async throws {
         let room = try PaymentsFixture()

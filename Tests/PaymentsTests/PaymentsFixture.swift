@@ -16,12 +16,12 @@ struct PaymentsFixture: Sendable {
     let events: PaymentEvents
     static let nowMs: Int64 = 1_790_000_000_000
 
-    init(provider: PlayedProvider = PlayedProvider(), deposits: Bool = false) throws {
+    init(provider: any PaymentProvider = PlayedProvider(), deposits: Bool = false, policy: TrustPolicy? = nil) throws {
         folder = try TemporaryFolder()
         database = try Database.open(.sqlite(path: folder.path + "/payments.db"))
         _ = try database.migrate([Outbox.migrations, Ledger.migrations, PaymentStore.migrations])
         facts = PaymentFacts(purposes: PurposeRegistry([PlayedPurpose(allowsDeposits: deposits)]), outbox: Outbox(slot: "test.0"))
-        events = PaymentEvents(facts: facts, providers: ProviderRegistry([(provider, "sandbox")]))
+        events = PaymentEvents(facts: facts, providers: ProviderRegistry([(provider, "sandbox")], policies: policy.map { ["played": $0] } ?? [:]))
     }
 
     /// A payment of 5000 XOF with one attempt that the provider knows as `ref`.

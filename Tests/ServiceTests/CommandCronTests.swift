@@ -19,6 +19,8 @@ struct CommandCronTests {
         behind by programs that went away
         purge            * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job \
         records, events, answers, ticks and effects after 90 days
+        unmatched        * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  ask providers \
+        whose the references are that lead to no payment
         usage-storage    0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the \
         storage of every project: Docker and folders
         usage-limits     0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what \
@@ -68,7 +70,7 @@ struct CommandCronTests {
         #expect(await stage.run("cron", "next", "purge", "2", "--count", "2").code == .usage)
         let missing = CommandResult(
             code: .notFound, out: "",
-            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, usage-storage, "
+            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, usage-storage, "
                 + "usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }

@@ -78,16 +78,16 @@ struct CommandDoctorTests {
                 == CommandResult(
                     code: .ok,
                     out: """
-                        source             mode     proof  asked  secrets  body limit  paths
-                        cinetpay           off      yes    -            0      262144  -
-                        feexpay            off      no     -            0      262144  -
-                        icount             off      no     -            0      262144  -
-                        kkiapay            off      yes    -            0      262144  -
-                        manual             off      no     -            0      262144  -
-                        orange-money       off      no     -            0      262144  -
-                        payment-backend    off      yes    -            0      262144  -
-                        standard-webhooks  sandbox  yes    no           1      262144  /webhooks/standard-webhooks
-                        wave               off      yes    -            0      262144  -
+                        source             mode     proof  policy  asked  secrets  body limit  addresses  paths
+                        cinetpay           off      yes    -       -            0      262144  off        -
+                        feexpay            off      no     -       -            0      262144  off        -
+                        icount             off      no     -       -            0      262144  off        -
+                        kkiapay            off      yes    -       -            0      262144  off        -
+                        manual             off      no     -       -            0      262144  off        -
+                        orange-money       off      no     -       -            0      262144  off        -
+                        payment-backend    off      yes    -       -            0      262144  off        -
+                        standard-webhooks  sandbox  yes    trust   no           1      262144  off        /webhooks/standard-webhooks
+                        wave               off      yes    -       -            0      262144  off        -
 
                         """, err: ""))
     }
@@ -137,7 +137,8 @@ struct CommandDoctorTests {
         #expect(code == .failed)
         #expect(levels.filter { $0.value == "fail" }.map(\.key) == ["template"])
         // The stage's clock stands still, so that a slow machine's Redis may be ahead of it.
-        #expect(Set(levels.filter { $0.value == "warn" }.map(\.key)).isSubset(of: ["docxtpl", "disk", "scheduler", "clock", "Redis' latency"]))
+        #expect(
+            Set(levels.filter { $0.value == "warn" }.map(\.key)).isSubset(of: ["docxtpl", "disk", "scheduler", "clock", "Redis' latency", "backup"]))
         #expect(texts["queue scripts"] == "none loaded yet: a worker loads them at its first step")
         #expect(texts["queues"] == "nothing waits without a worker, nothing is dead" && texts["handlers"] == "every kind that waits has one")
         #expect(levels["cron"] == "ok" && levels["Redis' latency"] != nil)

@@ -89,6 +89,8 @@ struct CommandLineTests {
                           source on        take a provider's webhooks, in the mode it was given
                           source off       take nothing more from a provider
                           source mode      whether a provider's money is real
+                          source trust     what a provider's webhooks are taken for
+                          source ranges    where a provider's webhooks come from, and what becomes of those from elsewhere
                           source rotate    give a provider a new secret beside its old one, or retire the old one
                           source import    take what the environment says of the sources into the sources file
                           verify-webhook   say whether a post would be believed, and why, without sending it

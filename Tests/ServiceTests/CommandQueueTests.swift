@@ -131,7 +131,9 @@ struct CommandQueueTests {
 
     /// A real ingest beside the stage, in whose folder its journal stays.
     private func withIngest(_ stage: CommandStage, _ body: (String) async throws -> Void) async throws {
-        let sources = try ProviderCatalog.sources(stage.settings).map { ($0.adapter, $0.mode, $0.bodyLimit, $0.otherPaths) }
+        let sources = try ProviderCatalog.sources(stage.settings).map {
+            IngestSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit, otherPaths: $0.otherPaths)
+        }
         let ingest = try IngestServer(
             IngestConfiguration(
                 address: SocketAddress("127.0.0.1", 0), redis: stage.settings.redis, queuePrefix: stage.settings.queuePrefix,

@@ -30,8 +30,11 @@ final class PlainIngest: Sendable {
     private let state = Mutex(State())
     private let database: Database
     private let nowMs: @Sendable () -> Int64
+    private let policy: TrustPolicy?
 
-    init(database: Database, nowMs: @escaping @Sendable () -> Int64) {
+    /// - Parameter policy: of every source; each adapter's own unless given.
+    init(database: Database, policy: TrustPolicy? = nil, nowMs: @escaping @Sendable () -> Int64) {
+        self.policy = policy
         self.database = database
         self.nowMs = nowMs
     }
@@ -62,7 +65,8 @@ final class PlainIngest: Sendable {
             grant = adapter.addressSigner?.verify(pieces[3], provider: adapter.name, payment: pieces[2])
             guard grant != nil else { return .text(401, "") }
         }
-        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body, cameByCapability: grant != nil)
+        let webhook = IncomingWebhook(
+            method: request.method, headers: request.headers, body: request.body, cameByCapability: grant != nil, policy: policy)
         switch adapter.verifyWebhook(webhook, nowMs: WallClock.nowMs) {
         case .ignored: return .text(200, "")
         case .refused: return .text(401, "")

@@ -5,6 +5,7 @@ import Outbox
 import Payments
 import PaymentsService
 import Plans
+import ProviderPort
 import Settings
 import Teams
 import Telemetry
@@ -17,10 +18,12 @@ struct ProductMetricsTests {
     private static let gb = ByteFigure.gb
 
     /// Reads all figures of a stage's database once.
-    private func read(_ stage: CommandStage, into registry: MetricRegistry) async throws {
+    private func read(_ stage: CommandStage, into registry: MetricRegistry, providers: ProviderRegistry? = nil) async throws {
         let loop = try EventLoop.started(name: "test-metrics")
         let database = try Database.open(stage.settings.database, readers: 1)
-        await ProductMetrics(database: database, loop: loop, registry: registry, log: Log(), nowMs: { stage.nowMs }).read()
+        await ProductMetrics(
+            database: database, providers: providers, loop: loop, registry: registry, log: Log(), nowMs: { stage.nowMs }
+        ).read()
         await database.close()
         try await BlockingPool(name: "test-end", threads: 1).run { loop.stop() }
     }
@@ -116,6 +119,42 @@ struct ProductMetricsTests {
         #expect(later[#"usage_team_traffic_bytes{team="team-20"}"#] == "20")
         // What it used is still there, of no team.
         #expect(later[#"usage_team_traffic_bytes{team=""}"#] == "\((1...19).reduce(0, +) + 520)")
+    }
+
+    @Test("a source that is on and silent: since its last event, or since it was first paid at, with what was begun meanwhile")
+    func silence() async throws {
+        let stage = try await CommandStage.make([
+            "PROVIDER_MODE_WAVE": "sandbox", "WAVE_API_KEY": "k", "WAVE_WEBHOOK_SECRET": "w", "PROVIDER_MODE_MANUAL": "sandbox",
+        ])
+        let registry = MetricRegistry()
+        func seen() async throws -> [String: String] {
+            try await read(stage, into: registry, providers: try Product.providers(stage.settings))
+            return samples(registry)
+        }
+        func name(_ metric: String, _ source: String) -> String { #"\#(metric){mode="sandbox",source="\#(source)"}"# }
+        let (silent, unheard) = ("payments_source_silent_seconds", "payments_source_unheard_attempts")
+        func value(_ metric: String, _ source: String) async throws -> String? {
+            let seen = try await seen()
+            return seen[name(metric, source)] ?? seen[#"\#(metric){source="\#(source)",mode="sandbox"}"#]
+        }
+        #expect(try await value(silent, "wave") == nil)
+        #expect(try await value(unheard, "wave") == "0")
+        let kit = try await stage.orderKit()
+        try await stage.notify(kit)
+        stage.turn(byMs: 3_600_000)
+        // The event came two seconds after the stage's time of then.
+        #expect(try await value(silent, "standard-webhooks") == "3598")
+        #expect(try await value(unheard, "standard-webhooks") == "0")
+        for _ in 0..<3 { _ = try await stage.orderKit() }
+        #expect(try await value(unheard, "standard-webhooks") == "0")
+        stage.turn(byMs: 3_600_000)
+        #expect(try await value(unheard, "standard-webhooks") == "3")
+        try await stage.write { connection in
+            let payment = try PaymentStore.require(kit.payment, in: connection)
+            try connection.execute("UPDATE payments_attempts SET provider = 'wave' WHERE payment = $1", [.text(payment.id)])
+        }
+        #expect(try await value(silent, "wave") == "7199")
+        #expect(try await seen().keys.allSatisfy { !$0.contains("manual") || !$0.hasPrefix("payments_source") })
     }
 
     @Test("plans, conversions, payments by state, the success ratio and the preferred method")

@@ -58,9 +58,11 @@ final class ProvidersStage: Sendable {
         let worker: OutboundCalls
     }
 
-    /// - Parameter guards: what calls to providers pass; nothing unless given.
-    static func with(guards: Guards? = nil, _ body: (ProvidersStage) async throws -> Void) async throws {
-        let stage = try await ProvidersStage(guards)
+    /// - Parameters:
+    ///   - guards: what calls to providers pass; nothing unless given.
+    ///   - policy: what the posts of all sources are taken for; each adapter's own unless given.
+    static func with(guards: Guards? = nil, policy: TrustPolicy? = nil, _ body: (ProvidersStage) async throws -> Void) async throws {
+        let stage = try await ProvidersStage(guards, policy)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -68,7 +70,7 @@ final class ProvidersStage: Sendable {
         await stage.stop()
     }
 
-    private init(_ guards: Guards?) async throws {
+    private init(_ guards: Guards?, _ policy: TrustPolicy?) async throws {
         folder = try TemporaryFolder("providers")
         loop = try EventLoop.started(name: "providers-stage")
         client = HTTPClient(loop: loop)
@@ -78,7 +80,7 @@ final class ProvidersStage: Sendable {
         self.clock = clock
         key = try await database.write { try APIKeys.create(name: "shop", scopes: WebStage.scopes, nowMs: clock.nowMs, in: $0).text }
 
-        let ingest = PlainIngest(database: database, nowMs: { clock.nowMs })
+        let ingest = PlainIngest(database: database, policy: policy, nowMs: { clock.nowMs })
         self.ingest = ingest
         door = HTTPServer(
             configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "plain ingest",
@@ -88,7 +90,9 @@ final class ProvidersStage: Sendable {
         try await sandbox.start()
         let adapters = try Self.adapters("http://\(sandbox.boundAddress)")
         func registry(_ calls: OutboundCalls?) -> ProviderRegistry {
-            ProviderRegistry(adapters.map { (calls?.guarding($0, callsPerSecond: nil) ?? $0, "sandbox") })
+            ProviderRegistry(
+                adapters.map { (calls?.guarding($0, callsPerSecond: nil) ?? $0, "sandbox") },
+                policies: policy.map { policy in Dictionary(uniqueKeysWithValues: adapters.map { ($0.name, policy) }) } ?? [:])
         }
         providers = registry(guards?.web)
         let askable = registry(guards?.worker)

@@ -106,3 +106,43 @@ struct SourceCommandTests {
         #expect(try Settings.load(environment: changed, .seeding).provider("standard-webhooks")?.secrets == [Self.other])
     }
 }
+
+@Suite("quittance source trust and ranges")
+struct SourcePolicyCommandTests {
+    private static let wave = [
+        "PROVIDER_MODE_WAVE": "sandbox", "WAVE_API_KEY": "k", "WAVE_WEBHOOK_SECRET": "w",
+    ]
+
+    @Test("a policy takes effect, goes back to the provider's own, and is refused where the source cannot have it")
+    func trust() async throws {
+        let stage = try await CommandStage.make(Self.wave, migrated: false)
+        func policy() async throws -> String? {
+            try await stage.json("source", "list", "--json").array?.first { $0["source"] == "wave" }?["policy"]?.string
+        }
+        #expect(try await policy() == "trust")
+        #expect(await stage.run("source", "trust", "wave", "fetch").out == "wave has the policy fetch\n")
+        #expect(try await policy() == "fetch")
+        #expect(try await stage.json("source", "list", "--json").array?.first { $0["source"] == "wave" }?["asked"]?.bool == true)
+        #expect(await stage.run("source", "trust", "wave", "fetch").code == .nothingDue)
+        #expect(await stage.run("source", "trust", "wave", "own").code == .ok)
+        #expect(try await policy() == "trust")
+        #expect(await stage.run("source", "trust", "wave", "maybe").code == .usage)
+        let refused = await stage.run("source", "trust", "standard-webhooks", "fetch")
+        #expect(refused.code == .failed && refused.err.contains("it cannot be asked"), "\(refused)")
+    }
+
+    @Test("ranges and what becomes of posts from elsewhere; a check needs ranges")
+    func ranges() async throws {
+        let stage = try await CommandStage.make(Self.wave, migrated: false)
+        let without = await stage.run("source", "ranges", "wave", "--check", "enforce")
+        #expect(without.code == .failed && without.err.contains("ALLOWED_ADDRESSES_WAVE names no address"), "\(without)")
+        #expect(await stage.run("source", "ranges", "wave").code == .usage)
+        #expect(await stage.run("source", "ranges", "wave", "--range", "192.0.2.1/24").code == .usage)
+        let done = await stage.run("source", "ranges", "wave", "--check", "log", "--range", "192.0.2.0/24", "--range", "2001:db8::/32")
+        #expect(done == CommandResult(code: .ok, out: "wave: 2 ranges, log\n", err: ""))
+        #expect(await stage.run("source", "ranges", "wave", "--check", "enforce").out == "wave: 2 ranges, enforce\n")
+        let settings = try Settings.load(environment: ["VAR_DIRECTORY": stage.folder.file("var"), "WAVE_API_KEY": "k"], .reading)
+        #expect(settings.provider("wave")?.addresses.map(\.description) == ["192.0.2.0/24", "2001:db8::/32"])
+        #expect(settings.provider("wave")?.addressCheck == .enforce)
+    }
+}

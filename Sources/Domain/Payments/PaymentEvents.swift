@@ -107,6 +107,8 @@ public struct PaymentEvents: Sendable {
                     "INSERT INTO payments_unmatched (event, provider, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                     [.text(event.archiveID), .text(event.provider), .text(reference.value)])
             }
+            let kinds = providers.known(event.provider)?.capabilities.identifiedBy ?? []
+            try ParkedReferences.park(notice.references, of: event, kinds: kinds, nowMs: nowMs, in: connection)
             let told = (notice.references.map { "\($0.kind) \($0.value)" } + (event.payment.map { ["payment \($0)"] } ?? [])).joined(separator: ", ")
             return try settle(event, .unmatched, detail: "no payment has \(told)", attempt: nil, in: connection)
         }
@@ -124,7 +126,12 @@ public struct PaymentEvents: Sendable {
         case .believed: break
         case .mustAsk:
             try keep(notice.references, of: event, for: attempt, nowMs: nowMs, in: connection)
-            try facts.outbox.add(try VerifyPayment.request(attempt: attempt, cause: cause), nowMs: nowMs, in: connection)
+            // What nobody proved shares its questions; a replay is somebody's wish.
+            if event.trust == .unproven && cause == event.archiveID {
+                try UnprovenHints.ask(about: attempt, cause: cause, outbox: facts.outbox, nowMs: nowMs, in: connection)
+            } else {
+                try VerifyPayment.ask(about: attempt, cause: cause, outbox: facts.outbox, nowMs: nowMs, in: connection)
+            }
             return try settle(event, .verifying, detail: nil, attempt: attempt, in: connection)
         case .cannotBeProved:
             let detail = "the event proves nothing and \(event.provider) cannot be asked"
@@ -152,7 +159,7 @@ public struct PaymentEvents: Sendable {
             return try PaymentStore.register(references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
         }
         for reference in references where reference.kind != "ours" {
-            try UnverifiedReferences.add(reference, attempt: attempt, nowMs: nowMs, in: connection)
+            try UnverifiedReferences.add(reference, attempt: attempt, isProven: event.trust != .unproven, nowMs: nowMs, in: connection)
         }
     }
 
@@ -161,7 +168,8 @@ public struct PaymentEvents: Sendable {
     /// Only a proof that covers status, amount and currency is believed; for all else the provider is asked.
     private func belief(in notice: ProviderNotice, of event: ProviderEvent) -> Belief {
         guard let capabilities = providers.known(event.provider)?.capabilities else { return .cannotBeProved }
-        guard event.trust == .signed && capabilities.proofCoversMoney else { return capabilities.hasStatus ? .mustAsk : .cannotBeProved }
+        let isEnough = event.trust == .signed && capabilities.proofCoversMoney && providers.policy(of: event.provider).believesProofs
+        guard isEnough else { return capabilities.hasStatus ? .mustAsk : .cannotBeProved }
         let lacksMoney = notice.claim == .captured && notice.amount == nil && notice.amountProblem == nil
         return (notice.claim == .unknown || lacksMoney) && capabilities.hasStatus ? .mustAsk : .believed
     }
@@ -206,9 +214,9 @@ public struct EventRecord: Sendable {
     public let detail: String?
     public let deliveries: Int64
 
-    private static let columns = "id, provider, mode, trust, type, received_at, payment, outcome, detail, deliveries"
+    static let columns = "id, provider, mode, trust, type, received_at, payment, outcome, detail, deliveries"
 
-    private init(_ row: Row) throws {
+    init(_ row: Row) throws {
         id = try row.text("id")
         provider = try row.text("provider")
         mode = try row.text("mode")

@@ -49,11 +49,16 @@ public struct ProviderRegistry: Sendable {
     public struct Adapters: Sendable {
         fileprivate let on: [String: (adapter: any PaymentProvider, mode: String)]
         fileprivate let resting: [String: any PaymentProvider]
+        fileprivate let policies: [String: TrustPolicy]
 
         /// - Parameters:
         ///   - on: those whose mode is not `off`.
         ///   - resting: those that are off, and still read and ask for what was begun while they were on.
-        public init(on: [(adapter: any PaymentProvider, mode: String)], resting: [any PaymentProvider] = []) {
+        ///   - policies: of those that do not have their adapter's own.
+        public init(
+            on: [(adapter: any PaymentProvider, mode: String)], resting: [any PaymentProvider] = [], policies: [String: TrustPolicy] = [:]
+        ) {
+            self.policies = policies
             self.on = Dictionary(on.map { ($0.adapter.name, $0) }, uniquingKeysWith: { first, _ in first })
             self.resting = Dictionary(resting.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         }
@@ -62,8 +67,8 @@ public struct ProviderRegistry: Sendable {
     private let current: @Sendable () -> Adapters
 
     /// - Parameter adapters: those whose `PROVIDER_MODE_…` is not `off`.
-    public init(_ adapters: [(adapter: any PaymentProvider, mode: String)]) {
-        let fixed = Adapters(on: adapters)
+    public init(_ adapters: [(adapter: any PaymentProvider, mode: String)], policies: [String: TrustPolicy] = [:]) {
+        let fixed = Adapters(on: adapters, policies: policies)
         current = { fixed }
     }
 
@@ -76,6 +81,11 @@ public struct ProviderRegistry: Sendable {
     public func known(_ name: String) -> (any PaymentProvider)? {
         let adapters = current()
         return adapters.on[name]?.adapter ?? adapters.resting[name]
+    }
+    /// What the posts of a provider that is on, or was, are taken for.
+    func policy(of name: String) -> TrustPolicy {
+        let adapters = current()
+        return adapters.policies[name] ?? (adapters.on[name]?.adapter ?? adapters.resting[name])?.capabilities.standardPolicy ?? .trust
     }
     /// `sandbox` or `live`; nil when the provider is off.
     public func mode(of name: String) -> String? { current().on[name]?.mode }

@@ -16,6 +16,8 @@ public struct VerifyPayment: JobParameters {
     public let cause: String
     /// Whether the answer is compared with what is booked; of a notification nothing is booked yet.
     public var reconciles: Bool?
+    /// Set where nothing but somebody's word is the reason: what is not known then is not asked again for it.
+    public var hint: Bool?
 
     /// Providers that are ill recover within minutes to hours; reconciliation goes on where this ends.
     public static let retry = RetryPolicy.exponential(base: .seconds(1), factor: 2, cap: .seconds(300), jitter: .equal, attemptsMax: 14)
@@ -26,19 +28,19 @@ public struct VerifyPayment: JobParameters {
     }
 
     /// The job for one cause; the same cause twice is one job.
-    static func request(attempt: PaymentAttempt, cause: String, reconciles: Bool? = nil) throws -> JobRequest {
+    static func request(attempt: PaymentAttempt, cause: String, reconciles: Bool? = nil, isHint: Bool = false) throws -> JobRequest {
         try JobRequest(
-            VerifyPayment(attempt: attempt.id, cause: cause, reconciles: reconciles), payment: attempt.payment,
+            VerifyPayment(attempt: attempt.id, cause: cause, reconciles: reconciles, hint: isHint ? true : nil), payment: attempt.payment,
             unique: "verify:\(attempt.id):\(cause)")
     }
 }
 
 /// Carries out ``VerifyPayment``.
 public struct PaymentVerification: Sendable {
-    private let database: Database
-    private let events: PaymentEvents
-    private let transport: any ProviderTransport
-    private let gates = ProviderGates()
+    let database: Database
+    let events: PaymentEvents
+    let transport: any ProviderTransport
+    let gates = ProviderGates()
 
     public init(database: Database, events: PaymentEvents, transport: any ProviderTransport) {
         self.database = database
@@ -64,13 +66,18 @@ public struct PaymentVerification: Sendable {
             }
         } catch let error as ProviderError {
             let (asked, answers) = (nowMs(), heard.answers)
-            if error.kind == .notFound || !answers.isEmpty {
-                try await database.write { connection in
-                    try ProviderAnswers.keep(answers, of: .status, attempt: attempt.id, nowMs: asked, in: connection)
-                    if error.kind == .notFound { try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: connection) }
-                }
+            let isUnknown = error.kind == .notFound
+            let isOver = isUnknown && parameters.hint == true
+            guard isUnknown || !answers.isEmpty else { throw error }
+            try await database.write { connection in
+                try ProviderAnswers.keep(answers, of: .status, attempt: attempt.id, nowMs: asked, in: connection)
+                guard isUnknown else { return }
+                try AttemptIntent.settle(attempt.id, isKnown: false, nowMs: asked, in: connection)
+                try UnverifiedReferences.markAsked(question.unverified, attempt: attempt.id, in: connection)
+                if isOver { _ = try Outbox.finish(job, as: .done, detail: "not known", nowMs: asked, in: connection) }
             }
-            throw error
+            guard isOver else { throw error }
+            return .done
         }
         let now = nowMs()
         try await database.write { [events] connection in
@@ -78,6 +85,7 @@ public struct PaymentVerification: Sendable {
             try ProviderAnswers.keep(heard.answers, of: .status, attempt: attempt.id, nowMs: now, in: connection)
             try PaymentStore.noteAnswer(answer, of: attempt.id, in: connection)
             try AttemptIntent.settle(attempt.id, isKnown: answer.claim != .unknown, nowMs: now, in: connection)
+            try UnverifiedReferences.markAsked(question.unverified, attempt: attempt.id, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
             guard parameters.reconciles == true else {
                 try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)

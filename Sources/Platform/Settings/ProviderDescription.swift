@@ -37,6 +37,11 @@ struct ProviderDescription: Sendable {
     var rateVariable: String { "PROVIDER_RATE_\(suffix)" }
     /// Whether anything is called there.
     var hasAPI: Bool { values.contains { $0.key == "api_url" } }
+    var trustVariable: String { "TRUST_POLICY_\(suffix)" }
+    var addressesVariable: String { "ALLOWED_ADDRESSES_\(suffix)" }
+    var addressCheckVariable: String { "ADDRESS_CHECK_\(suffix)" }
+    /// Whether anybody posts for it.
+    var hasWebhook: Bool { name != "manual" }
 
     var variables: [SettingVariable] {
         let proofSentence = proof == nil ? "Its webhooks prove nothing, so every event is asked for." : "live needs \(proof?.name ?? "")."
@@ -47,7 +52,22 @@ struct ProviderDescription: Sendable {
             rateVariable, in: name, sample: "5",
             "The most calls a second to its API, of all programs together; 0 for any number. Unless set, in live mode what the provider is known "
                 + "to take, else 20; any number in sandbox mode.")
-        return [mode, limit] + (hasAPI ? [rate] : []) + [proof, capability].compactMap { $0 } + values.map(\.variable)
+        return [mode, limit] + (hasAPI ? [rate] : []) + (hasWebhook ? postVariables : []) + [proof, capability].compactMap { $0 } + values.map(\.variable)
+    }
+
+    /// What its posts are taken for, and where they may come from.
+    private var postVariables: [SettingVariable] {
+        [
+            SettingVariable(
+                trustVariable, in: name, sample: "fetch-if-unsigned",
+                "trust: a webhook must bring its proof. fetch: the provider is asked whatever it brings. fetch-if-unsigned: asked where there is no "
+                    + "proof. The provider's own unless set (`quittance source list`); a wrong proof is always refused."),
+            SettingVariable(
+                addressesVariable, in: name, sample: "192.0.2.0/24 2001:db8::/32", "Where its webhooks come from: addresses and ranges, by blanks."),
+            SettingVariable(
+                addressCheckVariable, in: name, standard: "off",
+                "off, log or enforce: what becomes of a webhook from elsewhere. See TRUSTED_PROXIES."),
+        ]
     }
 
     // MARK: The table

@@ -5,12 +5,28 @@ public enum ProviderMode: String, Sendable, CaseIterable {
     case off, sandbox, live
 }
 
+/// What the posts of a source are taken for; the provider's own unless it is said.
+public enum SourceTrust: String, Sendable, CaseIterable {
+    case trust, fetch
+    case fetchIfUnsigned = "fetch-if-unsigned"
+}
+
+/// What becomes of posts from addresses that are not the source's.
+public enum AddressCheck: String, Sendable, CaseIterable {
+    case off, log, enforce
+}
+
 /// What one provider's adapter is made with.
 public struct ProviderSettings: Sendable, Equatable, CustomStringConvertible {
     public let name: String
     public let mode: ProviderMode
     /// The largest webhook body in bytes.
     public let bodyLimit: Int
+    /// What its posts are taken for; nil for the provider's own.
+    public let trust: SourceTrust?
+    /// Where its posts come from, and what becomes of those from elsewhere.
+    public let addresses: [AddressRange]
+    public let addressCheck: AddressCheck
     /// What proves a webhook, or keys its capability path: all verify, the first signs. Empty when none is set.
     public let secrets: [String]
     /// Whether its webhooks bring a proof at all; one that has none is always asked.
@@ -41,11 +57,24 @@ extension SettingsReader {
                 proof.name, "it is not set, and \(description.modeVariable) is live",
                 "a source whose webhooks bring a proof goes live only with the secret that checks it", proof.example)
         }
+        let (trust, addresses, check) = description.hasWebhook ? posts(description) : (nil, [], .off)
         var values: [String: String] = [:]
         for value in description.values { values[value.key] = read(value, of: description.name, mode, sandbox) }
         return ProviderSettings(
-            name: description.name, mode: mode, bodyLimit: bodyLimit, secrets: secrets, hasProof: description.proof != nil,
-            callsPerSecond: description.hasAPI ? callRate(description.rateVariable) : nil, values: values)
+            name: description.name, mode: mode, bodyLimit: bodyLimit, trust: trust, addresses: addresses, addressCheck: check, secrets: secrets,
+            hasProof: description.proof != nil, callsPerSecond: description.hasAPI ? callRate(description.rateVariable) : nil, values: values)
+    }
+
+    private mutating func posts(_ description: ProviderDescription) -> (SourceTrust?, [AddressRange], AddressCheck) {
+        let trust = raw(description.trustVariable) == nil ? nil : choice(description.trustVariable, SourceTrust.self)
+        let addresses = addressRanges(description.addressesVariable)
+        let check = choice(description.addressCheckVariable, AddressCheck.self)
+        if check != .off, addresses.isEmpty, raw(description.addressesVariable) == nil {
+            problem(
+                description.addressCheckVariable, "it is \(check.rawValue), and \(description.addressesVariable) names no address",
+                "addresses are checked against a list", "\(description.addressesVariable)=192.0.2.0/24")
+        }
+        return (trust, addresses, check)
     }
 
     private mutating func callRate(_ name: String) -> Double? {

@@ -99,6 +99,10 @@ extension Settings {
         SettingVariable(
             "INGEST_ADDRESS", in: "Programs", standard: "127.0.0.1:8080", "Where ingest listens for webhooks, host:port. Port 0 takes a free one."),
         SettingVariable(
+            "TRUSTED_PROXIES", in: "Programs", sample: "127.0.0.1 ::1",
+            "Addresses and ranges of the proxies before ingest, by blanks. Only their X-Forwarded-For tells where a post comes from; without any the "
+                + "connection does."),
+        SettingVariable(
             "WEB_ADDRESS", in: "Programs", standard: "127.0.0.1:8081", "Where the API, the checkout pages and the console listen, host:port."),
         SettingVariable("SANDBOX_ADDRESS", in: "Programs", standard: "127.0.0.1:8082", "Where the played providers listen, host:port."),
         SettingVariable(

@@ -39,6 +39,8 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let ingestAddress: SocketAddress
     public let webAddress: SocketAddress
     public let sandboxAddress: SocketAddress
+    /// The proxies before ingest whose word on where a post comes from is taken.
+    public let trustedProxies: [AddressRange]
     /// Where this process shows its metrics: the set port plus ``slot``; nil when it shows none.
     public let metricsAddress: SocketAddress?
     /// Without a slash at its end.
@@ -106,6 +108,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         ingestAddress = reader.address("INGEST_ADDRESS") ?? SocketAddress("127.0.0.1", 8080)
         webAddress = reader.address("WEB_ADDRESS") ?? SocketAddress("127.0.0.1", 8081)
         sandboxAddress = reader.address("SANDBOX_ADDRESS") ?? SocketAddress("127.0.0.1", 8082)
+        trustedProxies = reader.addressRanges("TRUSTED_PROXIES")
         slot = reader.whole("SLOT", 0...999)
         metricsAddress = reader.metricsAddress(slot: slot)
         baseURL = reader.baseURL(webAddress: webAddress)
@@ -138,6 +141,10 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
         reader.refuseUnknown(prefix: "PROVIDER_RATE_", known: ProviderDescription.all.filter(\.hasAPI).map(\.rateVariable))
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
+        let posting = ProviderDescription.all.filter(\.hasWebhook)
+        reader.refuseUnknown(prefix: "ALLOWED_ADDRESSES_", known: posting.map(\.addressesVariable))
+        reader.refuseUnknown(prefix: "ADDRESS_CHECK_", known: posting.map(\.addressCheckVariable))
+        reader.refuseUnknown(prefix: "TRUST_POLICY_", known: posting.map(\.trustVariable))
 
         let live = ProviderDescription.all.filter { providers[$0.name]?.mode == .live }
         reader.checkLive(live.map(\.name), baseURL: baseURL, hasSecretKey: secretKey != nil, redis: redis)

@@ -58,13 +58,25 @@ struct SettingsReader {
     }
 
     mutating func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice where Choice.RawValue == String {
-        let standard = Self.known[name]?.standard.flatMap { Choice(rawValue: $0) }
+        let standard = (Self.known[name]?.standard ?? Self.known[name]?.sample).flatMap { Choice(rawValue: $0) }
         if let chosen = value(name).flatMap({ Choice(rawValue: $0.lowercased()) }) { return chosen }
         let names = Choice.allCases.map(\.rawValue)
         let rule = names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
         refuse(name, "one of them", rule)
         guard let standard else { preconditionFailure("\(name) has no standard value") }
         return standard
+    }
+
+    /// Addresses and ranges, separated by blanks.
+    mutating func addressRanges(_ name: String) -> [AddressRange] {
+        words(name).compactMap { word in
+            if let range = AddressRange(parsing: word) { return range }
+            problem(
+                name, "\(word.prefix(60)) is no address",
+                "IP addresses and ranges such as 192.0.2.0/24 or 2001:db8::/32, no bits set behind the prefix",
+                "\(name)=192.0.2.0/24")
+            return nil
+        }
     }
 
     /// `25s`, `1500ms`, `2m`, or seconds without a unit.

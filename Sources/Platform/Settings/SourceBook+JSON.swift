@@ -11,6 +11,7 @@ public struct SourceBookError: Error, Equatable, CustomStringConvertible {
 extension SourceBook {
     static let version: Int64 = 1
     static let secretsMax = 10
+    static let addressesMax = 200
     static let bodyLimitMax = 10_000_000
 
     /// The file's bytes.
@@ -30,6 +31,9 @@ extension SourceBook {
         if let isOn = source.isOn { members["on"] = .bool(isOn) }
         if let mode = source.mode { members["mode"] = .string(mode.rawValue) }
         if let limit = source.bodyLimit { members["body_limit"] = .int(Int64(limit)) }
+        if let trust = source.trust { members["trust"] = .string(trust.rawValue) }
+        if let addresses = source.addresses { members["addresses"] = .array(addresses.map { .string($0.description) }) }
+        if let check = source.addressCheck { members["address_check"] = .string(check.rawValue) }
         if let secrets = source.secrets { members["secrets"] = .array(secrets.map { .string($0.value) }) }
         return .object(members)
     }
@@ -57,7 +61,7 @@ extension SourceBook {
     }
 
     private static func source(_ json: JSON, _ name: String) throws(SourceBookError) -> Source {
-        let members = try Members(json, name, ["on", "mode", "body_limit", "secrets"])
+        let members = try Members(json, name, ["on", "mode", "body_limit", "secrets", "trust", "addresses", "address_check"])
         var source = Source()
         if let value = members["on"] {
             guard let isOn = value.bool else { throw SourceBookError("\(name): on is neither true nor false") }
@@ -72,7 +76,34 @@ extension SourceBook {
         if source.isOn == true && source.mode == nil { throw SourceBookError("\(name): it is on and has no mode") }
         source.bodyLimit = try limit(members["body_limit"], name)
         if let value = members["secrets"] { source.secrets = try secrets(value, name) }
+        source.trust = try choice(members["trust"], "trust", name)
+        source.addressCheck = try choice(members["address_check"], "address_check", name)
+        if let value = members["addresses"] { source.addresses = try addresses(value, name) }
         return source
+    }
+
+    private static func addresses(_ json: JSON, _ name: String) throws(SourceBookError) -> [AddressRange] {
+        guard let words = json.array, words.count <= addressesMax else {
+            throw SourceBookError("\(name): addresses is not a list of at most \(addressesMax)")
+        }
+        var ranges: [AddressRange] = []
+        for word in words {
+            guard let range = word.string.flatMap({ AddressRange(parsing: $0) }) else {
+                throw SourceBookError("\(name): addresses holds something other than IP addresses and ranges")
+            }
+            ranges.append(range)
+        }
+        return ranges
+    }
+
+    private static func choice<Choice: RawRepresentable & CaseIterable>(
+        _ json: JSON?, _ member: String, _ name: String
+    ) throws(SourceBookError) -> Choice? where Choice.RawValue == String {
+        guard let json else { return nil }
+        guard let choice = json.string.flatMap({ Choice(rawValue: $0) }) else {
+            throw SourceBookError("\(name): \(member) is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return choice
     }
 
     private static func limit(_ json: JSON?, _ name: String) throws(SourceBookError) -> Int? {

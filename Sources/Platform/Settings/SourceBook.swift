@@ -12,6 +12,9 @@ public struct SourceBook: Sendable, Equatable {
         public var bodyLimit: Int?
         /// All verify, the first signs.
         public var secrets: [Secret]?
+        public var trust: SourceTrust?
+        public var addresses: [AddressRange]?
+        public var addressCheck: AddressCheck?
 
         public init(isOn: Bool? = nil, mode: ProviderMode? = nil, bodyLimit: Int? = nil, secrets: [Secret]? = nil) {
             self.isOn = isOn
@@ -41,7 +44,7 @@ public struct SourceBook: Sendable, Equatable {
             switch variable.kind {
             case .secrets: return usageKeys.map { $0.map { "\($0.name):\($0.key.value)" }.joined(separator: " ") }
             case .bodyLimit: return usageBodyLimit.map(String.init)
-            case .mode: return nil
+            case .mode, .trust, .addresses, .addressCheck: return nil
             }
         }
         guard let source = sources[name] else { return nil }
@@ -49,6 +52,9 @@ public struct SourceBook: Sendable, Equatable {
         case .mode: return source.isOn.map { $0 ? (source.mode ?? .off).rawValue : ProviderMode.off.rawValue }
         case .secrets: return source.secrets.map { $0.map(\.value).joined(separator: " ") }
         case .bodyLimit: return source.bodyLimit.map(String.init)
+        case .trust: return source.trust?.rawValue
+        case .addresses: return source.addresses.map { $0.map(\.description).joined(separator: " ") }
+        case .addressCheck: return source.addressCheck?.rawValue
         }
     }
 
@@ -63,7 +69,7 @@ public struct SourceBook: Sendable, Equatable {
                     return parts.count == 2 ? UsageSettings.Source(name: parts[0], key: Secret(parts[1])) : nil
                 }
             case .bodyLimit: usageBodyLimit = Int(word)
-            case .mode: break
+            case .mode, .trust, .addresses, .addressCheck: break
             }
             return
         }
@@ -75,6 +81,9 @@ public struct SourceBook: Sendable, Equatable {
             if mode != .off { source.mode = mode }
         case .secrets: source.secrets = words.map { Secret($0) }
         case .bodyLimit: source.bodyLimit = Int(word)
+        case .trust: source.trust = SourceTrust(rawValue: word)
+        case .addresses: source.addresses = words.compactMap { AddressRange(parsing: $0) }
+        case .addressCheck: source.addressCheck = AddressCheck(rawValue: word)
         }
         sources[name] = source
     }
@@ -128,7 +137,7 @@ public struct SourceBook: Sendable, Equatable {
 
 /// A variable of the environment whose word the sources file may hold.
 struct SourceVariable: Sendable {
-    enum Kind: Sendable { case mode, secrets, bodyLimit }
+    enum Kind: Sendable { case mode, secrets, bodyLimit, trust, addresses, addressCheck }
     let name: String
     /// nil for those of usage.
     let provider: String?
@@ -140,17 +149,23 @@ struct SourceVariable: Sendable {
             return [SourceVariable(name: description.modeVariable, provider: description.name, kind: .mode)]
                 + (secrets.map { [SourceVariable(name: $0, provider: description.name, kind: .secrets)] } ?? [])
                 + [SourceVariable(name: description.bodyLimitVariable, provider: description.name, kind: .bodyLimit)]
+                + (description.hasWebhook ? posts(description) : [])
         } + [
             SourceVariable(name: "USAGE_SOURCE_KEYS", provider: nil, kind: .secrets),
             SourceVariable(name: "BODY_LIMIT_USAGE", provider: nil, kind: .bodyLimit),
         ]
 
+    private static func posts(_ description: ProviderDescription) -> [SourceVariable] {
+        [(description.trustVariable, Kind.trust), (description.addressesVariable, .addresses), (description.addressCheckVariable, .addressCheck)]
+            .map { SourceVariable(name: $0, provider: description.name, kind: $1) }
+    }
+
     /// What the environment says, in the book's spelling.
     func word(in reader: SettingsReader) -> String? {
         guard let text = reader.raw(name) else { return nil }
         switch kind {
-        case .mode: return text.lowercased()
-        case .secrets: return text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        case .mode, .trust, .addressCheck: return text.lowercased()
+        case .secrets, .addresses: return text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         case .bodyLimit: return SettingsReader.byteCount(text).map(String.init) ?? text
         }
     }

@@ -7,7 +7,8 @@ import ProviderPort
 public struct CinetPayProvider: PaymentProvider {
     public let name = "cinetpay"
     public let capabilities = ProviderCapabilities(
-        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["ours", "token"])
+        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["ours", "token"],
+        standardPolicy: .fetch)
 
     public let offer = CheckoutRules.offer
 
@@ -42,9 +43,9 @@ public struct CinetPayProvider: PaymentProvider {
         if let verdict = verdictOnOtherMessages(fields) { return verdict }
         if let problem = NotificationRules.problem(of: fields, siteID: siteID) { return .refused(reason: problem) }
         guard let claimed = webhook.headers["x-token"], !claimed.isEmpty else {
-            return .accepted(unproven(webhook.body, nowMs, "no x-token"))
+            return unproven(webhook, nowMs, "no x-token")
         }
-        guard token.canCheck else { return .accepted(unproven(webhook.body, nowMs, "x-token not checked: no secret is set")) }
+        guard token.canCheck else { return unproven(webhook, nowMs, "x-token not checked: no secret is set") }
         if let problem = NotificationRules.dateProblem(of: fields) { return .refused(reason: problem) }
         guard let match = token.match(claimed, fields) else { return .refused(reason: "x-token does not match") }
         return .accepted(
@@ -83,11 +84,7 @@ public struct CinetPayProvider: PaymentProvider {
         return nil
     }
 
-    /// Nothing tells one bare notification from the next, and the second may be the one that matters: each minute is a new delivery.
-    private func unproven(_ body: [UInt8], _ nowMs: Int64, _ note: String) -> AcceptedWebhook {
-        let minute = Array("\(nowMs / 60_000) ".utf8)
-        return AcceptedWebhook(
-            trust: .unproven, deliveryID: DeliveryIdentity.ofBody(minute + body, provider: name), type: "payment.notification", matchedKey: nil,
-            note: note)
+    private func unproven(_ webhook: IncomingWebhook, _ nowMs: Int64, _ note: String) -> WebhookVerdict {
+        webhook.mayLackProof(capabilities) ? .accepted(.unproven(webhook, provider: name, nowMs: nowMs, note: note)) : .refused(reason: note)
     }
 }

@@ -38,28 +38,30 @@ public struct FeexPayProvider: PaymentProvider {
         proof = FeexPayProof(secrets: secrets)
         capabilities = ProviderCapabilities(
             hasProof: proof.isSet, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["reference", "ours"],
-            refunds: .none, hasHistory: true)
+            identifiedBy: ["reference"],
+            refunds: .none, hasHistory: true, standardPolicy: proof.isSet ? .trust : .fetch)
         start = FeexPayStart(offer: offered, request: FeexPayRequest(shop: shopID, live: live), api: api, nowMs: nowMs)
         inquiry = FeexPayInquiry(api: api, nowMs: nowMs)
     }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
         guard webhook.method != "GET" && webhook.method != "HEAD" else { return .ignored(reason: "availability ping") }
-        guard proof.isSet else {
-            guard let record = (try? JSON(parsing: webhook.body)).flatMap(FeexPayRecord.init), record.reference != nil || record.isHistoryResult
-            else {
-                return .refused(reason: "the body is no JSON object with a reference")
-            }
-            // Nothing tells one bare webhook from a forged one before it, and the second may be the one that matters: each minute is a new delivery.
-            let minute = Array("\(nowMs / 60_000) ".utf8)
-            return .accepted(accepted(.unproven, minute + webhook.body, nil, "no FEEXPAY_WEBHOOK_SECRET is set"))
-        }
+        guard proof.isSet else { return unproven(webhook, nowMs, "no FEEXPAY_WEBHOOK_SECRET is set") }
         switch proof.finding(webhook) {
-        case .none: return .refused(reason: "neither authorization nor \(FeexPayShape.signatureHeader), and FEEXPAY_WEBHOOK_SECRET is set")
+        case .none:
+            return unproven(webhook, nowMs, "neither authorization nor \(FeexPayShape.signatureHeader), and FEEXPAY_WEBHOOK_SECRET is set")
         case .wrong(let reason): return .refused(reason: reason)
         // Reference and status are in the body: another one of either is another delivery.
         case .proven(let trust, let matchedKey, let note): return .accepted(accepted(trust, webhook.body, matchedKey, note))
         }
+    }
+
+    private func unproven(_ webhook: IncomingWebhook, _ nowMs: Int64, _ note: String) -> WebhookVerdict {
+        guard webhook.mayLackProof(capabilities) else { return .refused(reason: note) }
+        guard let record = (try? JSON(parsing: webhook.body)).flatMap(FeexPayRecord.init), record.reference != nil || record.isHistoryResult else {
+            return .refused(reason: "the body is no JSON object with a reference")
+        }
+        return .accepted(.unproven(webhook, provider: name, nowMs: nowMs, note: note))
     }
 
     private func accepted(_ trust: Trust, _ identity: [UInt8], _ matchedKey: Int?, _ note: String) -> AcceptedWebhook {
@@ -89,6 +91,11 @@ public struct FeexPayProvider: PaymentProvider {
 
     public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         try await inquiry(question, over: transport)
+    }
+
+    public func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        let record = try await inquiry.api.transaction(reference.value, over: transport)
+        return ProviderNotice(references: record.namedAttempts.map { .ours($0) }, claim: .unknown)
     }
 
     public func history(_ query: HistoryQuery, over transport: any ProviderTransport) async throws(ProviderError) -> HistoryPage {

@@ -40,7 +40,7 @@ public struct ICountProvider: PaymentProvider {
         capabilities = ProviderCapabilities(
             hasProof: !secrets.isEmpty, proofCoversMoney: false, hasInitiate: true, hasStatus: true,
             statusReferenceKinds: [ICountReference.confirmationKind], refunds: .full, discouragesPolling: true,
-            callsPerSecond: 2)
+            callsPerSecond: 2, standardPolicy: .fetch)
     }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
@@ -57,7 +57,11 @@ public struct ICountProvider: PaymentProvider {
             guard isProven else { return .refused(reason: error.message) }
             type = "payment.notification"
         }
-        guard isProven else { return .accepted(unproven(webhook.body, type, nowMs)) }
+        guard isProven else {
+            let note = "neither a capability in the path nor \(Self.secretHeader)"
+            guard webhook.mayLackProof(capabilities) else { return .refused(reason: note) }
+            return .accepted(.unproven(webhook, provider: name, type: type, nowMs: nowMs, note: note))
+        }
         return .accepted(
             AcceptedWebhook(
                 trust: .sharedSecret, deliveryID: DeliveryIdentity.ofBody(webhook.body, provider: name), type: type,
@@ -134,13 +138,5 @@ public struct ICountProvider: PaymentProvider {
 
     private func transactions(_ confirmation: String, over transport: any ProviderTransport) async throws(ProviderError) -> JSON {
         try await api.call("cc/transactions", [("confirmation_code", .string(confirmation))], over: transport)
-    }
-
-    /// Nothing tells one bare notification from the next, and the second may be the one that matters: each minute is a new delivery.
-    private func unproven(_ body: [UInt8], _ type: String, _ nowMs: Int64) -> AcceptedWebhook {
-        let minute = Array("\(nowMs / 60_000) ".utf8)
-        return AcceptedWebhook(
-            trust: .unproven, deliveryID: DeliveryIdentity.ofBody(minute + body, provider: name), type: type, matchedKey: nil,
-            note: "neither a capability in the path nor \(Self.secretHeader)")
     }
 }

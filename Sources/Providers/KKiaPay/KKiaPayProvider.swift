@@ -8,7 +8,8 @@ import ProviderPort
 public struct KKiaPayProvider: PaymentProvider {
     public let name = "kkiapay"
     public let capabilities = ProviderCapabilities(
-        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["transaction"], refunds: .full,
+        hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["transaction"],
+        identifiedBy: ["transaction"], refunds: .full,
         callsToStart: false)
 
     public let offer = WidgetRules.offer
@@ -38,6 +39,7 @@ public struct KKiaPayProvider: PaymentProvider {
     }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
+        if webhook.mayLackProof(capabilities), SharedSecret.isMissing(in: webhook) { return unproven(webhook, nowMs) }
         switch proof.check(webhook) {
         case .refused(let reason): return .refused(reason: reason)
         case .matched(let number):
@@ -48,6 +50,13 @@ public struct KKiaPayProvider: PaymentProvider {
                     trust: .sharedSecret, deliveryID: DeliveryIdentity.ofBody(webhook.body, provider: name), type: "payment.notification",
                     matchedKey: number))
         }
+    }
+
+    private func unproven(_ webhook: IncomingWebhook, _ nowMs: Int64) -> WebhookVerdict {
+        guard webhook.method == "POST", let notice = try? WebhookMessage.notice(of: webhook.body), !notice.references.isEmpty else {
+            return .refused(reason: "\(SharedSecret.header) is missing, and the body names no transaction")
+        }
+        return .accepted(.unproven(webhook, provider: name, nowMs: nowMs, note: "\(SharedSecret.header) is missing"))
     }
 
     public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice { try WebhookMessage.notice(of: body) }
@@ -62,6 +71,11 @@ public struct KKiaPayProvider: PaymentProvider {
             throw ProviderError(.notFound, "no transaction of the attempt is known yet")
         }
         return Self.notice(of: decisive, among: answers)
+    }
+
+    public func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        let answer = try await api.status(of: reference.value, attempt: "", over: transport)
+        return ProviderNotice(references: answer.named.map { [.ours($0)] } ?? [], claim: .unknown)
     }
 
     public func refund(_ order: RefundOrder, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {

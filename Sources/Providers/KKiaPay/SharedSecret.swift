@@ -27,6 +27,9 @@ struct SharedSecret: Sendable {
         case refused(String)
     }
 
+    /// Whether a post does not even claim to know the secret.
+    static func isMissing(in webhook: IncomingWebhook) -> Bool { webhook.headers.values(header).allSatisfy(\.isEmpty) }
+
     func check(_ webhook: IncomingWebhook) -> Outcome {
         guard !digests.isEmpty else { return .refused("no secret is set for this source") }
         let sent = webhook.headers.values(Self.header)

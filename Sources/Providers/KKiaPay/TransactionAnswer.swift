@@ -14,6 +14,8 @@ struct TransactionAnswer: Sendable, Equatable {
     let errorText: String?
     /// Whether it names the attempt that was asked about. One that does not says nothing of it.
     let isOurs: Bool
+    /// The attempt that it names.
+    let named: String?
 
     static let foreignCode = "foreign_reference"
     static let namelessCode = "no_reference"
@@ -27,7 +29,7 @@ struct TransactionAnswer: Sendable, Equatable {
         let meaning = TransactionStatus.meaning(of: status)
         if meaning == .notFound { throw ProviderError(.notFound, "KKiaPay does not know the transaction", code: String(status.prefix(40))) }
         if meaning == .misconfigured { throw ProviderError(.misconfigured, "KKiaPay refuses the keys", code: String(status.prefix(40))) }
-        let named = MerchantReference.attempt(state: json["state"], partnerID: json["partnerId"])
+        named = MerchantReference.attempt(state: json["state"], partnerID: json["partnerId"])
         let another = json["transactionId"]?.string.map { $0 != transaction } ?? false
         isOurs = named == attempt && !another
         let money = Self.amount(json["amount"])

@@ -36,7 +36,8 @@ public struct OrangeMoneyProvider: PaymentProvider {
         }
         // The capability in the address is the only proof that there is.
         capabilities = ProviderCapabilities(
-            hasProof: !secrets.isEmpty, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["pay_token"])
+            hasProof: !secrets.isEmpty, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["pay_token"],
+            standardPolicy: .fetch)
         addressSigner = secrets.isEmpty ? nil : CapabilitySigner(secrets: secrets)
         rules = WebPaymentRules(
             address: address, merchantKey: merchantKey, merchantName: name, pages: MerchantPages(notifyURL: notifyURL, returnURL: returnURL),
@@ -57,7 +58,10 @@ public struct OrangeMoneyProvider: PaymentProvider {
             // What came to the right address and cannot be read is for a person; another product there is a wrong setting at Orange.
             guard webhook.cameByCapability, error.code != NotificationShape.otherCode else { return .refused(reason: error.message) }
         }
-        return .accepted(webhook.cameByCapability ? proven(webhook.body) : unproven(webhook.body, nowMs))
+        if webhook.cameByCapability { return .accepted(proven(webhook.body)) }
+        let note = "no capability in the path"
+        guard webhook.mayLackProof(capabilities) else { return .refused(reason: note) }
+        return .accepted(.unproven(webhook, provider: name, nowMs: nowMs, note: note))
     }
 
     public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice {
@@ -84,13 +88,5 @@ public struct OrangeMoneyProvider: PaymentProvider {
         AcceptedWebhook(
             trust: .sharedSecret, deliveryID: DeliveryIdentity.ofBody(body, provider: name), type: "payment.notification", matchedKey: nil,
             note: "the address made for this attempt")
-    }
-
-    /// Nothing tells one bare notification from the next, and the second may be the one that matters: each minute is a new delivery.
-    private func unproven(_ body: [UInt8], _ nowMs: Int64) -> AcceptedWebhook {
-        let minute = Array("\(nowMs / 60_000) ".utf8)
-        return AcceptedWebhook(
-            trust: .unproven, deliveryID: DeliveryIdentity.ofBody(minute + body, provider: name), type: "payment.notification", matchedKey: nil,
-            note: "no capability in the path")
     }
 }

@@ -30,6 +30,11 @@ struct CallbackProof: Sendable {
         plain = secrets.map { HMACSHA256(key: Array($0.utf8)) }
     }
 
+    /// Whether a callback does not even claim to be signed.
+    static func isMissing(in webhook: IncomingWebhook) -> Bool {
+        !StandardWebhooksVerifier.isSigned(webhook.headers) && webhook.headers.values(PaymentBackendShape.signatureHeader).allSatisfy(\.isEmpty)
+    }
+
     func verdict(on webhook: IncomingWebhook, provider: String, nowMs: Int64) -> WebhookVerdict {
         if StandardWebhooksVerifier.isSigned(webhook.headers) {
             switch standard.verify(headers: webhook.headers, body: webhook.body, nowMs: nowMs) {

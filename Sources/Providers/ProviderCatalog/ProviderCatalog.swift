@@ -21,6 +21,11 @@ public enum ProviderCatalog {
         public let mode: String
         /// Largest body that is taken, in bytes.
         public let bodyLimit: Int
+        /// What its posts are taken for.
+        public let policy: TrustPolicy
+        /// Where its posts come from, and what becomes of those from elsewhere.
+        public let addresses: [AddressRange]
+        public let addressCheck: AddressCheck
         /// The paths of the seed products that answer for this provider, besides `/webhooks/<name>`.
         public let otherPaths: [String]
         /// The most calls a second to its API; nil for any number.
@@ -48,10 +53,19 @@ public enum ProviderCatalog {
             let adapter = try make(provider)
             sources.append(
                 Source(
-                    adapter: adapter, mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit, otherPaths: seedPaths[name] ?? [],
+                    adapter: adapter, mode: provider.mode.rawValue, bodyLimit: provider.bodyLimit, policy: try policy(of: provider, adapter),
+                    addresses: provider.addresses, addressCheck: provider.addressCheck, otherPaths: seedPaths[name] ?? [],
                     callsPerSecond: callsPerSecond(provider, adapter)))
         }
         return sources
+    }
+
+    private static func policy(of provider: ProviderSettings, _ adapter: any PaymentProvider) throws(ProviderError) -> TrustPolicy {
+        guard let said = provider.trust.flatMap({ TrustPolicy(rawValue: $0.rawValue) }) else { return adapter.capabilities.standardPolicy }
+        if let problem = said.problem(with: adapter.capabilities) {
+            throw ProviderError(.misconfigured, "provider \(provider.name) cannot have the trust policy \(said.rawValue): \(problem)")
+        }
+        return said
     }
 
     private typealias Maker = @Sendable (ProviderSettings) throws(ProviderError) -> any PaymentProvider

@@ -135,6 +135,10 @@ public final class SourcesWatch: Sendable {
             guard let before = old.provider(name), let after = new.provider(name) else { continue }
             if before.mode != after.mode { changes.append("\(name) is \(after.mode.rawValue)") }
             if before.secrets != after.secrets { changes.append("\(name) has \(count(after.secrets.count, "secret"))") }
+            if before.trust != after.trust { changes.append("\(name) has the trust policy \(after.trust?.rawValue ?? "of its own")") }
+            if before.addresses != after.addresses || before.addressCheck != after.addressCheck {
+                changes.append("\(name) has \(count(after.addresses.count, "range")) of addresses, checked: \(after.addressCheck.rawValue)")
+            }
             if before.bodyLimit != after.bodyLimit { changes.append("\(name) takes \(after.bodyLimit) bytes") }
         }
         if old.usage.sources != new.usage.sources { changes.append("usage has \(count(new.usage.sources.count, "key"))") }

@@ -33,6 +33,9 @@ public struct GatedProvider: PaymentProvider {
     public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         try await adapter.status(of: question, over: gated(transport))
     }
+    public func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        try await adapter.identify(reference, over: gated(transport))
+    }
     public func refund(_ order: RefundOrder, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         try await adapter.refund(order, over: gated(transport))
     }

@@ -17,12 +17,15 @@ public struct IncomingWebhook: Sendable {
     public let body: [UInt8]
     /// Whether it came to an address that was made by us for one payment, with a good capability in it.
     public let cameByCapability: Bool
+    /// The source's; nil for the adapter's own.
+    public let policy: TrustPolicy?
 
-    public init(method: String, headers: HTTPHeaders, body: [UInt8], cameByCapability: Bool = false) {
+    public init(method: String, headers: HTTPHeaders, body: [UInt8], cameByCapability: Bool = false, policy: TrustPolicy? = nil) {
         self.method = method
         self.headers = headers
         self.body = body
         self.cameByCapability = cameByCapability
+        self.policy = policy
     }
 
     public var contentType: String { headers["content-type"] ?? "" }

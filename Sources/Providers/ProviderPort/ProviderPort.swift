@@ -28,6 +28,10 @@ public protocol PaymentProvider: Sendable {
     /// - Throws: ``ProviderError``; `notFound` where there is nothing to ask by, or the provider does not know it (yet).
     func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice
 
+    /// Asks by a reference alone whose it is, where it leads to no attempt of ours.
+    /// - Returns: the attempts that the provider ties it to, as references of kind `ours`. Nothing else of it is believed.
+    func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice
+
     /// Gives money back.
     /// - Returns: a claim of `refunded` with what has been given back in all, `pending` while the provider is at it.
     func refund(_ order: RefundOrder, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice
@@ -47,6 +51,9 @@ extension PaymentProvider {
     }
     public func status(of question: StatusQuestion, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         throw ProviderError(.notOffered, "\(name) has no status call")
+    }
+    public func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        throw ProviderError(.notOffered, "\(name) cannot tell whose a reference is")
     }
     public func refund(_ order: RefundOrder, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         throw ProviderError(.notOffered, "\(name) has no call that gives money back: refund there, then record it here")
@@ -82,6 +89,8 @@ public struct ProviderCapabilities: Sendable {
     /// Kinds of reference that the status call takes, best first. With `ours` among them an attempt can be asked about whose start was
     /// never answered.
     public let statusReferenceKinds: [String]
+    /// Kinds of reference by which the provider tells whose one is.
+    public let identifiedBy: [String]
     public let refunds: Refunds
     public let hasCancel: Bool
     public let hasHistory: Bool
@@ -89,6 +98,8 @@ public struct ProviderCapabilities: Sendable {
     public let discouragesPolling: Bool
     /// Whether it posts anything at all.
     public let hasWebhook: Bool
+    /// What its posts are taken for unless the settings say otherwise.
+    public let standardPolicy: TrustPolicy
     /// After how long an attempt that still waits is given up, in milliseconds; nil for the ladder's end.
     public let giveUpAfterMs: Int64?
     /// How many calls a second its API takes of one merchant, where that is known; nil where nothing is.
@@ -96,9 +107,10 @@ public struct ProviderCapabilities: Sendable {
 
     public init(
         hasProof: Bool, proofCoversMoney: Bool, hasInitiate: Bool, hasStatus: Bool, statusReferenceKinds: [String] = ["ours"],
+        identifiedBy: [String] = [],
         refunds: Refunds = .none, hasCancel: Bool = false, hasHistory: Bool = false,
         discouragesPolling: Bool = false, hasWebhook: Bool = true, callsToStart: Bool = true,
-        giveUpAfterMs: Int64? = nil, callsPerSecond: Double? = nil
+        giveUpAfterMs: Int64? = nil, callsPerSecond: Double? = nil, standardPolicy: TrustPolicy = .trust
     ) {
         self.hasProof = hasProof
         self.proofCoversMoney = proofCoversMoney
@@ -106,11 +118,13 @@ public struct ProviderCapabilities: Sendable {
         self.callsToStart = callsToStart
         self.hasStatus = hasStatus
         self.statusReferenceKinds = hasStatus ? statusReferenceKinds : []
+        self.identifiedBy = identifiedBy
         self.refunds = refunds
         self.hasCancel = hasCancel
         self.hasHistory = hasHistory
         self.discouragesPolling = discouragesPolling
         self.hasWebhook = hasWebhook
+        self.standardPolicy = standardPolicy
         self.giveUpAfterMs = giveUpAfterMs
         self.callsPerSecond = callsPerSecond
     }

@@ -9,7 +9,8 @@ public struct WaveProvider: PaymentProvider {
     /// A signature covers the whole body, and the event of a completed session states everything that is compared. Posts that came by the shared
     /// secret are not signed, and asked about.
     public let capabilities = ProviderCapabilities(
-        hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["session", "ours"], refunds: .full,
+        hasProof: true, proofCoversMoney: true, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["session", "ours"],
+        identifiedBy: ["session"], refunds: .full,
         hasCancel: true)
 
     public let offer = CheckoutRules.offer
@@ -29,6 +30,7 @@ public struct WaveProvider: PaymentProvider {
     }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
+        if webhook.mayLackProof(capabilities), WaveSignature.isMissing(in: webhook) { return unproven(webhook, nowMs) }
         switch proof.check(webhook, nowMs: nowMs) {
         case .refused(let reason): return .refused(reason: reason)
         case .signed(let number):
@@ -44,6 +46,13 @@ public struct WaveProvider: PaymentProvider {
                     trust: .sharedSecret, deliveryID: DeliveryIdentity.ofBody(webhook.body, provider: name), type: "payment.notification",
                     matchedKey: number, note: "shared secret"))
         }
+    }
+
+    private func unproven(_ webhook: IncomingWebhook, _ nowMs: Int64) -> WebhookVerdict {
+        guard webhook.method == "POST", let notice = try? EventMessage.notice(of: webhook.body), !notice.references.isEmpty else {
+            return .refused(reason: "neither \(WaveSignature.header) nor authorization is there, and the body is no event about a session")
+        }
+        return .accepted(.unproven(webhook, provider: name, nowMs: nowMs, note: "neither \(WaveSignature.header) nor authorization is there"))
     }
 
     public func parse(body: [UInt8], contentType: String) throws(ProviderError) -> ProviderNotice { try EventMessage.notice(of: body) }
@@ -99,6 +108,11 @@ public struct WaveProvider: PaymentProvider {
 
     /// Sessions that somebody handed in and that are asked about at a time.
     static let askedMax = 10
+
+    public func identify(_ reference: ProviderReference, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
+        let session = try await api.session(reference.value, over: transport)
+        return ProviderNotice(references: session.clientReference.map { [.ours($0)] } ?? [], claim: .unknown)
+    }
 
     public func refund(_ order: RefundOrder, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderNotice {
         guard order.isFull else {

@@ -30,6 +30,11 @@ struct WaveSignature: Sendable {
         case refused(String)
     }
 
+    /// Whether a post does not even claim to be proved.
+    static func isMissing(in webhook: IncomingWebhook) -> Bool {
+        (webhook.headers.values(header) + webhook.headers.values("authorization")).allSatisfy(\.isEmpty)
+    }
+
     func check(_ webhook: IncomingWebhook, nowMs: Int64) -> Outcome {
         guard !keys.isEmpty else { return .refused("no secret is set for this source") }
         let headers = webhook.headers.values(Self.header)

@@ -4,6 +4,7 @@ import Formats
 import HTTPServer
 import ProviderPort
 import RedisClient
+import Settings
 import Telemetry
 
 /// The handling of posts on one loop. Nothing here waits: a post is verified at once and answered when its event is durable.
@@ -16,13 +17,15 @@ final class IngestLane: @unchecked Sendable {
     let redis: RedisConnection
     private var table: SourceTable
     private var usageBodyLimit: Int
+    private let clients: ClientAddresses
     private let log: Log
+    private var elsewhereLimiter = FailureLimiter.elsewhere
     private var limiter = FailureLimiter.refused
     private var unprovenLimiter = FailureLimiter.unproven
 
     init(
         loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, usageBodyLimit: Int,
-        log: Log
+        clients: ClientAddresses, log: Log
     ) {
         self.loop = loop
         self.store = store
@@ -30,6 +33,7 @@ final class IngestLane: @unchecked Sendable {
         self.redis = redis
         self.table = table
         self.usageBodyLimit = usageBodyLimit
+        self.clients = clients
         self.log = log
     }
 
@@ -87,13 +91,17 @@ final class IngestLane: @unchecked Sendable {
         }
         let source = match.source
         let nowMs = WallClock.nowMs
+        guard request.method != "POST" || mayComeFromThere(request, source, nowMs) else {
+            return refuse(request, responder, source, reason: "it comes from an address that is not the source's", nowMs)
+        }
         var address: GrantedAddress?
         if let payment = match.payment {
             let grant = source.adapter.addressSigner?.verify(match.capability ?? "", provider: source.name, payment: payment)
             guard let grant else { return refuse(request, responder, source, reason: "the capability in the path is wrong", nowMs) }
             address = GrantedAddress(payment: payment, grant: grant)
         }
-        let webhook = IncomingWebhook(method: request.method, headers: request.headers, body: request.body, cameByCapability: address != nil)
+        let webhook = IncomingWebhook(
+            method: request.method, headers: request.headers, body: request.body, cameByCapability: address != nil, policy: source.policy)
         switch source.adapter.verifyWebhook(webhook, nowMs: nowMs) {
         case .ignored:
             source.counters.ignored.add()
@@ -139,13 +147,32 @@ final class IngestLane: @unchecked Sendable {
     /// The same 401 whatever the reason: it is for staff only. Who keeps at it is answered 429, and nothing more is kept of it. Only
     /// what is refused is limited: behind a proxy all posts have one address, and a forger must not shut the provider out.
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ nowMs: Int64) {
-        let limiterKey = source.name + " " + request.remoteAddress
+        let client = clients.address(of: request)
+        let limiterKey = source.name + " " + client
         if let seconds = limiter.wait(limiterKey, nowMs: nowMs) { return responder.respond(throttled(source, seconds)) }
         source.counters.refused.add()
         limiter.failed(limiterKey, nowMs: nowMs)
         log.warning("post refused", ["provider": .string(source.name), "reason": .string(reason)])
-        store.keep(RefusalRecord(source: source.name, atMs: nowMs, reason: reason, request: request))
+        store.keep(RefusalRecord(source: source.name, atMs: nowMs, reason: reason, client: client, request: request))
         responder.respond(.problem(401, "the post could not be verified"))
+    }
+
+    /// Whether a post may come from where it does. An address proves little, and is looked at before the proof, since it costs less.
+    private func mayComeFromThere(_ request: HTTPRequest, _ source: WebhookSource, _ nowMs: Int64) -> Bool {
+        guard source.addresses.check != .off else { return true }
+        let client = clients.address(of: request)
+        guard source.addresses.finding(client) == .unlisted else {
+            source.counters.listed.add()
+            return true
+        }
+        source.counters.unlisted.add()
+        guard source.addresses.check == .log else { return false }
+        let key = source.name + " " + client
+        if elsewhereLimiter.wait(key, nowMs: nowMs) == nil {
+            elsewhereLimiter.failed(key, nowMs: nowMs)
+            log.warning("a post comes from elsewhere", ["provider": .string(source.name), "address": .string(client)])
+        }
+        return true
     }
 
     /// A notice without a proof is short, and anybody can send it: what is long or comes in masses is not a provider's.
@@ -154,7 +181,7 @@ final class IngestLane: @unchecked Sendable {
             source.counters.refused.add()
             return .problem(413, "a post without a proof may have \(Self.unprovenBodyMax) bytes")
         }
-        let key = source.name + " " + request.remoteAddress
+        let key = source.name + " " + clients.address(of: request)
         if let seconds = unprovenLimiter.wait(key, nowMs: nowMs) { return throttled(source, seconds) }
         unprovenLimiter.failed(key, nowMs: nowMs)
         return nil

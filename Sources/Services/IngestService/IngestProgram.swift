@@ -33,12 +33,17 @@ public struct IngestProgram: Sendable {
             IngestConfiguration(
                 address: settings.ingestAddress, redis: settings.redis, queuePrefix: settings.queuePrefix,
                 spoolDirectory: settings.spoolDirectory, loops: loops, sources: Self.sources(catalog),
-                usage: Self.usage(catalog), handOverPath: "\(settings.varDirectory)/handover/ingest.\(settings.slot)"), log: log)
+                usage: Self.usage(catalog), trustedProxies: settings.trustedProxies,
+                handOverPath: "\(settings.varDirectory)/handover/ingest.\(settings.slot)"), log: log)
         following = try SourcesFollowing(watch, server: server)
     }
 
-    fileprivate static func sources(_ catalog: SourcesWatch.Catalog) -> IngestConfiguration.Sources {
-        catalog.sources.map { ($0.adapter, $0.mode, $0.bodyLimit, $0.otherPaths) }
+    fileprivate static func sources(_ catalog: SourcesWatch.Catalog) -> [IngestSource] {
+        catalog.sources.map {
+            IngestSource(
+                adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit, otherPaths: $0.otherPaths, policy: $0.policy,
+                addresses: $0.addresses, addressCheck: $0.addressCheck)
+        }
     }
 
     fileprivate static func usage(_ catalog: SourcesWatch.Catalog) -> UsageSources {

@@ -4,28 +4,54 @@ import Formats
 import HTTPServer
 import ProviderPort
 import RedisClient
+import Settings
 import Synchronization
 import Telemetry
 
+/// A source as ingest is to serve it.
+public struct IngestSource: Sendable {
+    public let adapter: any PaymentProvider
+    public let mode: String
+    public let bodyLimit: Int
+    public let otherPaths: [String]
+    /// The adapter's own unless given.
+    public let policy: TrustPolicy
+    public let addresses: [AddressRange]
+    public let addressCheck: AddressCheck
+
+    public init(
+        adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String], policy: TrustPolicy? = nil,
+        addresses: [AddressRange] = [], addressCheck: AddressCheck = .off
+    ) {
+        self.adapter = adapter
+        self.mode = mode
+        self.bodyLimit = bodyLimit
+        self.otherPaths = otherPaths
+        self.policy = policy ?? adapter.capabilities.standardPolicy
+        self.addresses = addresses
+        self.addressCheck = addressCheck
+    }
+}
+
 /// What ingest needs to run.
 public struct IngestConfiguration: Sendable {
-    public typealias Sources = [(adapter: any PaymentProvider, mode: String, bodyLimit: Int, otherPaths: [String])]
-
     public var address: SocketAddress
     public var redis: RedisAddress
     public var queuePrefix: String
     public var spoolDirectory: String
     /// Loops, each with a thread and a Redis connection of its own.
     public var loops: Int
-    public var sources: Sources
+    public var sources: [IngestSource]
     /// Who may post usage samples; without keys every such post is refused.
     public var usage: UsageSources
+    /// Whose `X-Forwarded-For` is believed.
+    public var trustedProxies: [AddressRange]
     /// The unix socket over which a successor asks for the listening sockets; without it there is no hand-over.
     public var handOverPath: String?
 
     public init(
         address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int,
-        sources: Sources, usage: UsageSources = UsageSources(), handOverPath: String? = nil
+        sources: [IngestSource], usage: UsageSources = UsageSources(), trustedProxies: [AddressRange] = [], handOverPath: String? = nil
     ) {
         self.address = address
         self.redis = redis
@@ -34,6 +60,7 @@ public struct IngestConfiguration: Sendable {
         self.loops = loops
         self.sources = sources
         self.usage = usage
+        self.trustedProxies = trustedProxies
         self.handOverPath = handOverPath
     }
 }
@@ -99,10 +126,11 @@ public final class IngestServer: Service {
                 store.spoolOwner = number == 0
                 return store
             }
-            let usage = UsageDesk(store: store(samples), keys: usageKeys, counters: usageCounters, log: log)
+            let clients = ClientAddresses(proxies: configuration.trustedProxies)
+            let usage = UsageDesk(store: store(samples), keys: usageKeys, counters: usageCounters, clients: clients, log: log)
             return IngestLane(
                 loop: loop, store: store(events), usage: usage, redis: redis, table: table, usageBodyLimit: configuration.usage.bodyLimit,
-                log: log)
+                clients: clients, log: log)
         }
         let lanes = lanes
         let settings = HTTPServerConfiguration(
@@ -116,16 +144,15 @@ public final class IngestServer: Service {
         }
     }
 
-    private static func table(of sources: IngestConfiguration.Sources) -> SourceTable {
-        let posting = sources.filter { $0.adapter.capabilities.hasWebhook }
-        return SourceTable(posting.map { (WebhookSource(adapter: $0.adapter, mode: $0.mode, bodyLimit: $0.bodyLimit), $0.otherPaths) })
+    private static func table(of sources: [IngestSource]) -> SourceTable {
+        SourceTable(sources.filter { $0.adapter.capabilities.hasWebhook }.map { (WebhookSource($0), $0.otherPaths) })
     }
 
     /// Where it listens, once started.
     public var address: SocketAddress { server.boundAddress }
 
     /// Takes other sources and keys, on each loop from its next post on. Posts under way are not touched.
-    public func replace(sources: IngestConfiguration.Sources, usage: UsageSources) {
+    public func replace(sources: [IngestSource], usage: UsageSources) {
         let table = Self.table(of: sources)
         let keys = UsageKeys(usage.keys)
         for lane in lanes { lane.loop.execute { lane.replace(table, usageKeys: keys, usageBodyLimit: usage.bodyLimit) } }

@@ -16,11 +16,11 @@ struct RefusalRecord: Sendable {
     let headers: HTTPHeaders
     let body: [UInt8]
 
-    init(source: String, atMs: Int64, reason: String, request: HTTPRequest) {
+    init(source: String, atMs: Int64, reason: String, client: String, request: HTTPRequest) {
         self.source = source
         self.atMs = atMs
         self.reason = reason
-        remoteAddress = request.remoteAddress
+        remoteAddress = client
         target = request.target
         headers = request.headers
         body = Array(request.body.prefix(Self.bodyMax))
@@ -68,6 +68,8 @@ struct FailureLimiter {
     static let refused = FailureLimiter(burst: 100, perSecond: 5)
     /// For posts that are taken without a proof: a provider's notices without a token, which only make us ask.
     static let unproven = FailureLimiter(burst: 1000, perSecond: 50)
+    /// For lines of the log about posts from elsewhere.
+    static let elsewhere = FailureLimiter(burst: 5, perSecond: 1.0 / 60)
 
     /// Seconds to wait, or nil when the post may be looked at.
     mutating func wait(_ key: String, nowMs: Int64) -> Int? {

@@ -12,13 +12,15 @@ final class UsageDesk: @unchecked Sendable {
     let store: EventStore
     private var keys: UsageKeys
     private let counters: Counters
+    private let clients: ClientAddresses
     private let log: Log
     private var limiter = FailureLimiter.refused
 
-    init(store: EventStore, keys: UsageKeys, counters: Counters, log: Log) {
+    init(store: EventStore, keys: UsageKeys, counters: Counters, clients: ClientAddresses, log: Log) {
         self.store = store
         self.keys = keys
         self.counters = counters
+        self.clients = clients
         self.log = log
     }
 
@@ -97,14 +99,15 @@ final class UsageDesk: @unchecked Sendable {
 
     /// The same 401 whatever the reason: it is for staff only. Who keeps at it is answered 429, and nothing more is kept of it.
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, reason: String, _ nowMs: Int64) {
-        if let seconds = limiter.wait(request.remoteAddress, nowMs: nowMs) {
+        let client = clients.address(of: request)
+        if let seconds = limiter.wait(client, nowMs: nowMs) {
             counters.throttled.add()
             return responder.respond(.problem(429, "too many posts without a key").with("retry-after", String(seconds)))
         }
         counters.refused.add()
-        limiter.failed(request.remoteAddress, nowMs: nowMs)
+        limiter.failed(client, nowMs: nowMs)
         log.warning("samples refused", ["reason": .string(reason)])
-        store.keep(RefusalRecord(source: Self.source, atMs: nowMs, reason: reason, request: request))
+        store.keep(RefusalRecord(source: Self.source, atMs: nowMs, reason: reason, client: client, request: request))
         responder.respond(.problem(401, "a source's bearer key is needed").with("www-authenticate", "Bearer"))
     }
 

@@ -1,5 +1,6 @@
 import Formats
 import ProviderPort
+import Settings
 import Telemetry
 
 /// One provider as ingest serves it. A class, so that handing it around for each post counts one reference and not eight.
@@ -8,13 +9,17 @@ final class WebhookSource: Sendable {
     let name: String
     let mode: String
     let bodyLimit: Int
+    let policy: TrustPolicy
+    let addresses: SourceAddresses
     let counters: PostCounters
 
-    init(adapter: any PaymentProvider, mode: String, bodyLimit: Int) {
-        self.adapter = adapter
+    init(_ source: IngestSource) {
+        adapter = source.adapter
         name = adapter.name
-        self.mode = mode
-        self.bodyLimit = bodyLimit
+        mode = source.mode
+        bodyLimit = source.bodyLimit
+        policy = source.policy
+        addresses = SourceAddresses(ranges: source.addresses, check: source.addressCheck)
         counters = PostCounters(source: adapter.name)
     }
 }
@@ -25,10 +30,14 @@ struct PostCounters: Sendable {
     let accepted, ignored, refused, throttled, unavailable, wrongMethod: Counter
     /// Accepted posts by the secret that matched: the newest, or an older one that a rotation has left.
     private let newest, older: Counter
+    /// Posts by whether their address is one of the source's, where that is checked.
+    let listed, unlisted: Counter
 
     init(source: String) {
         newest = Self.counter(of: source, key: "newest")
         older = Self.counter(of: source, key: "older")
+        listed = Self.counter(of: source, address: "listed")
+        unlisted = Self.counter(of: source, address: "unlisted")
         accepted = Self.counter(of: source, "accepted")
         ignored = Self.counter(of: source, "ignored")
         refused = Self.counter(of: source, "refused")
@@ -43,6 +52,12 @@ struct PostCounters: Sendable {
         MetricRegistry.shared.counter(
             "ingest_posts_by_secret_total", help: "Accepted posts by source and by which of its secrets proved them.",
             labels: [("source", source), ("secret", key)])
+    }
+
+    private static func counter(of source: String, address: String) -> Counter {
+        MetricRegistry.shared.counter(
+            "ingest_posts_by_address_total", help: "Posts by source and by whether they came from its addresses, where those are checked.",
+            labels: [("source", source), ("address", address)])
     }
 
     static func counter(of source: String, _ outcome: String) -> Counter {

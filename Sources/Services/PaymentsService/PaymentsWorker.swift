@@ -24,6 +24,9 @@ public enum PaymentsWorker {
         jobs.register(VerifyPayment.self, retry: VerifyPayment.retry, timeout: .seconds(60)) { parameters, context in
             try await verification.run(parameters, job: context.job, nowMs: nowMs)
         }
+        jobs.register(IdentifyReference.self, retry: IdentifyReference.retry, timeout: .seconds(60)) { parameters, context in
+            try await verification.identify(parameters, job: context.job, nowMs: nowMs)
+        }
         let refunds = RefundSending(database: program.database, facts: facts, providers: providers, transport: transport)
         jobs.register(RefundPayment.self, retry: RefundPayment.retry, timeout: .seconds(60)) { parameters, context in
             try await refunds.run(parameters, context: context, nowMs: nowMs)

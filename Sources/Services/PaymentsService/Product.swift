@@ -58,7 +58,10 @@ public enum Product {
         func guarded(_ source: ProviderCatalog.Source) -> any PaymentProvider {
             calls?.guarding(source.adapter, callsPerSecond: source.callsPerSecond) ?? source.adapter
         }
-        return ProviderRegistry.Adapters(on: catalog.sources.map { (guarded($0), $0.mode) }, resting: catalog.resting.map(guarded))
+        let policies = (catalog.sources + catalog.resting).map { ($0.adapter.name, $0.policy) }
+        return ProviderRegistry.Adapters(
+            on: catalog.sources.map { (guarded($0), $0.mode) }, resting: catalog.resting.map(guarded),
+            policies: Dictionary(policies) { first, _ in first })
     }
 
     /// Where providers can reach ingest: behind the public address in production, at its own port on a developer's machine,

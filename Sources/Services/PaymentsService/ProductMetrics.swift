@@ -4,6 +4,7 @@ import Formats
 import Outbox
 import Payments
 import Plans
+import ProviderPort
 import Synchronization
 import Teams
 import Telemetry
@@ -24,6 +25,7 @@ public final class ProductMetrics: Service {
     private static let restFactor = 20
 
     private let database: Database
+    private let providers: ProviderRegistry?
     private let loop: EventLoop
     private let registry: MetricRegistry
     private let log: Log
@@ -36,18 +38,23 @@ public final class ProductMetrics: Service {
         var restsUntil = ContinuousClock.now
     }
 
+    /// - Parameter providers: whose silence is to be seen.
     public init(
-        database: Database, loop: EventLoop, registry: MetricRegistry = .shared, log: Log, nowMs: @escaping @Sendable () -> Int64
+        database: Database, providers: ProviderRegistry? = nil, loop: EventLoop, registry: MetricRegistry = .shared, log: Log,
+        nowMs: @escaping @Sendable () -> Int64
     ) {
         self.database = database
+        self.providers = providers
         self.loop = loop
         self.registry = registry
         self.log = log
         self.nowMs = nowMs
     }
 
-    public convenience init(program: WorkerProgram) {
-        self.init(database: program.database, loop: program.loop, log: program.log, nowMs: program.nowMs)
+    public convenience init(program: WorkerProgram) throws {
+        self.init(
+            database: program.database, providers: try Product.providers(program.settings), loop: program.loop, log: program.log, nowMs: program.nowMs
+        )
     }
 
     public func start() async throws {
@@ -87,6 +94,11 @@ public final class ProductMetrics: Service {
         await part(
             "plans", { (try PlanFigures.read(in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) }, show: { self.show($0.0, teams: $0.1) })
         await part("payments", { try PaymentFigures.read(in: $0) }, show: { self.show($0) })
+        let posting = (providers?.all ?? []).filter { $0.adapter.capabilities.hasWebhook }.map { (name: $0.adapter.name, mode: $0.mode) }
+        await part(
+            "sources", { connection in try posting.map { ($0.mode, try SourceStanding.read($0.name, nowMs: nowMs, in: connection)) } },
+            show: { self.show($0, nowMs: nowMs) })
+        await part("parked", { try ParkedReferences.counts(in: $0).map { ($0.provider, $0.waiting) } }, show: { self.show(parked: $0) })
         await part("jobs", { try UnfinishedJobs.all(in: $0) }, show: { self.show($0) })
         await part(
             "effects", { try EffectTable.countOpen(begunBefore: nowMs - EffectTable.overdueMs, in: $0) },
@@ -182,6 +194,24 @@ public final class ProductMetrics: Service {
         registry.gauges(
             "payments_attempts", help: "Attempts by the method that the customer asked for.",
             figures.attemptsByMethod.map { ([("method", $0.key)], Double($0.value)) })
+    }
+
+    private func show(_ sources: [(mode: String, standing: SourceStanding)], nowMs: Int64) {
+        registry.gauges(
+            "payments_source_silent_seconds", help: "Time since a source that is on was last heard of, or since it was first paid at.",
+            sources.compactMap { mode, standing in
+                standing.silentMs(nowMs: nowMs).map { ([("source", standing.provider), ("mode", mode)], Double($0) / 1000) }
+            })
+        registry.gauges(
+            "payments_source_unheard_attempts",
+            help: "Attempts begun at a source since it was last heard of, those of the last quarter hour left out.",
+            sources.map { mode, standing in ([("source", standing.provider), ("mode", mode)], Double(standing.unheardAttempts)) })
+    }
+
+    private func show(parked: [(provider: String, waiting: Int64)]) {
+        registry.gauges(
+            "payments_parked_references", help: "References that lead to no payment and are still asked about, by source.",
+            parked.map { ([("source", $0.provider)], Double($0.waiting)) })
     }
 
     private func show(_ jobs: [UnfinishedJobs]) {

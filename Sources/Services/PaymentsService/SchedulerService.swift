@@ -34,7 +34,7 @@ public final class SchedulerService: PulsedService {
         let scheduler = try SchedulerService(program: program)
         var services: [any Service] = [scheduler]
         if let backups = try DailyBackup.worker(program) { services.append(backups) }
-        if program.settings.metricsAddress != nil { services.append(ProductMetrics(program: program)) }
+        if program.settings.metricsAddress != nil { services.append(try ProductMetrics(program: program)) }
         return services
     }
 
@@ -71,7 +71,8 @@ public final class SchedulerService: PulsedService {
             purges: [
                 ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
                 ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),
-            ]) + UsageEntries.all(outbox: relay.outbox) + DailyBackup.entries(settings: settings, outbox: relay.outbox)
+            ]) + [UnmatchedEntry.entry(outbox: relay.outbox)] + UsageEntries.all(outbox: relay.outbox)
+            + DailyBackup.entries(settings: settings, outbox: relay.outbox)
     }
 
     public func start() async throws {

@@ -66,7 +66,7 @@ struct ReturnPages: Sendable {
         _ = try await database.write { [outbox] connection in
             let reference = ProviderReference("transaction", number)
             guard try UnverifiedReferences.add(reference, attempt: attempt, nowMs: now, in: connection) else { return }
-            try VerifyPayment.ask(about: attempt, cause: "return:\(number)", outbox: outbox, nowMs: now, in: connection)
+            try UnprovenHints.ask(about: attempt, cause: "return:\(number)", outbox: outbox, nowMs: now, in: connection)
         }
     }
 

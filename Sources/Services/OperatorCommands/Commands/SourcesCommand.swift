@@ -6,31 +6,37 @@ import Settings
 
 /// `quittance source …`: the sources file, which ingest, worker-payments and web obey within two seconds. Needs no SQL.
 enum SourcesCommands {
-    static let commands = [list, on, off, mode, rotate, importing]
+    static let commands = [list, on, off, mode, SourcePolicyCommands.trust, SourcePolicyCommands.ranges, rotate, importing]
 
-    private static let inForce = "In force within 2 s, without a restart."
-    private static let name = CommandSyntax.Operand.needed("NAME", "of the provider, as in /webhooks/<NAME>")
+    static let inForce = "In force within 2 s, without a restart."
+    static let name = CommandSyntax.Operand.needed("NAME", "of the provider, as in /webhooks/<NAME>")
 
     private static let list = Command(
         CommandSyntax(
             "source list", "the providers: mode, proof of their webhooks, paths", options: [.json],
             notes: [
-                "proof: whether its webhooks prove where they come from. asked: whether the provider is asked before an event of it is believed. "
-                    + "secrets: how many are set; all verify, the first signs."
+                "proof: whether its webhooks prove where they come from. policy: what they are taken for (`quittance source trust --help`). asked: "
+                    + "whether the provider is asked before an event of it is believed. secrets: how many are set; all verify, the first signs. "
+                    + "addresses: whether webhooks from elsewhere are logged or refused."
             ])
     ) { invocation, context in
         let settings = try current(context)
         let sources = try ProviderCatalog.sources(settings)
-        var table = Listing(["source", "mode", "proof", "asked", .number("secrets"), .number("body_limit"), "paths"], none: "No sources.")
+        var table = Listing(
+            ["source", "mode", "proof", "policy", "asked", .number("secrets"), .number("body_limit"), "addresses", "paths"], none: "No sources.")
         for name in settings.providers.keys.sorted() {
             guard let provider = settings.provider(name) else { continue }
             let source = sources.first { $0.adapter.name == name }
-            let asked = source.map { $0.adapter.capabilities.hasStatus && !$0.adapter.capabilities.proofCoversMoney }
+            let asked = source.map { source in
+                let capabilities = source.adapter.capabilities
+                return capabilities.hasStatus && !(capabilities.proofCoversMoney && source.policy.believesProofs)
+            }
             let mode = provider.mode.rawValue
             let paths = source.map { ["/webhooks/\(name)"] + $0.otherPaths } ?? []
             table.add(
-                .string(name), .string(mode), .bool(provider.hasProof), asked.map(JSON.bool) ?? .null, .int(Int64(provider.secrets.count)),
-                .int(Int64(provider.bodyLimit)), .array(paths.map(JSON.string)))
+                .string(name), .string(mode), .bool(provider.hasProof), .optional(source?.policy.rawValue), asked.map(JSON.bool) ?? .null,
+                .int(Int64(provider.secrets.count)),
+                .int(Int64(provider.bodyLimit)), .string(provider.addressCheck.rawValue), .array(paths.map(JSON.string)))
         }
         context.output.listing(table, asJSON: invocation.wantsJSON)
         return .ok
@@ -201,7 +207,7 @@ enum SourcesCommands {
     // MARK: The file
 
     /// What a change came to.
-    private enum Change {
+    enum Change {
         case done([String])
         case nothing(String)
     }
@@ -220,7 +226,7 @@ enum SourcesCommands {
 
     /// Changes the file, unless what comes of it breaks a rule of the settings.
     /// - Parameter fills: whether the file first takes what it does not say from the environment, as a start would.
-    private static func change(
+    static func change(
         _ context: CommandContext, fills: Bool = true, _ body: (inout SourceBook) throws -> Change
     ) throws -> ExitCode {
         let settings = context.settings
@@ -251,7 +257,7 @@ enum SourcesCommands {
         }
     }
 
-    private static func provider(_ invocation: Invocation, _ context: CommandContext) throws(CommandFailure) -> String {
+    static func provider(_ invocation: Invocation, _ context: CommandContext) throws(CommandFailure) -> String {
         let name = invocation.operands[0]
         guard context.settings.provider(name) != nil else {
             let known = context.settings.providers.keys.sorted().joined(separator: ", ")

@@ -22,7 +22,8 @@ enum VerifyWebhookCommand {
         let headers = try headers(invocation)
         let body = try SmallFile.read(invocation.value("--body") ?? "", limit: source.bodyLimit)
         let nowMs = try moment(invocation, context)
-        let webhook = IncomingWebhook(method: invocation.value("--method")?.uppercased() ?? "POST", headers: headers, body: body)
+        let webhook = IncomingWebhook(
+            method: invocation.value("--method")?.uppercased() ?? "POST", headers: headers, body: body, policy: source.policy)
         let verdict = source.adapter.verifyWebhook(webhook, nowMs: nowMs)
         let members = members(of: verdict, webhook, source)
         if invocation.wantsJSON {

@@ -8,17 +8,20 @@ enum DoctorCommand {
             "doctor", "look at everything this installation stands on, and say what to do",
             options: [.flag("--settings", "show every setting, not only those that are set"), .json],
             notes: [
-                "Each line is ok, warn or fail. Secrets are never shown.",
+                "Each line is ok, warn or fail. Secrets are never shown. Of each source that is on: mode and policy, the address to enter at the "
+                    + "provider, where its secret goes, the last event accepted and refused.",
                 "Exit codes: 0 nothing fails, 1 something does.",
             ])
     ) { invocation, context in
         let settings = context.settings.describe().filter { $0.isSet || invocation.has("--settings") }
         var findings = SettingsChecks.findings(context)
+        findings += await SourceChecks.findings(context)
         findings += FolderChecks.findings(context)
         findings += await DatabaseChecks.findings(context)
         findings += await RedisChecks.findings(context)
         findings += await QueueChecks.findings(context)
         findings += await CronChecks.findings(context)
+        findings += BackupChecks.findings(context)
         findings += DraftChecks.findings(context)
         findings += await MailChecks.findings(context)
         findings += await UsageChecks.findings(context)

@@ -23,7 +23,8 @@ enum QueueChecks {
     /// The kinds that this release's workers handle, by queue. Queues of bodies that are no jobs are not named.
     private static let kinds: [String: Set<String>] = Dictionary(
         [
-            (VerifyPayment.queue, VerifyPayment.kind), (GenerateDraft.queue, GenerateDraft.kind), (ActivatePlan.queue, ActivatePlan.kind),
+            (VerifyPayment.queue, VerifyPayment.kind), (IdentifyReference.queue, IdentifyReference.kind), (GenerateDraft.queue, GenerateDraft.kind),
+            (ActivatePlan.queue, ActivatePlan.kind),
             (CreateInvoice.queue, CreateInvoice.kind), (SendNotification.queue, SendNotification.kind), (MeasureStorage.queue, MeasureStorage.kind),
             (CheckLimits.queue, CheckLimits.kind), (MakeBackup.queue, MakeBackup.kind),
         ].map { ($0.0, [$0.1]) }, uniquingKeysWith: { $0.union($1) })
