@@ -70,7 +70,8 @@ struct CommandCronTests {
         #expect(await stage.run("cron", "next", "purge", "2", "--count", "2").code == .usage)
         let missing = CommandResult(
             code: .notFound, out: "",
-            err: "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, usage-storage, "
+            err:
+                "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, usage-storage, "
                 + "usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }

@@ -52,7 +52,8 @@ struct ProviderDescription: Sendable {
             rateVariable, in: name, sample: "5",
             "The most calls a second to its API, of all programs together; 0 for any number. Unless set, in live mode what the provider is known "
                 + "to take, else 20; any number in sandbox mode.")
-        return [mode, limit] + (hasAPI ? [rate] : []) + (hasWebhook ? postVariables : []) + [proof, capability].compactMap { $0 } + values.map(\.variable)
+        return [mode, limit] + (hasAPI ? [rate] : []) + (hasWebhook ? postVariables : []) + [proof, capability].compactMap { $0 }
+            + values.map(\.variable)
     }
 
     /// What its posts are taken for, and where they may come from.
