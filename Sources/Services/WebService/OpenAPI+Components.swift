@@ -18,7 +18,12 @@ extension OpenAPI {
     /// What the calls share: keys, parameters, problems and shapes.
     static let components = #"""
         {
-         "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A key made with `quittance apikey create`"}},
+         "securitySchemes": {
+          "bearer": {
+           "type": "http", "scheme": "bearer",
+           "description": "A key made with `quittance apikey create`, or a merchant's token (JWT, HS256) where the installation takes them"
+          }
+         },
          "parameters": {
         \#(usageParameters)
           "provider": {
@@ -44,7 +49,13 @@ extension OpenAPI {
          "responses": {
         \#(usageResponses)
           "Problem": {
-           "description": "What is wrong, naming each field and its rule",
+           "description": "What is wrong, naming each field and its rule: 401 without a good key, 403 without its scope, 429 too many calls a minute",
+           "headers": {
+            "Retry-After": {"description": "Seconds, with 429 and 503", "schema": {"type": "integer", "minimum": 0}},
+            "RateLimit-Limit": {"description": "Calls a minute", "schema": {"type": "integer"}},
+            "RateLimit-Remaining": {"description": "Calls that are left", "schema": {"type": "integer", "minimum": 0}},
+            "RateLimit-Reset": {"description": "Seconds until a new minute begins", "schema": {"type": "integer", "minimum": 0}}
+           },
            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
           },
           "Unknown": {
