@@ -131,6 +131,10 @@ struct CommandCustomerTests {
         _ = try await live(stage)
         try await finishJobs(stage)
         let books = try await books(stage)
+        let known = try await stage.write { connection in
+            try connection.execute("UPDATE payments_facts SET problem = 'told no amount'")
+            return try connection.query("SELECT claim, amount, currency, problem, fact_key FROM payments_facts ORDER BY id").map { "\($0.values)" }
+        }
         #expect(try await !places(Self.words, stage).isEmpty)
 
         let trial = await stage.run("customer", "erase", Self.email, "--dry-run")
@@ -152,6 +156,11 @@ struct CommandCustomerTests {
         #expect(records.first?.payments == 1 && records.first?.files == 1 && records.first?.actor == "cli")
         #expect(others.count == 1)
         #expect(try others.first?.text("customer_name") == "Bakary")
+        // What the state is folded from is as it was: an event may come still.
+        let facts = try await stage.write { connection in
+            try connection.query("SELECT claim, amount, currency, problem, fact_key FROM payments_facts ORDER BY id").map { "\($0.values)" }
+        }
+        #expect(facts == known && !facts.isEmpty)
         // Nobody can change the record of what happened: the guards are back.
         for statement in ["UPDATE payments_audit SET detail = 'x'", "DELETE FROM access_erasures"] {
             await #expect(throws: DatabaseError.self) { try await stage.write { try $0.execute(statement) } }

@@ -22,13 +22,13 @@ struct CustomerErasing: Sendable {
         case metadata
     }
 
-    /// Columns that say something about the person; what is not listed loses their marks and names only.
+    /// Columns that say something about the person; what is not listed loses their marks and names only. What a payment's state is folded
+    /// from is not among them: a charge-back may come years later.
     private static let fates: [String: [String: Fate]] = [
         "payments_payments": ["customer_name": .word, "customer_email": .null, "customer_phone": .null, "description": .word, "metadata": .metadata],
         "payments_attempts": ["payment_url": .null, "qr_code": .null, "error_text": .null, "last_answer": .null, "step": .null],
         "payments_answers": ["body": .bytes([])],
         "payments_events": ["body": .bytes([]), "headers": .empty, "detail": .null],
-        "payments_facts": ["problem": .null],
         "payments_refunds": ["reason": .word, "detail": .null],
         "outbox_jobs": ["args": .bytes(Array("{}".utf8)), "detail": .null],
         "outbox_effects": ["result": .bytes(Array("{}".utf8)), "detail": .null],
