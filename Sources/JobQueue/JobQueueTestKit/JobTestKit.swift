@@ -34,15 +34,16 @@ public final class JobTestKit: Sendable {
     private let state = Mutex(State())
 
     /// How long a real second may be waited for something that should happen at once.
-    private static let patience = Duration.seconds(10)
+    private let patience: Duration
 
     /// - Parameters:
     ///   - concurrency: jobs at a time. 1 makes the order of everything certain.
     ///   - effects: where `context.effect` records; in memory unless given.
     ///   - random: what jitter is made of, from 0 up to, not including, 1.
+    ///   - patience: how long something that should happen at once is waited for; more on a machine with much else to do.
     ///   - register: tells a fresh process what it can do. Called again after each crash.
     public init(
-        concurrency: Int = 1, effects: any EffectStore = InMemoryEffects(), random: Double = 0.5,
+        concurrency: Int = 1, effects: any EffectStore = InMemoryEffects(), random: Double = 0.5, patience: Duration = .seconds(10),
         @JobMiddlewareBuilder middleware: () -> [any JobMiddleware] = { [] },
         register: @escaping @Sendable (JobService) -> Void
     ) {
@@ -53,6 +54,7 @@ public final class JobTestKit: Sendable {
         self.effects = effects
         configuration = JobService.Configuration(name: "test", concurrency: concurrency, clock: clock.clock, random: { random })
         self.middleware = [path] + middleware()
+        self.patience = patience
         self.register = register
     }
 
@@ -113,7 +115,7 @@ public final class JobTestKit: Sendable {
     }
 
     private func settle() async throws {
-        let deadline = ContinuousClock.now + Self.patience
+        let deadline = ContinuousClock.now + patience
         try await startIfNeeded()
         while true {
             if path.takeCrash() {
@@ -131,7 +133,7 @@ public final class JobTestKit: Sendable {
             if busy.ready == 0 && busy.inFlight == 0 && !path.hasCrashed { return }
             guard ContinuousClock.now < deadline else {
                 throw JobExpectationFailure(
-                    "after \(Self.patience) there are still \(busy.ready) jobs ready and \(busy.inFlight) in hand: "
+                    "after \(patience) there are still \(busy.ready) jobs ready and \(busy.inFlight) in hand: "
                         + "does a handler wait for the clock to be turned?")
             }
             try await Task.sleep(for: .milliseconds(1))
