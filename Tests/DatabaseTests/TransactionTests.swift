@@ -31,6 +31,36 @@ import Testing
         #expect(committed.withLock { $0 } == ["a", "c", "e"])
     }
 
+    @Test("So does the first of a group, whose part the transaction is, and the first after it", arguments: DatabaseKind.allCases)
+    func firstOfGroup(kind: DatabaseKind) async throws {
+        let open = try kind.openWithTables()
+        let committed = Mutex<[String]>([])
+        let bodies: [@Sendable (Connection) throws -> Int] = ["a", "b", "c", "d"].map { text in
+            { connection in
+                connection.afterCommit { committed.withLock { $0.append(text) } }
+                let changed = try connection.execute("INSERT INTO notes (text) VALUES ($1)", [.text(text)])
+                if text == "a" { throw Refusal() }
+                if text == "b" { try connection.execute("INSERT INTO later (note) VALUES (99)") }
+                return changed
+            }
+        }
+        let results = try await open.writeTogether(bodies)
+        #expect(throws: Refusal.self) { try results[0].get() }
+        #expect(try failure(of: results[1]).kind == .foreignKeyViolation)
+        #expect(try results[2].get() == 1)
+        #expect(try results[3].get() == 1)
+        #expect(try await open.notes() == ["c", "d"])
+        #expect(committed.withLock { $0 } == ["c", "d"])
+        // Alone in its group.
+        await #expect(throws: Refusal.self) {
+            try await open.database.write { connection -> Int in
+                try connection.execute("INSERT INTO notes (text) VALUES ('e')")
+                throw Refusal()
+            }
+        }
+        #expect(try await open.notes() == ["c", "d"])
+    }
+
     @Test("A foreign key left open until the commit fails its own closure only", arguments: DatabaseKind.allCases)
     func deferredKeys(kind: DatabaseKind) async throws {
         let open = try kind.openWithTables()

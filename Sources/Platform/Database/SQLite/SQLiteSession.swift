@@ -239,6 +239,12 @@ final class SQLiteSession: SQLSession {
         return sqlite3_get_autocommit(handle) != 0
     }
 
+    /// Undoes everything since the transaction began, and begins it anew.
+    func beginAgain() throws(DatabaseError) {
+        guard rollback() else { throw DatabaseError(kind: .inputOutput, message: "the transaction cannot be ended") }
+        try beginImmediate()
+    }
+
     func beginSavepoint() throws(DatabaseError) { try control("SAVEPOINT unit") }
     func releaseSavepoint() throws(DatabaseError) { try control("RELEASE unit") }
 

@@ -7,8 +7,11 @@ import Telemetry
 
 /// The one writing connection of a process, on a thread of its own.
 ///
-/// All closures that wait share one transaction and one fsync: each runs in a savepoint, so one that throws undoes only its own
-/// part. The callers learn their outcome after the commit; a commit that fails, fails all of them.
+/// All closures that wait share one transaction and one fsync, and one that throws undoes only its own part. The callers learn their
+/// outcome after the commit; a commit that fails, fails all of them.
+///
+/// The first of a group needs no savepoint: nothing is before it, so the transaction itself is what it undoes. That matters for large ones.
+/// Within a savepoint SQLite copies each page before it changes it, and searches the list of copies from its start at many statements.
 ///
 /// `@unchecked Sendable`: `session`, `turnstile` and `checkpoints` belong to the writer's thread from ``start(onEnd:)`` on.
 final class SQLiteWriter: @unchecked Sendable {
@@ -85,7 +88,7 @@ final class SQLiteWriter: @unchecked Sendable {
         while let call = next {
             if call.begin() {
                 SQLiteMetrics.shared.waited(ContinuousClock.now - call.submittedAt)
-                switch run(call, connection, session) {
+                switch run(call, isFirst: done.isEmpty && failed.isEmpty, connection, session) {
                 case .done: done.append(call)
                 case .failed(let error): failed.append((call, error))
                 case .lost(let error, let cause):
@@ -121,11 +124,11 @@ final class SQLiteWriter: @unchecked Sendable {
         for (call, error) in failed { call.fail(error) }
     }
 
-    private func run(_ call: any DatabaseCall, _ connection: Connection, _ session: SQLiteSession) -> Outcome {
+    private func run(_ call: any DatabaseCall, isFirst: Bool, _ connection: Connection, _ session: SQLiteSession) -> Outcome {
         let mark = connection.callbackCount
         var failure: (any Error)?
         do {
-            try session.beginSavepoint()
+            if !isFirst { try session.beginSavepoint() }
         } catch {
             return .lost(error, session.loss ?? error)
         }
@@ -143,11 +146,11 @@ final class SQLiteWriter: @unchecked Sendable {
         if let loss = session.loss { return .lost(failure ?? loss, loss) }
         do {
             guard let failure else {
-                try session.releaseSavepoint()
+                if !isFirst { try session.releaseSavepoint() }
                 return .done
             }
             connection.forgetCallbacks(after: mark)
-            try session.rollbackSavepoint()
+            if isFirst { try session.beginAgain() } else { try session.rollbackSavepoint() }
             return .failed(failure)
         } catch {
             return .lost(failure ?? error, session.loss ?? error)
