@@ -5,6 +5,7 @@ import Outbox
 import Payments
 import PaymentsService
 import ProviderPort
+import Settings
 import Telemetry
 import Testing
 
