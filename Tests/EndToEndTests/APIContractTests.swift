@@ -19,6 +19,8 @@ struct APIContractTests {
                 repositoryRoot + "/.venv/contract/bin/schemathesis",
                 [
                     "--config-file", repositoryRoot + "/deploy/schemathesis.toml", "run", "--include-path-regex", "^/(api/|openapi|healthz|readyz)",
+                    // An answer without an end is more than it waits for.
+                    "--exclude-path-regex", "/events/$",
                     "--header", "Authorization: Bearer \(shop.key)", "http://127.0.0.1:\(stage.instance.webPort)/openapi.json",
                 ],
                 environment: ["HOME": stage.instance.folder.path, "PAYMENT": payment], folder: stage.instance.folder.path)

@@ -200,6 +200,30 @@ final class RawClient {
         return answers
     }
 
+    /// What came up to and with `mark`, waited for.
+    func text(through mark: String) throws -> String {
+        let mark = Array(mark.utf8)
+        var searched = 0
+        while true {
+            while searched + mark.count <= buffer.count {
+                if buffer[searched..<(searched + mark.count)].elementsEqual(mark) {
+                    let end = searched + mark.count
+                    defer { buffer.removeFirst(end) }
+                    return String(decoding: buffer[..<end], as: UTF8.self)
+                }
+                searched += 1
+            }
+            guard try fill() else { throw ClientError(what: "the connection ended before '\(String(decoding: mark, as: UTF8.self))'") }
+        }
+    }
+
+    /// Everything up to the connection's end.
+    func textToEnd() throws -> String {
+        while try fill() {}
+        defer { buffer = [] }
+        return String(decoding: buffer, as: UTF8.self)
+    }
+
     private func headEnd() -> Int? {
         guard buffer.count >= 4 else { return nil }
         for index in 3..<buffer.count where buffer[index] == 10 && buffer[index - 1] == 13 && buffer[index - 2] == 10 { return index + 1 }

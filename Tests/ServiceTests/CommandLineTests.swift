@@ -59,6 +59,8 @@ struct CommandLineTests {
                           apikey create    make an API key; its text is shown this once
                           apikey list      API keys, without their text
                           apikey revoke    end an API key, at once and for good
+                          link make        make a payment link: a page where whoever has it can pay
+                          link revoke      take back every link that was made to a payment
                           issuer show      who issues invoices, per mode
                           issuer set       set who issues the invoices of a mode
                           issuer example   set an example issuer for the sandbox, unless there is one

@@ -23,7 +23,8 @@ struct WebPageTests {
             #expect(!page.text.contains("aicha@"))
             #expect(page.text.contains("action=\"/kit/checkout/\(inquiry)/pay/cinetpay\""))
             #expect(!page.text.contains("payment-backend"))
-            #expect(page.text.split(separator: "<button").count == 6)
+            // Five providers, and the choice of the country.
+            #expect(page.text.split(separator: "<button").count == 7)
         }
     }
 

@@ -17,6 +17,12 @@ struct WebQRCodeTests {
             let process = try await ProcessFixture.start("zbarimg", ["--quiet", "--raw", try folder.write(png.body, to: "code.png")])
             try await process.waitForExit()
             #expect(process.output == ["\(WebStage.baseURL)/kit/checkout/\(inquiry)/"])
+            let order = try await stage.get("/api/v1/payments/\(try await stage.order())/qr.png")
+            let second = try await ProcessFixture.start("zbarimg", ["--quiet", "--raw", try folder.write(order.body, to: "order.png")])
+            try await second.waitForExit()
+            let link = try #require(second.output.first)
+            #expect(link.hasPrefix("\(WebStage.baseURL)/pay/"))
+            #expect(try await stage.send("GET", String(link.dropFirst(WebStage.baseURL.count))).status == 200)
             let small = try await stage.get("/api/v1/payments/\(payment)/qr.png?scale=2")
             #expect(small.status == 200 && small.body.count < png.body.count)
             let svg = try await stage.get("/api/v1/payments/\(payment)/qr.svg")
@@ -34,8 +40,6 @@ struct WebQRCodeTests {
             #expect(try await stage.send("GET", "/api/v1/payments/\(payment)/qr.png").status == 401)
             let order: JSON = ["order_id": "o-1", "description": "Two lamps", "amount": "5000", "currency": "XOF", "customer": ["name": "A"]]
             let other = try #require(try await stage.post("/api/v1/payments/", order).string("id"))
-            #expect(try await stage.get("/api/v1/payments/\(other)/qr.svg").status == 409)
-            #expect(try await stage.initiate(other, key: "one").status == 201)
             #expect(try await stage.get("/api/v1/payments/\(other)/qr.svg").status == 200)
             try await stage.database.write { try $0.execute("UPDATE payments_payments SET state = 'paid' WHERE id = $1", [.text(payment)]) }
             #expect(try await stage.get("/api/v1/payments/\(payment)/qr.png").status == 409)

@@ -38,7 +38,9 @@ final class WebStage: Sendable {
     let database: Database
     let transport: SwitchedTransport
     let sandbox: Sandbox
-    let web: WebServer
+    private let makeWeb: @Sendable () -> WebServer
+    private let running: Mutex<WebServer>
+    var web: WebServer { running.withLock { $0 } }
     let relay: OutboxRelay
     /// The bearer key of the shop.
     let key: String
@@ -49,16 +51,20 @@ final class WebStage: Sendable {
     private let clock: TurnedClock
 
     var webURL: String { "http://\(web.boundAddress)" }
+    var address: SocketAddress { web.boundAddress }
     /// What the web takes for its public address.
     static let baseURL = "https://shop.example.org"
 
     /// - Parameters:
     ///   - serverClock: by which cron entries are due; the stage's turned one unless given.
     ///   - api: how much may be asked, by whom, from where; without limits unless given.
+    ///   - address: where the web listens, for browsers: its public address is then the same; any free port unless given.
+    ///   - streams: how many may watch payments.
     static func with(
-        serverClock: ServerClock? = nil, api: APISettings = unlimited, _ body: (WebStage) async throws -> Void
+        serverClock: ServerClock? = nil, api: APISettings = unlimited, address: SocketAddress? = nil, streams: StreamLimits = StreamLimits(),
+        _ body: (WebStage) async throws -> Void
     ) async throws {
-        let stage = try await WebStage(serverClock: serverClock, api: api)
+        let stage = try await WebStage(serverClock: serverClock, api: api, address: address, streams: streams)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -76,7 +82,7 @@ final class WebStage: Sendable {
         return api
     }
 
-    private init(serverClock: ServerClock?, api: APISettings) async throws {
+    private init(serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
@@ -121,16 +127,29 @@ final class WebStage: Sendable {
             configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "plain ingest",
             handler: HTTPServer.asyncHandler { [database] in await WebStage.take($0, events, database) })
         try await ingest.start()
-        web = WebServer(
-            WebConfiguration(
-                address: SocketAddress("127.0.0.1", 0), baseURL: Self.baseURL, ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played],
-                secretKey: Secret(Self.secret), api: api),
-            database: database, relay: relay, providers: providers, transport: transport,
-            cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), serverClock: serverClock,
-            loops: [loop], log: Log("web"),
-            nowMs: { clock.nowMs })
+        var configured = WebConfiguration(
+            address: address ?? SocketAddress("127.0.0.1", 0), baseURL: address.map { "http://\($0)" } ?? Self.baseURL,
+            ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
+        configured.streams = streams
+        makeWeb = { [configured, database, relay, transport, loop] in
+            WebServer(
+                configured, database: database, relay: relay, providers: providers, transport: transport,
+                cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), serverClock: serverClock,
+                loops: [loop], log: Log("web"), nowMs: { clock.nowMs })
+        }
+        running = Mutex(makeWeb())
         try await relay.start()
         try await web.start()
+    }
+
+    /// The web goes away, as when its process ends.
+    func stopWeb() async { await web.stop(by: .now.advanced(by: .seconds(2))) }
+
+    /// Another one takes its place, at the same address where one was given.
+    func startWeb() async throws {
+        let next = makeWeb()
+        running.withLock { $0 = next }
+        try await next.start()
     }
 
     /// The two entries of usage, whose work is a job, and two that do theirs at once, well and badly.
@@ -304,6 +323,27 @@ final class WebStage: Sendable {
         return (inquiry, payment)
     }
 
+    /// A payment of another system's order.
+    func order(
+        _ id: String = "order-1", amount: String = "12500", currency: String = "XOF", phone: String? = "+2290166000000", language: String = "fr"
+    ) async throws -> String {
+        let answer = try await post(
+            "/api/v1/payments/",
+            [
+                "order_id": .string(id), "description": "Chaise <bleue>", "amount": .string(amount), "currency": .string(currency),
+                "customer": ["name": "Aïcha Koné", "email": "aicha@example.org", "phone": .optional(phone), "language": .string(language)],
+            ])
+        guard let payment = answer.string("id") else { throw FixtureError(answer.text) }
+        return payment
+    }
+
+    /// A link to a payment. - Returns: its path.
+    func link(to payment: String, _ body: JSON = [:]) async throws -> String {
+        let answer = try await post("/api/v1/payments/\(payment)/link/", body)
+        guard let token = answer.string("token") else { throw FixtureError(answer.text) }
+        return "/pay/\(token)"
+    }
+
     func initiate(_ payment: String, key: String, at provider: String = "cinetpay") async throws -> Answer {
         try await post("/api/v1/payments/\(provider)/initiate/", ["payment": .string(payment)], headers: ["idempotency-key": key])
     }
@@ -321,6 +361,18 @@ final class WebStage: Sendable {
             }
             return text
         }
+    }
+
+    /// All of an order comes in by hand: the quickest way to paid.
+    func receive(_ payment: String, _ amount: String = "12500") async throws {
+        let answer = try await post(
+            "/api/v1/payments/\(payment)/received/", ["amount": .string(amount), "reference": .string("R-\(payment)"), "method": "cash"],
+            headers: ["idempotency-key": "receive-\(payment)"])
+        guard answer.string("status") == "paid" else { throw FixtureError(answer.text) }
+    }
+
+    func newestPayment() async throws -> String? {
+        try await database.read { try PaymentStore.list(limit: 1, in: $0).first?.id }
     }
 
     func attempts(of payment: String) async throws -> [PaymentAttempt] {

@@ -65,6 +65,7 @@ public enum APIKeys {
             Migration(number: 1, name: "access", sqlite: PackageResources._001_access_sqlite_sql),
             Migration(number: 2, name: "callers", sqlite: PackageResources._002_callers_sqlite_sql),
             Migration(number: 3, name: "erasures", sqlite: PackageResources._003_erasures_sqlite_sql),
+            Migration(number: 4, name: "links", sqlite: PackageResources._004_links_sqlite_sql),
         ])
 
     public static let nameLimit = 100

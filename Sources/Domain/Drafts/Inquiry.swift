@@ -45,7 +45,7 @@ public struct InquiryForm: Sendable {
         if !email.isEmpty && !EmailAddress.isPlausible(email) { faults.append(.init(field: "email", rule: "must be an e-mail address")) }
         let phoneText = text("phone", required: false)
         if !phoneText.isEmpty && !PhoneNumber.isE164(phoneText) {
-            faults.append(.init(field: "phone", rule: "must be in international form, such as +2250707123456"))
+            faults.append(.init(field: "phone", rule: PhoneNumber.rule))
         }
         phone = phoneText.isEmpty ? nil : phoneText
         let asked = text("language", required: false)
@@ -171,6 +171,9 @@ package enum EmailAddress {
 }
 
 package enum PhoneNumber {
+    /// What is told of a number that is not in this form.
+    package static let rule = "must be in international form, such as +2250707123456"
+
     package static func isE164(_ text: String) -> Bool {
         text.hasPrefix("+") && (8...16).contains(text.utf8.count) && text.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
             && text.utf8.dropFirst().first != 48

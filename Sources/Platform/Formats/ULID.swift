@@ -37,6 +37,25 @@ public enum ULID {
         return ms
     }
 
+    /// The sixteen bytes of an identifier; nil when the text is none.
+    public static func bytes(of text: String) -> [UInt8]? {
+        let letters = Array(text.utf8)
+        guard letters.count == 26, letters[0] <= UInt8(ascii: "7") else { return nil }
+        var value: UInt128 = 0
+        for letter in letters {
+            guard let digit = alphabet.firstIndex(of: letter) else { return nil }
+            value = value << 5 | UInt128(digit)
+        }
+        return (0..<16).map { UInt8(truncatingIfNeeded: value >> UInt128(120 - $0 * 8)) }
+    }
+
+    /// The identifier of sixteen bytes.
+    public static func text(of bytes: some Collection<UInt8>) -> String {
+        precondition(bytes.count == 16, "an identifier has sixteen bytes")
+        let value = bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        return String(decoding: (0..<26).map { alphabet[Int(value >> UInt128(125 - $0 * 5) & 31)] }, as: UTF8.self)
+    }
+
     private static func advance(_ last: inout Last, to ms: UInt64) {
         if ms > last.ms {
             var random = SystemRandomNumberGenerator()

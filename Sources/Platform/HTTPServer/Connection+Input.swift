@@ -26,7 +26,7 @@ extension Connection {
     private var keepsInput: Bool {
         switch phase {
         case .idle, .head, .body, .chunked, .answering: true
-        case .flushing, .lingering, .closed: false
+        case .streaming, .flushing, .lingering, .closed: false
         }
     }
 
@@ -36,7 +36,7 @@ extension Connection {
         isConsuming = true
         defer { isConsuming = false }
         var offset = 0
-        while offset < bytes.count && wantsInput && phase != .lingering {
+        while offset < bytes.count && wantsInput && phase != .lingering && phase != .streaming {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             do throws(Refusal) {
                 let used = try phase == .idle || phase == .head ? readHead(rest) : readBody(rest)

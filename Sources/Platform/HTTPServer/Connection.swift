@@ -20,6 +20,8 @@ final class Connection: @unchecked Sendable {
         case head, body, chunked
         /// A handler has the request.
         case answering
+        /// An answer that goes on and on; the connection ends with it.
+        case streaming
         /// The last answer is on its way out, then the connection ends.
         case flushing
         /// Our side is closed; what the client still sends is thrown away so that it gets to read the answer.
@@ -73,6 +75,9 @@ final class Connection: @unchecked Sendable {
     var hasOpenExchange = false
     var framing = ResponseEncoder.Framing(keepAlive: true, version10: false, isHead: false)
 
+    /// Told once when the answer in pieces under way has ended.
+    var streamEnded: (@Sendable (HTTPStreamEnd) -> Void)?
+
     var output = OutputQueue()
     var lingerTime = Connection.lingerTime
     var lingeredBytes = 0
@@ -104,6 +109,7 @@ final class Connection: @unchecked Sendable {
         pending = []
         forgetRequest()
         endUpload(.clientLeft)
+        tellStreamEnd(.clientLeft)
         lane.forget(self)
     }
 
@@ -142,7 +148,7 @@ final class Connection: @unchecked Sendable {
         switch phase {
         case .idle: output.count < Self.outputMax
         case .head, .body, .chunked: !awaitsReceiver
-        case .lingering: true
+        case .lingering, .streaming: true
         case .answering, .flushing, .closed: false
         }
     }
@@ -155,7 +161,7 @@ final class Connection: @unchecked Sendable {
         let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
         if count > 0 {
             let fresh = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-            phase == .lingering ? discard(count) : take(fresh)
+            phase == .lingering || phase == .streaming ? discard(count) : take(fresh)
         } else if count == 0 {
             endOfInput()
         } else if errno != EAGAIN && errno != EINTR {
@@ -184,14 +190,15 @@ final class Connection: @unchecked Sendable {
         case .idle, .head, .body, .chunked:
             // Otherwise it is we who wait: for room in the output or for the receiver.
             if wantsInput { refuse(.endedEarly, .clientLeft) }
-        case .lingering: close()
+        // Whoever listens keeps its side open.
+        case .lingering, .streaming: close()
         case .answering, .flushing, .closed: break
         }
     }
 
     private func discard(_ count: Int) {
         lingeredBytes += count
-        if lingeredBytes > Self.lingerBytesMax { close() }
+        if lingeredBytes > (phase == .streaming ? Self.streamInputMax : Self.lingerBytesMax) { close() }
     }
 
     // MARK: Ending
@@ -222,11 +229,13 @@ final class Connection: @unchecked Sendable {
         case .failed: return close()
         case .blocked:
             if output.count < before && (phase == .idle || phase == .flushing) { deadline = lane.now() + lane.idleMax }
+            if phase == .streaming && (output.count < before || deadline == .max) { deadline = lane.now() + lane.idleMax }
             armWriting()
         case .drained:
             disarmWriting()
             lane.takeBuffer(of: &output)
             if phase == .flushing { return flushed() }
+            if phase == .streaming { deadline = .max }
         }
         goOn()
     }
@@ -260,6 +269,7 @@ final class Connection: @unchecked Sendable {
         // Of a server that stops: a request may have arrived just now.
         case .idle where lane.isStopping && output.isEmpty: stopGently(patience: 0)
         case .idle, .flushing, .lingering: close()
+        case .streaming: cutStream(.clientTooSlow)
         case .head: refuse(.deadlinePassed, .deadlinePassed)
         case .body, .chunked:
             // The receiver's own slowness is not the client's.
@@ -271,6 +281,8 @@ final class Connection: @unchecked Sendable {
     /// The server stops: a silent connection ends, a request under way is answered first.
     /// - Parameter patience: milliseconds that a silent one may still ask; a close just when it does would look like a failure.
     func stopGently(patience: Int64) {
+        // An answer without an end would hold the server up for nothing: its client connects anew, to whoever serves then.
+        if phase == .streaming { return isWriteArmed ? cutStream(.serverStopped) : endStream(.serverStopped) }
         guard phase == .idle && output.isEmpty else { return }
         // A request may have arrived that the loop has not looked at.
         readable()

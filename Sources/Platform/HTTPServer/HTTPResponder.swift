@@ -33,7 +33,7 @@ final class Exchange: Sendable {
     }
 
     func respond(_ response: HTTPResponse) {
-        guard !answered.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        guard claim() else { return }
         let (connection, number) = (connection, number)
         if connection.lane.loop.isOnLoop {
             connection.answer(response, to: number)
@@ -41,6 +41,9 @@ final class Exchange: Sendable {
             connection.lane.loop.execute { connection.answer(response, to: number) }
         }
     }
+
+    /// Whether this is the first answer, which alone counts.
+    func claim() -> Bool { !answered.exchange(true, ordering: .acquiringAndReleasing) }
 
     func more() {
         let (connection, number) = (connection, number)

@@ -13,6 +13,8 @@ enum ResponseEncoder {
         var version10: Bool
         /// HEAD: the length is told, the body is not sent.
         var isHead: Bool
+        /// The body goes on after the head, nobody knows how long: in chunks, or to the connection's end for HTTP/1.0.
+        var streams = false
     }
 
     /// Appends everything up to the body.
@@ -22,7 +24,9 @@ enum ResponseEncoder {
         let before = output.count
         appendStatus(response.status, to: &output)
         output.append(contentsOf: date)
-        if mayHaveBody(response.status) {
+        if framing.streams {
+            if !framing.version10 { append("Transfer-Encoding: chunked\r\n", to: &output) }
+        } else if mayHaveBody(response.status) {
             append("Content-Length: ", to: &output)
             append(decimal: response.body.count, to: &output)
             append("\r\n", to: &output)
@@ -71,6 +75,14 @@ enum ResponseEncoder {
 
     static func append(_ text: StaticString, to output: inout [UInt8]) {
         output.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// One piece of a body that is sent in chunks.
+    static func append(chunk piece: [UInt8], to output: inout [UInt8]) {
+        output.append(contentsOf: String(piece.count, radix: 16).utf8)
+        append("\r\n", to: &output)
+        output.append(contentsOf: piece)
+        append("\r\n", to: &output)
     }
 
     static func append(decimal number: Int, to output: inout [UInt8]) {

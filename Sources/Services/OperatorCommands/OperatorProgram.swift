@@ -12,7 +12,8 @@ public enum OperatorProgram {
             + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
                 RefusedCommand.command
             ] + CronCommands.commands
-            + AccessCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands + TeamCommands.commands
+            + AccessCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands
+            + TeamCommands.commands
             + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,

@@ -15,8 +15,7 @@ struct AttemptChoice: Sendable {
     init(_ fields: inout FieldReader) throws(WebProblem) {
         method = fields.text("method", limit: 40)
         network = fields.text("network", limit: 40)
-        phone = fields.text("phone", limit: 20)
-        if let phone, !PhoneNumber.isE164(phone) { fields.fault("phone", "must be in international form, such as +2290166000000") }
+        phone = fields.phone()
         otp = fields.text("otp", limit: 12)
         if let otp, !otp.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { fields.fault("otp", "must be digits") }
         returnURL = fields.url("return_url")
@@ -24,9 +23,22 @@ struct AttemptChoice: Sendable {
         try fields.check()
     }
 
-    func plan(at provider: String, actor: String, claim: IdempotentCalls.Claim?) -> AttemptStart.Plan {
+    /// - Parameter fixed: the method where the caller has no choice of it.
+    func plan(
+        at provider: String, actor: String, claim: IdempotentCalls.Claim?, method fixed: String? = nil
+    ) -> AttemptStart.Plan {
         AttemptStart.Plan(
-            provider: provider, method: method, phone: phone, cancelURL: cancelURL, network: network, otp: otp, returnURL: returnURL, actor: actor,
+            provider: provider, method: fixed ?? method, phone: phone, cancelURL: cancelURL, network: network, otp: otp, returnURL: returnURL,
+            actor: actor,
             claim: claim)
+    }
+}
+
+extension FieldReader {
+    /// A phone number in international form.
+    mutating func phone(_ name: String = "phone") -> String? {
+        let phone = text(name, limit: 20)
+        if let phone, !PhoneNumber.isE164(phone) { fault(name, PhoneNumber.rule) }
+        return phone
     }
 }

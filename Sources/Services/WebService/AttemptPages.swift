@@ -11,6 +11,7 @@ struct AttemptPages: Sendable {
 
     let database: Database
     let page: Page
+    let links: OwnLinks
 
     var routes: [Route] {
         [Route("GET", "/payments/{provider}/pay/", .page, bodyLimit: 0, show), WidgetScript.route]
@@ -21,34 +22,35 @@ struct AttemptPages: Sendable {
         guard let reference = call.request.queryValue("transaction_id") else { return page.notFound(Words("fr")) }
         let found = try await database.read { connection in
             try PaymentStore.attempt(of: [.ours(reference)], provider: provider, in: connection).map { attempt in
-                (try PaymentStore.require(attempt.payment, in: connection), attempt)
+                (try ShownPayment(attempt.payment, links, in: connection), attempt)
             }
         }
-        guard let (payment, attempt) = found else { return page.notFound(Words("fr")) }
-        let words = Words(payment.customer.language)
+        guard let (shown, attempt) = found else { return page.notFound(Words("fr")) }
+        let (payment, words) = (shown.payment, shown.words)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(PaymentSentence.recap(payment, words))")
         }
-        guard attempt.isOpen, let step = attempt.step else { return ended(payment, words) }
+        guard attempt.isOpen, let step = attempt.step else { return ended(shown) }
         switch step.kind {
         case .redirect:
-            guard let url = attempt.paymentURL, SafeLink.isSafe(url) else { return ended(payment, words) }
+            guard let url = attempt.paymentURL, SafeLink.isSafe(url) else { return ended(shown) }
             return .redirect(303, url)
-        case .widget: return widget(step, payment, words)
-        case .approve: return waiting(step, payment, words)
-        case .transfer: return transfer(step, payment, words)
+        case .widget: return widget(step, shown)
+        case .approve: return waiting(step, shown)
+        case .transfer: return transfer(step, shown)
         }
     }
 
     // MARK: What there is to do
 
-    private func widget(_ step: CustomerStep, _ payment: Payment, _ words: Words) -> HTTPResponse {
-        guard let script = step.fields["script"], SafeLink.isSafe(script) else { return ended(payment, words) }
+    private func widget(_ step: CustomerStep, _ shown: ShownPayment) -> HTTPResponse {
+        let (payment, words) = (shown.payment, shown.words)
+        guard let script = step.fields["script"], SafeLink.isSafe(script) else { return ended(shown) }
         let options = step.fields.filter { $0.key != "script" }.sorted { $0.key < $1.key }.map { ($0.key, JSON.string($0.value)) }
         let sentence = words("La fenêtre de paiement s’ouvre d’elle-même.", "The payment window opens by itself.")
         let without = words("Ce moyen de paiement a besoin de JavaScript.", "This way to pay needs JavaScript.")
         return page.response(
-            200, words, title: words("Payer", "Pay"), widget: WidgetScript(url: script),
+            200, words, title: words("Payer", "Pay"), widget: WidgetScript(url: script), live: shown.live,
             """
             \(PaymentSentence.recap(payment, words))
             <p>\(sentence)</p>
@@ -57,7 +59,8 @@ struct AttemptPages: Sendable {
             """)
     }
 
-    private func waiting(_ step: CustomerStep, _ payment: Payment, _ words: Words) -> HTTPResponse {
+    private func waiting(_ step: CustomerStep, _ shown: ShownPayment) -> HTTPResponse {
+        let (payment, words) = (shown.payment, shown.words)
         let standard = words("Confirmez le paiement sur votre téléphone.", "Confirm the payment on your phone.")
         let instruction = step.fields["instruction_\(words.language)"] ?? standard
         var lines: [Markup] = []
@@ -67,10 +70,14 @@ struct AttemptPages: Sendable {
         let follows = words("Cette page se met à jour toute seule.", "This page updates itself.")
         return page.response(
             200, words, title: words("Confirmez sur votre téléphone", "Confirm on your phone"), refreshSeconds: Self.refreshSeconds,
-            "<p class=\"note\">\(instruction)</p>\(PaymentSentence.recap(payment, words, more: lines))<p>\(follows)</p>")
+            live: shown.live,
+            """
+            <p class="note">\(instruction)</p>\(PaymentSentence.recap(payment, words, more: lines))<p class="wait">\(follows)</p>
+            """)
     }
 
-    private func transfer(_ step: CustomerStep, _ payment: Payment, _ words: Words) -> HTTPResponse {
+    private func transfer(_ step: CustomerStep, _ shown: ShownPayment) -> HTTPResponse {
+        let (payment, words) = (shown.payment, shown.words)
         var lines: [Markup] = []
         if let account = step.fields["account"] { lines.append("<dt>\(words("Compte", "Account"))</dt><dd>\(account)</dd>") }
         if let reference = step.fields["reference"] {
@@ -80,14 +87,15 @@ struct AttemptPages: Sendable {
             "Indiquez la référence : c’est elle qui relie votre versement à cette commande. Nous vous écrivons dès qu’il est arrivé.",
             "Please give the reference: it ties your money to this order. We write to you as soon as it has arrived.")
         return page.response(
-            200, words, title: words("Comment payer", "How to pay"),
+            200, words, title: words("Comment payer", "How to pay"), live: shown.live,
             "\(PaymentSentence.recap(payment, words, more: lines))<p class=\"note\">\(sentence)</p>")
     }
 
-    private func ended(_ payment: Payment, _ words: Words) -> HTTPResponse {
+    private func ended(_ shown: ShownPayment) -> HTTPResponse {
+        let (payment, words) = (shown.payment, shown.words)
         let note = PaymentSentence.note(payment.state, words) ?? words("Cet essai est terminé.", "This try is over.")
         return page.response(
             200, words, title: words("Paiement non abouti", "Payment not completed"),
-            "<p class=\"note\">\(note)</p>\(PaymentSentence.recap(payment, words))\(ReturnPages.again(payment, words))")
+            "<p class=\"note\">\(note)</p>\(PaymentSentence.recap(payment, words))\(shown.again)")
     }
 }

@@ -1,15 +1,27 @@
-import Drafts
+import Database
 import Formats
 import Money
+import Payments
 import ProviderPort
 
-/// A provider on the checkout page: its button, and the fields that it needs beforehand.
+/// A provider on a page to pay at: its button, and the fields that it needs beforehand.
 struct CheckoutChoice: Sendable {
     let provider: String
     let french: String
     let english: String
     /// The one method that the button stands for; nil where the customer chooses at the provider.
     let method: String?
+
+    /// The providers that customers may choose, in the order of their buttons; one that is off has none.
+    static let all: [CheckoutChoice] = [
+        CheckoutChoice("cinetpay", "Payer par CinetPay (Mobile Money ou carte)", "Pay with CinetPay (mobile money or card)"),
+        CheckoutChoice("orange-money", "Payer par Orange Money", "Pay with Orange Money"),
+        CheckoutChoice("kkiapay", "Payer par KKiaPay (Mobile Money ou carte)", "Pay with KKiaPay (mobile money or card)"),
+        CheckoutChoice("feexpay", "Payer par Mobile Money (FeexPay)", "Pay with mobile money (FeexPay)"),
+        CheckoutChoice("wave", "Payer par Wave", "Pay with Wave"),
+        CheckoutChoice("icount", "Payer par carte (iCount)", "Pay by card (iCount)"),
+        CheckoutChoice("manual", "Payer par virement bancaire", "Pay by bank transfer", method: "bank_transfer"),
+    ]
 
     init(_ provider: String, _ french: String, _ english: String, method: String? = nil) {
         self.provider = provider
@@ -19,20 +31,24 @@ struct CheckoutChoice: Sendable {
     }
 
     /// The ways to pay that fit. Cards of a provider that wants them told beforehand are left to its API.
-    func fitting(_ offer: ProviderOffer, _ amount: Money) -> [ProviderOffer.Choice] {
-        offer.choices(for: amount, country: nil).filter { way in
-            (method == nil || way.method == method) && !(asksForPhone(offer) && way.method == "credit_card")
+    func fitting(_ offer: ProviderOffer, _ amount: Money, country: String?) -> [ProviderOffer.Choice] {
+        offer.choices(for: amount, country: country).filter { way in
+            (method == nil || way.method == method) && !(Self.asksForPhone(offer) && way.method == "credit_card")
         }
     }
 
-    private func asksForPhone(_ offer: ProviderOffer) -> Bool { offer.choices.contains { $0.network != nil && $0.needs.contains("phone") } }
+    private static func asksForPhone(_ offer: ProviderOffer) -> Bool {
+        offer.choices.contains { $0.network != nil && $0.needs.contains("phone") }
+    }
 
     /// Network, phone and code, where the provider has no page that would ask for them.
-    func fields(_ ways: [ProviderOffer.Choice], _ phone: String?, _ words: Words) -> Markup {
+    /// - Parameter namesCountries: whether the networks are of several countries.
+    fileprivate func fields(_ ways: [ProviderOffer.Choice], _ phone: String?, namesCountries: Bool, _ words: Words) -> Markup {
         let networks = ways.filter { $0.network != nil && $0.needs.contains("phone") }
         guard !networks.isEmpty else { return .empty }
         let options: [Markup] = networks.map { way in
-            "<option value=\"\(way.network ?? "")\">\(way.label) (\(way.countries.joined(separator: ", ")))</option>"
+            let countries = namesCountries ? " (\(way.countries.map { Country.name(of: $0, words) }.joined(separator: ", ")))" : ""
+            return "<option value=\"\(way.network ?? "")\">\(way.label)\(countries)</option>"
         }
         let code: Markup =
             networks.contains { $0.needs.contains("otp") }
@@ -49,15 +65,137 @@ struct CheckoutChoice: Sendable {
             """
     }
 
+    /// - Parameter sent: what the customer filled in.
     /// - Throws: ``WebProblem`` 422.
     func plan(_ sent: [String: String], actor: String) throws(WebProblem) -> AttemptStart.Plan {
-        var fields = FieldReader(.object(JSONObject(sent.sorted { $0.key < $1.key }.map { ($0.key, JSON.string($0.value)) })))
-        let network = fields.text("network", limit: 40)
-        let phone = fields.text("phone", limit: 20)
-        if let phone, !PhoneNumber.isE164(phone) { fields.fault("phone", "must be in international form, such as +2290166000000") }
-        let otp = fields.text("otp", limit: 12)
-        try fields.check()
-        return AttemptStart.Plan(
-            provider: provider, method: method, phone: phone, network: network, otp: otp, actor: actor, reuses: network == nil)
+        // Where to send the browser afterwards, and how to pay at the provider, are not the customer's to say.
+        var own = sent.filter { ["network", "phone", "otp"].contains($0.key) && !$0.value.isEmpty }
+        own["phone"] = own["phone"].map(Self.plain)
+        var fields = FieldReader(.object(JSONObject(own.sorted { $0.key < $1.key }.map { ($0.key, JSON.string($0.value)) })))
+        var plan = try AttemptChoice(&fields).plan(at: provider, actor: actor, claim: nil, method: method)
+        plan.reuses = plan.network == nil
+        return plan
     }
+
+    /// A phone number as people write it: with blanks, points and hyphens, and 00 for the plus sign.
+    private static func plain(_ phone: String) -> String {
+        let digits = phone.filter { !" .-()/\u{A0}\u{202F}".contains($0) }
+        return digits.hasPrefix("00") ? "+" + digits.dropFirst(2) : digits
+    }
+}
+
+/// The choices that a payment's customer has.
+struct CheckoutOffer: Sendable {
+    struct Entry: Sendable {
+        let choice: CheckoutChoice
+        let ways: [ProviderOffer.Choice]
+    }
+
+    /// Those that are on, take the amount and serve the country.
+    let entries: [Entry]
+    /// Every country that somebody with this amount can pay from, by code.
+    let countries: [String]
+    /// The one that the entries are for; nil for all.
+    let country: String?
+
+    /// - Parameter asked: the country that the customer chose; `all` for every one, nil for that of the phone number.
+    init(_ payment: Payment, _ providers: ProviderRegistry, country asked: String?) {
+        let amount = payment.amount
+        func entries(_ country: String?) -> [Entry] {
+            CheckoutChoice.all.compactMap { choice in
+                guard let offer = providers[choice.provider]?.offer else { return nil }
+                let ways = choice.fitting(offer, amount, country: country)
+                return ways.isEmpty ? nil : Entry(choice: choice, ways: ways)
+            }
+        }
+        let everywhere = entries(nil)
+        let served = Set(everywhere.flatMap { $0.ways.flatMap(\.countries) })
+        let chosen = (asked ?? Country.ofPhone(payment.customer.phone)).flatMap { served.contains($0) ? $0 : nil }
+        countries = served.sorted()
+        country = chosen
+        self.entries = chosen.map { entries($0) } ?? everywhere
+    }
+
+    /// A button per provider.
+    /// - Parameter action: where a provider's form goes.
+    func buttons(_ phone: String?, _ words: Words, action: (String) -> String) -> Markup {
+        guard !entries.isEmpty else {
+            let sentence = words("Aucun moyen de paiement n’est ouvert pour le moment.", "No means of payment is open at the moment.")
+            return "<p class=\"note\">\(sentence)</p>"
+        }
+        let forms: [Markup] = entries.map { entry in
+            let fields = entry.choice.fields(entry.ways, phone, namesCountries: country == nil, words)
+            let look: Markup = fields.text.isEmpty ? .empty : " class=\"fields\""
+            return """
+                <form method="post" action="\(action(entry.choice.provider))"\(look)>\(fields)\
+                <button type="submit">\(words(entry.choice.french, entry.choice.english))</button></form>
+                """
+        }
+        return "\(forms)"
+    }
+
+    /// Where to pay from, where that makes a difference.
+    func countryForm(_ path: String, _ words: Words) -> Markup {
+        guard countries.count > 1 else { return .empty }
+        let names = countries.map { ($0, Country.name(of: $0, words)) }.sorted { $0.1 < $1.1 }
+        let options: [Markup] = ([("all", words("Tous les pays", "All countries"))] + names).map { code, name in
+            code == country ?? "all"
+                ? "<option value=\"\(code)\" selected=\"selected\">\(name)</option>" : "<option value=\"\(code)\">\(name)</option>"
+        }
+        return """
+            <form method="get" action="\(path)" class="aside">
+            <label for="country">\(words("Je paie depuis", "I pay from"))</label>
+            <div class="pair"><select id="country" name="country">\(options)</select>\
+            <button type="submit">\(words("Changer", "Change"))</button></div>
+            </form>
+            """
+    }
+}
+
+/// Starts what a customer chose. A second click, a second tab or another copy of the same form leads to the same attempt.
+struct CheckoutStart: Sendable {
+    /// A push to a phone that was asked for again so soon, on the same network and phone, is the same one.
+    static let samePushMs: Int64 = 60_000
+    private static let shownDigits = 2
+
+    let database: Database
+    let start: AttemptStart
+    let nowMs: @Sendable () -> Int64
+    private let underWay = StartsUnderWay()
+
+    init(database: Database, start: AttemptStart, nowMs: @escaping @Sendable () -> Int64) {
+        self.database = database
+        self.start = start
+        self.nowMs = nowMs
+    }
+
+    /// - Parameter replaces: whether attempts that still wait give way to this one.
+    func callAsFunction(_ payment: String, _ plan: AttemptStart.Plan, replaces: Bool = false) async throws -> AttemptStart.Started {
+        var plan = plan
+        plan.replaces = replaces
+        if replaces { plan.reuses = false }
+        let key = [payment, plan.provider, plan.network ?? "", plan.phone ?? "", replaces ? "again" : ""].joined(separator: " ")
+        return try await underWay.start(key) { [plan] in
+            if !replaces, let same = try await pushed(payment, plan) { return same }
+            return try await start(plan) { try PaymentStore.require(payment, in: $0) }
+        }
+    }
+
+    private func pushed(_ id: String, _ plan: AttemptStart.Plan) async throws -> AttemptStart.Started? {
+        guard let network = plan.network else { return nil }
+        let now = nowMs()
+        return try await database.read { connection in
+            let payment = try PaymentStore.require(id, in: connection)
+            let phone = Self.ending(plan.phone ?? payment.customer.phone)
+            let same = try PaymentStore.attempts(of: id, in: connection).last { attempt in
+                attempt.isOpen && attempt.provider == plan.provider && attempt.network == network && attempt.paymentURL != nil
+                    && now - attempt.createdAtMs < Self.samePushMs && Self.ending(attempt.step?.fields["phone"]) == phone
+            }
+            guard let same else { return nil }
+            return AttemptStart.Started(payment: payment, attempt: same, references: try PaymentStore.references(of: same.id, in: connection))
+        }
+    }
+
+    /// Steps show a number masked: its end is all that can be compared.
+    private static func ending(_ phone: String?) -> String { String((phone ?? "").suffix(shownDigits)) }
 }

@@ -26,6 +26,7 @@ extension OpenAPI {
          },
          "parameters": {
         \#(usageParameters)
+        \#(linkParameters)
           "provider": {
            "name": "provider", "in": "path", "required": true, "description": "cinetpay, payment-backend, standard-webhooks, …",
            "schema": {"type": "string"}
@@ -96,6 +97,7 @@ extension OpenAPI {
           },
         \#(paymentSchemas)
         \#(moneySchemas)
+        \#(linkSchemas)
           "Customer": {
            "type": "object", "required": ["name"],
            "properties": {

@@ -19,6 +19,7 @@ enum OpenAPI {
         \#(usagePaths)
         \#(paymentPaths)
         \#(moneyPaths)
+        \#(linkPaths)
          "/api/v1/kit/inquiries/": {
           "post": {
            "summary": "Take an inquiry with its order and its payment, at the product's price",

@@ -1,7 +1,8 @@
 import Formats
 import HTTPServer
 
-/// The frame of every page: one stylesheet, nothing from elsewhere, and no script but where a provider's own widget is the way to pay.
+/// The frame of every page: one stylesheet, nothing from elsewhere, and no script but where a page follows its payment or a provider's own
+/// widget is the way to pay.
 struct Page: Sendable {
     /// Where a form of the page may lead besides our own site; browsers hold the redirections after a form against this too.
     var formTargets: [String] = []
@@ -9,14 +10,16 @@ struct Page: Sendable {
     static let stylesheetPath = "/assets/site.css"
 
     /// - Parameters:
-    ///   - refreshSeconds: after how long the browser is to look again; nil for never.
+    ///   - refreshSeconds: after how long the browser is to look again; nil for never. Where `live` is, only without JavaScript.
+    ///   - live: the payment that the page shows, to be followed while it is open.
     ///   - imageSources: where its images may come from besides our own site.
     ///   - widget: the provider's script that the page runs, with ours that opens it.
     func response(
         _ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, imageSources: String = "", widget: WidgetScript? = nil,
-        _ content: Markup
+        live: LiveStatus? = nil, _ content: Markup
     ) -> HTTPResponse {
-        let refresh: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
+        let again: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
+        let refresh: Markup = live == nil || refreshSeconds == nil ? again : "<noscript>\(again)</noscript>"
         let page: Markup = """
             <!DOCTYPE html>
             <html lang="\(words.language)">
@@ -29,11 +32,11 @@ struct Page: Sendable {
             <link rel="stylesheet" href="\(Self.stylesheetPath)"/>
             </head>
             <body>
-            <main>
+            <main\(live?.attributes ?? .empty)>
             <h1>\(title)</h1>
             \(content)
             </main>
-            \(widget?.tags ?? .empty)
+            \(live == nil ? .empty : LiveStatus.tags)\(widget?.tags ?? .empty)
             </body>
             </html>
 
@@ -42,7 +45,7 @@ struct Page: Sendable {
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         response.headers["Content-Security-Policy"] =
             "default-src 'none'; style-src 'self'\(widget?.styles ?? ""); img-src 'self'\(imageSources)\(widget?.images ?? ""); "
-            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + (widget?.policy ?? "")
+            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + (widget?.policy ?? live.map { _ in LiveStatus.policy } ?? "")
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Language"] = words.language
         return response
@@ -51,15 +54,23 @@ struct Page: Sendable {
     func notFound(_ words: Words) -> HTTPResponse {
         let sentence = words(
             "Cette adresse ne mène à rien. Vérifiez le lien reçu.", "This address leads nowhere. Please check the link you were given.")
-        return response(404, words, title: words("Page introuvable", "Page not found"), "<p>\(sentence)</p>")
+        // Nothing is known of who asks: the other language stands below.
+        let other = Words(words("en", "fr"))
+        let same = other(
+            "Cette adresse ne mène à rien. Vérifiez le lien reçu.", "This address leads nowhere. Please check the link you were given.")
+        return response(
+            404, words, title: words("Page introuvable", "Page not found"), "<p>\(sentence)</p><p lang=\"\(other.language)\">\(same)</p>")
     }
 
     /// A problem told to a person.
     func problem(_ problem: WebProblem, _ words: Words, back: String?) -> HTTPResponse {
         let link: Markup = back.map { "<p><a href=\"\($0)\">\(words("Revenir en arrière", "Go back"))</a></p>" } ?? .empty
+        // Which rule was broken is told as the API tells it.
+        let broken = problem.status == 422 && !problem.names("phone") ? problem.detail : nil
+        let rule: Markup = broken.map { "<p class=\"note\" lang=\"en\">\($0)</p>" } ?? .empty
         var response = response(
             problem.status, words, title: words("Cela n’a pas fonctionné", "That did not work"),
-            "<p>\(Self.sentence(for: problem, words))</p>\(link)")
+            "<p>\(Self.sentence(for: problem, words))</p>\(rule)\(link)")
         for (name, value) in problem.headers { response.headers[name] = value }
         return response
     }
@@ -80,6 +91,16 @@ struct Page: Sendable {
                 "The provider cannot be reached at the moment. Please try again a little later.")
         case 403:
             words("Ce formulaire n’est accepté que depuis notre site.", "This form is taken from our own site only.")
+        case 422 where problem.names("phone"):
+            words(
+                "Le numéro de téléphone doit être en forme internationale, par exemple +2250707123456.",
+                "The phone number must be in international form, for example +2250707123456.")
+        case 422:
+            words(
+                "Le prestataire refuse cette demande. Vérifiez ce que vous avez saisi, ou choisissez un autre moyen.",
+                "The provider refuses this. Please check what you entered, or choose another way to pay.")
+        case 429:
+            words("Trop de demandes à la fois. Réessayez dans une minute.", "Too many requests at once. Please try again in a minute.")
         default:
             words("La demande n’a pas pu être traitée.", "The request could not be carried out.")
         }
@@ -104,13 +125,22 @@ struct Page: Sendable {
         dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
         form { margin: 1rem 0; }
         label { display: block; margin: 1rem 0 .25rem; }
-        input, textarea, select { width: 100%; font: inherit; padding: .5rem; border: 1px solid var(--line); border-radius: .35rem; }
+        input, textarea, select { width: 100%; font: inherit; padding: .5rem; border: 1px solid var(--line); border-radius: .35rem;
+          background: Field; color: FieldText; }
         textarea { min-height: 7rem; }
         button { font: inherit; font-weight: 600; width: 100%; padding: .8rem 1rem; border: 2px solid var(--accent); border-radius: .35rem;
           background: transparent; color: inherit; cursor: pointer; }
         button:hover, button:focus-visible { background: var(--accent); color: Canvas; }
         a { color: var(--accent); }
+        .fields { border: 1px solid var(--line); border-radius: .5rem; padding: .25rem 1rem 1rem; }
+        .fields > button { margin-top: 1.25rem; }
+        .pair { display: flex; gap: .5rem; }
+        .pair button { width: auto; padding: .5rem .9rem; border-width: 1px; }
         .note { border-left: .25rem solid var(--accent); padding: .25rem 0 .25rem .9rem; }
+        .wait::after { content: ""; display: block; height: .25rem; margin-top: 1rem; border-radius: .25rem;
+          background: linear-gradient(90deg, transparent, var(--accent), transparent) 0 0 / 50% 100% no-repeat var(--line); }
+        @media (prefers-reduced-motion: no-preference) { .wait::after { animation: wait 1.6s linear infinite; } }
+        @keyframes wait { from { background-position: -100% 0; } to { background-position: 200% 0; } }
         .fault { color: var(--fault); }
 
         """

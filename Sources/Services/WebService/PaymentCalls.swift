@@ -170,8 +170,7 @@ enum CustomerFields {
         let name = reader.text("name", required: standIn == nil) ?? standIn ?? ""
         let email = reader.text("email", limit: 254)
         if let email, !EmailAddress.isPlausible(email) { reader.fault("email", "must be an e-mail address") }
-        let phone = reader.text("phone", limit: 20)
-        if let phone, !PhoneNumber.isE164(phone) { reader.fault("phone", "must be in international form, such as +2250707123456") }
+        let phone = reader.phone()
         let language = reader.word("language", of: ["fr", "en"]) ?? "fr"
         return Customer(name: name, email: email, phone: phone, language: language)
     }

@@ -3,6 +3,7 @@ import Database
 import Drafts
 import Formats
 import HTTPServer
+import Invoicing
 import Payments
 import QRCodes
 
@@ -13,6 +14,7 @@ struct QRCalls: Sendable {
 
     let database: Database
     let baseURL: String
+    let links: OwnLinks
 
     var routes: [Route] {
         let scope = Route.Kind.api(scope: APIKey.payments)
@@ -52,6 +54,9 @@ struct QRCalls: Sendable {
     /// The page where the customer pays.
     private func address(of payment: Payment, in connection: Connection) throws -> String? {
         if let inquiry = payment.metadata["inquiry_id"], payment.purpose == KitPurpose.name { return "\(baseURL)/kit/checkout/\(inquiry)/" }
+        if payment.purpose == OrderPurpose.name, let path = try links.path(to: payment.id, .pay, lifeMs: PaymentLink.standardLifeMs, in: connection) {
+            return baseURL + path
+        }
         return try PaymentStore.attempts(of: payment.id, in: connection).last { $0.isOpen }?.paymentURL
     }
 }

@@ -1,7 +1,9 @@
+import Access
 import Database
 import Drafts
 import Formats
 import HTTPServer
+import Invoicing
 import Money
 import Outbox
 import Payments
@@ -16,6 +18,7 @@ struct ReturnPages: Sendable {
     let providers: ProviderRegistry
     let page: Page
     let outbox: Outbox
+    let links: OwnLinks
     let nowMs: @Sendable () -> Int64
 
     var routes: [Route] {
@@ -48,12 +51,12 @@ struct ReturnPages: Sendable {
         guard providers[provider] != nil, !references.isEmpty else { return page.notFound(Words("fr")) }
         let found = try await database.read { connection in
             try PaymentStore.attempt(of: references, provider: provider, in: connection).map {
-                (try PaymentStore.require($0.payment, in: connection), $0)
+                ($0, try ShownPayment($0.payment, links, in: connection))
             }
         }
-        guard let (payment, attempt) = found else { return page.notFound(Words("fr")) }
+        guard let (attempt, shown) = found else { return page.notFound(Words("fr")) }
         try await keep(call, attempt)
-        return show(payment)
+        return show(shown)
     }
 
     /// The number of a transaction that only the browser tells us of.
@@ -70,14 +73,8 @@ struct ReturnPages: Sendable {
         }
     }
 
-    /// The way to one more try, where there is a page for it.
-    static func again(_ payment: Payment, _ words: Words) -> Markup {
-        payment.purpose == KitPurpose.name
-            ? "<p><a href=\"\(CheckoutPages.path(of: payment.subject))\">\(words("Réessayer", "Try again"))</a></p>" : .empty
-    }
-
-    private func show(_ payment: Payment) -> HTTPResponse {
-        let words = Words(payment.customer.language)
+    private func show(_ shown: ShownPayment) -> HTTPResponse {
+        let (payment, words) = (shown.payment, shown.words)
         let recap = PaymentSentence.recap(payment, words)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap)")
@@ -87,12 +84,36 @@ struct ReturnPages: Sendable {
                 "Nous vérifions votre paiement auprès du prestataire. Cette page se met à jour toute seule.",
                 "We are checking your payment with the provider. This page updates itself.")
             return page.response(
-                200, words, title: words("Vérification en cours", "Checking"), refreshSeconds: Self.refreshSeconds,
-                "<p class=\"note\">\(sentence)</p>\(recap)")
+                200, words, title: words("Vérification en cours", "Checking"), refreshSeconds: Self.refreshSeconds, live: shown.live,
+                "<p class=\"note wait\">\(sentence)</p>\(recap)")
         }
         let note = PaymentSentence.note(payment.state, words) ?? ""
-        let again = Self.again(payment, words)
         return page.response(
-            200, words, title: words("Paiement non abouti", "Payment not completed"), "<p class=\"note\">\(note)</p>\(recap)\(again)")
+            200, words, title: words("Paiement non abouti", "Payment not completed"), "<p class=\"note\">\(note)</p>\(recap)\(shown.again)")
     }
+}
+
+/// A payment on a page that the holder of an attempt's address sees, with the ways on from there.
+struct ShownPayment: Sendable {
+    let payment: Payment
+    /// Where the page follows it.
+    let live: LiveStatus?
+    private let payPath: String?
+
+    init(_ id: String, _ links: OwnLinks, in connection: Connection) throws {
+        payment = try PaymentStore.require(id, in: connection)
+        live = LiveStatus(path: try links.path(to: id, .watch, in: connection), status: payment.state)
+        payPath =
+            switch payment.purpose {
+            case KitPurpose.name: CheckoutPages.path(of: payment.subject)
+            case OrderPurpose.name: try links.path(to: id, .pay, in: connection)
+            // Plans are paid from the page of their team.
+            default: nil
+            }
+    }
+
+    var words: Words { Words(payment.customer.language) }
+
+    /// The way to one more try.
+    var again: Markup { payPath.map { "<p><a href=\"\($0)\">\(words("Réessayer", "Try again"))</a></p>" } ?? .empty }
 }

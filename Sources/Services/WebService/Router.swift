@@ -19,6 +19,8 @@ struct WebCall: Sendable {
 /// One method on one pattern of paths.
 struct Route: Sendable {
     typealias Handler = @Sendable (WebCall) async throws -> HTTPResponse
+    /// Of a route whose answers go on and on.
+    typealias Following = @Sendable (WebCall) async throws -> WebAnswer
 
     enum Kind: Sendable {
         /// For programs: a key or a token with the scope.
@@ -27,6 +29,8 @@ struct Route: Sendable {
         case openAPI
         /// For people.
         case page
+        /// For the pages of any site, with the token of a link in the path.
+        case capability
         /// A page that a provider's site sends the browser to, by a POST of its own.
         case returnPage
         /// For whoever looks after the process.
@@ -40,7 +44,7 @@ struct Route: Sendable {
     let bodyLimit: Int
     /// What a call is counted as.
     let counted: CallKind
-    let handler: Handler
+    let handler: Following
     /// How long its answers took; those that are given at once, from memory, are not among them.
     let seconds: Histogram
     private let segments: [Segment]
@@ -53,6 +57,17 @@ struct Route: Sendable {
     /// - Parameter pattern: as `/api/v1/payments/{payment}/`. A slash at the end of a request's path makes no difference.
     init(
         _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int = 64 * 1024, counted: CallKind = .call, _ handler: @escaping Handler
+    ) {
+        self.init(method, pattern, kind, bodyLimit: bodyLimit, counted: counted, answering: { .whole(try await handler($0)) })
+    }
+
+    /// A GET whose answer may go on.
+    init(following pattern: String, _ kind: Kind, counted: CallKind = .status, _ handler: @escaping Following) {
+        self.init("GET", pattern, kind, bodyLimit: 0, counted: counted, answering: handler)
+    }
+
+    private init(
+        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int, counted: CallKind, answering handler: @escaping Following
     ) {
         self.method = method
         self.pattern = pattern

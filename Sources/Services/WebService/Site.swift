@@ -33,9 +33,14 @@ struct Site: Sendable {
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)
-        let checkout = CheckoutPages(database: database, providers: events.providers, start: start, page: page)
+        let pay = CheckoutStart(database: database, start: start, nowMs: nowMs)
+        let link = configuration.secretKey.map { PaymentLink(secret: $0.value) }
+        let links = OwnLinks(link: link, nowMs: nowMs)
+        let gate = LinkGate(database: database, link: link, nowMs: nowMs)
+        let streams = StatusStreams(database: database, limits: configuration.streams, log: log)
+        let checkout = CheckoutPages(database: database, providers: events.providers, start: pay, page: page)
         let returns = ReturnPages(
-            database: database, providers: events.providers, page: page, outbox: events.facts.outbox, nowMs: nowMs)
+            database: database, providers: events.providers, page: page, outbox: events.facts.outbox, links: links, nowMs: nowMs)
         crossOrigin = CrossOrigin(origins: configuration.api.origins)
         meter = CallMeter(
             limits: CallLimits(calls: configuration.api.callsPerMinute, statusCalls: configuration.api.statusCallsPerMinute), store: counts)
@@ -47,18 +52,22 @@ struct Site: Sendable {
             baseURL: configuration.baseURL, nowMs: nowMs)
         let routes: [[Route]] = [
             OperationCalls(database: database).routes,
-            [OpenAPI.route, Page.stylesheet],
+            [OpenAPI.route, Page.stylesheet, LiveStatus.route] + QuittanceScript.routes,
             ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs).routes,
             PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs).routes,
             MoneyDecisions(database: database, events: events, once: once, nowMs: nowMs).routes,
             kit.routes,
             payments.routes,
-            QRCalls(database: database, baseURL: configuration.baseURL).routes,
+            QRCalls(database: database, baseURL: configuration.baseURL, links: links).routes,
             teams.routes,
             InquiryPage(kit: kit, page: page).routes,
             checkout.routes,
             returns.routes,
-            AttemptPages(database: database, page: page).routes,
+            AttemptPages(database: database, page: page, links: links).routes,
+            LinkPages(gate: gate, providers: events.providers, start: pay, page: page).routes,
+            LinkCalls(gate: gate, providers: events.providers, start: pay, streams: streams).routes,
+            PaymentLinkCalls(database: database, link: link, baseURL: configuration.baseURL, nowMs: nowMs).routes,
+            StatusCalls(streams: streams).routes,
             TeamRecordCalls(database: database, nowMs: nowMs).routes,
             UsageCalls(database: database, nowMs: nowMs).routes,
             allowed.routes,
@@ -81,38 +90,43 @@ struct Site: Sendable {
     func close() { meter.close() }
 
     /// Everything that a call causes, its jobs too, belongs to the caller's trace or to one that begins here.
-    func respond(to request: HTTPRequest) async -> HTTPResponse {
+    func respond(to request: HTTPRequest) async -> WebAnswer {
         let trace = request.headers["traceparent"].flatMap { Trace(traceparent: $0) }?.child() ?? Trace()
         return await Trace.$current.withValue(trace) {
-            var response = await answer(to: request)
-            crossOrigin.complete(&response, to: request)
-            return response
+            await answer(to: request).with { response in
+                var response = response
+                crossOrigin.complete(&response, to: request)
+                return response
+            }
         }
     }
 
-    private func answer(to request: HTTPRequest) async -> HTTPResponse {
+    private func answer(to request: HTTPRequest) async -> WebAnswer {
         let route: Route
         let values: [String: String]
         switch router.match(method: request.method, path: request.path) {
         case .found(let found, let pieces): (route, values) = (found, pieces)
         case .wrongMethod(let allowed):
-            return Self.guarded(crossOrigin.preflight(request, methods: allowed) ?? Self.wrongMethod(allowed).response)
+            return .whole(Self.guarded(crossOrigin.preflight(request, methods: allowed) ?? Self.wrongMethod(allowed).response))
         case .none:
             let answer = Self.wantsPage(request) ? page.notFound(Words("fr")) : WebProblem.notFound("nothing is at this address").response
-            return Self.guarded(answer)
+            return .whole(Self.guarded(answer))
         }
         let begin = ContinuousClock.now
         defer { route.seconds.observe(begin.duration(to: .now)) }
         var standing: CallMeter.Standing?
-        var response: HTTPResponse
+        let response: WebAnswer
         do {
             response = try await carryOut(request, route, values, &standing)
             if response.status >= 500 { tell("a call was answered \(response.status)", nil, route, values) }
         } catch {
-            response = answer(to: problem(of: error, route, values), route)
+            response = .whole(answer(to: problem(of: error, route, values), route))
         }
-        if let standing { Self.add(standing, to: &response) }
-        return Self.guarded(response)
+        return response.with { response in
+            var response = response
+            if let standing { Self.add(standing, to: &response) }
+            return Self.guarded(response, route)
+        }
     }
 
     /// How many calls are left (draft-ietf-httpapi-ratelimit-headers, in the form that clients know).
@@ -124,7 +138,7 @@ struct Site: Sendable {
 
     private func carryOut(
         _ request: HTTPRequest, _ route: Route, _ values: [String: String], _ standing: inout CallMeter.Standing?
-    ) async throws -> HTTPResponse {
+    ) async throws -> WebAnswer {
         var caller: Caller?
         switch route.kind {
         case .api(let scope):
@@ -136,7 +150,7 @@ struct Site: Sendable {
             caller = known
             if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
         case .openAPI, .page: if route.method == "POST" { try callers.refuseCrossSite(request) }
-        case .returnPage, .operation: break
+        case .returnPage, .operation, .capability: break
         }
         return try await route.handler(WebCall(request: request, values: values, caller: caller))
     }
@@ -170,7 +184,7 @@ struct Site: Sendable {
     private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {
         switch route.kind {
         case .page, .returnPage: page.problem(problem, Words("fr"), back: nil)
-        case .api, .openAPI, .operation: problem.response
+        case .api, .openAPI, .operation, .capability: problem.response
         }
     }
 
@@ -183,8 +197,13 @@ struct Site: Sendable {
     }
 
     /// What holds for every answer: it is what its type says, it is nobody else's to keep, it says nothing of where it was.
-    private static func guarded(_ response: HTTPResponse) -> HTTPResponse {
+    private static func guarded(_ response: HTTPResponse, _ route: Route? = nil) -> HTTPResponse {
         var response = response
+        if case .capability? = route?.kind {
+            // Any site may read it: whoever has the token may do that anyway, and nobody is known here by a cookie.
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        }
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         if response.headers["cache-control"] == nil { response.headers["Cache-Control"] = "no-store" }

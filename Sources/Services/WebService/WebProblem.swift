@@ -44,6 +44,11 @@ struct WebProblem: Error {
             extra: [("errors", .array(faults.map { ["field": .string($0.field), "rule": .string($0.rule)] }))])
     }
 
+    /// Whether a field of that name is among those that break a rule.
+    func names(_ field: String) -> Bool {
+        extra.contains { $0.0 == "errors" && $0.1.array?.contains { $0["field"]?.string == field } == true }
+    }
+
     static func invalid(_ field: String, _ rule: String) -> WebProblem { invalid([Fault(field: field, rule: rule)]) }
 
     /// Too many calls in too short a time.
@@ -61,6 +66,7 @@ struct WebProblem: Error {
     init?(_ error: any Error) {
         switch error {
         case let problem as WebProblem: self = problem
+        case let refusal as LinkRefusal: self = refusal.problem
         case let error as InquiryError:
             switch error {
             case .invalid(let faults): self = .invalid(faults.map { Fault(field: $0.field, rule: $0.rule) })

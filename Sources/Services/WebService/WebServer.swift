@@ -22,10 +22,12 @@ public struct WebConfiguration: Sendable {
     public var ingestURL: String
     /// Sites besides ours and https ones that a pay button may lead to: the sandbox's.
     public var payOrigins: [String]
-    /// Signs the links to teams' pages; without one there are none.
+    /// Signs the links to payments and to teams' pages; without one there are none.
     public var secretKey: Secret?
     /// How much may be asked, by whom, and from which pages.
     public var api: APISettings
+    /// How many may watch payments at once.
+    public var streams = StreamLimits()
 
     public init(
         address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil,
@@ -76,7 +78,7 @@ public final class WebServer: Service {
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
         server = HTTPServer(configuration: http, loops: loops, name: "web", log: log) { request, responder in
             if let answer = site.respondAtOnce(to: request) { return responder.respond(answer) }
-            Task { responder.respond(await site.respond(to: request)) }
+            Task { await site.respond(to: request).give(to: responder) }
         }
     }
 

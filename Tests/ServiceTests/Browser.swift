@@ -1,0 +1,133 @@
+import EventLoop
+import Formats
+import HTTPClient
+import TestSupport
+
+/// A real Chromium, driven by its own driver over WebDriver (W3C): a browser of its own for each test, without a screen.
+final class Browser: Sendable {
+    /// What kind of browser.
+    struct Kind: Sendable {
+        var width = 1000
+        var height = 800
+        var javaScript = true
+        var dark = false
+
+        /// As small as phones come.
+        static let phone = Kind(width: 360, height: 740)
+    }
+
+    private let driver: ProcessFixture
+    private let client: HTTPClient
+    private let session: String
+
+    static func with(_ kind: Kind = Kind(), client: HTTPClient, _ body: (Browser) async throws -> Void) async throws {
+        let browser = try await Browser(kind, client)
+        let outcome: Result<Void, any Error>
+        do {
+            try await body(browser)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        _ = try? await browser.command("DELETE", "")
+        browser.driver.end()
+        try outcome.get()
+    }
+
+    private init(_ kind: Kind, _ client: HTTPClient) async throws {
+        self.client = client
+        let port = try freePort()
+        driver = try await ProcessFixture.start("chromedriver", ["--port=\(port)"])
+        try await driver.waitForLine(containing: "was started successfully", within: .seconds(60))
+        let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en"]
+        let options: JSON = [
+            "args": .array((arguments + ["--window-size=\(kind.width),\(kind.height)"]).map { .string($0) }),
+            "mobileEmulation": ["deviceMetrics": ["width": .int(Int64(kind.width)), "height": .int(Int64(kind.height)), "pixelRatio": 2]],
+        ]
+        // Without scripts the driver cannot tell when a page is there, and would wait for it in vain.
+        let strategy: JSON = kind.javaScript ? "normal" : "none"
+        let asked: JSON = [
+            "capabilities": ["alwaysMatch": ["browserName": "chrome", "pageLoadStrategy": strategy, "goog:chromeOptions": options]]
+        ]
+        let root = "http://127.0.0.1:\(port)"
+        let made = try await Self.send(client, "POST", "\(root)/session", asked)
+        guard let id = made["sessionId"]?.string else { throw FixtureError("no session: \(made.text)") }
+        session = "\(root)/session/\(id)"
+        if !kind.javaScript { try await chrome("Emulation.setScriptExecutionDisabled", ["value": true]) }
+        if kind.dark {
+            try await chrome(
+                "Emulation.setEmulatedMedia", ["features": .array([["name": "prefers-color-scheme", "value": "dark"]])])
+        }
+    }
+
+    // MARK: Doing
+
+    func open(_ url: String) async throws { try await command("POST", "/url", ["url": .string(url)]) }
+
+    /// Clicks what a CSS selector finds first.
+    func click(_ selector: String) async throws { try await command("POST", "/element/\(element(selector))/click", [:]) }
+
+    func type(_ text: String, into selector: String) async throws {
+        let field = try await element(selector)
+        try await command("POST", "/element/\(field)/clear", [:])
+        try await command("POST", "/element/\(field)/value", ["text": .string(text)])
+    }
+
+    /// Runs a script in the page. - Returns: what it returns.
+    @discardableResult
+    func run(_ script: String) async throws -> JSON {
+        try await command("POST", "/execute/sync", ["script": .string(script), "args": .array([])])
+    }
+
+    private func chrome(_ name: String, _ values: JSON) async throws {
+        try await command("POST", "/goog/cdp/execute", ["cmd": .string(name), "params": values])
+    }
+
+    // MARK: Looking
+
+    var title: String { get async throws { try await command("GET", "/title").string ?? "" } }
+    var url: String { get async throws { try await command("GET", "/url").string ?? "" } }
+
+    func text(_ selector: String) async throws -> String {
+        try await command("GET", "/element/\(element(selector))/text").string ?? ""
+    }
+
+    func has(_ selector: String) async throws -> Bool {
+        try await command("POST", "/elements", ["using": "css selector", "value": .string(selector)]).array?.isEmpty == false
+    }
+
+    /// The whole page as a PNG.
+    func picture() async throws -> [UInt8] {
+        let height = try await run("return document.documentElement.scrollHeight").int ?? 0
+        try await chrome(
+            "Emulation.setDeviceMetricsOverride", ["width": 360, "height": .int(height), "deviceScaleFactor": 2, "mobile": true])
+        let text = try await command("GET", "/screenshot").string ?? ""
+        guard let bytes = Base64.decode(text) else { throw FixtureError("no picture") }
+        return bytes
+    }
+
+    private func element(_ selector: String) async throws -> String {
+        let found = try await command("POST", "/element", ["using": "css selector", "value": .string(selector)])
+        guard let id = found.object?.first?.value.string else { throw FixtureError("nothing is at \(selector)") }
+        return id
+    }
+
+    // MARK: WebDriver
+
+    @discardableResult
+    private func command(_ method: String, _ path: String, _ body: JSON? = nil) async throws -> JSON {
+        try await Self.send(client, method, session + path, body)
+    }
+
+    private static func send(_ client: HTTPClient, _ method: String, _ url: String, _ body: JSON?) async throws -> JSON {
+        let request = HTTPClient.Request(
+            method: method, url: url, headers: body == nil ? [:] : ["content-type": "application/json"], body: body?.bytes ?? [],
+            timeout: .seconds(90), responseLimit: 16 << 20)
+        let answer = try await client.send(request)
+        let json = try JSON(parsing: answer.body)
+        guard answer.status == 200 else {
+            throw FixtureError("\(method) \(url): \(json["value"]?["message"]?.string?.prefix(300) ?? "\(answer.status)")")
+        }
+        return json["value"] ?? .null
+    }
+}

@@ -1,0 +1,49 @@
+import Access
+import Formats
+import OperatorCommands
+import TestSupport
+import Testing
+
+@Suite("quittance link")
+struct CommandLinkTests {
+    private static let secret = "0123456789abcdef0123456789abcdef"
+
+    @Test("makes a link that the web takes, for as long as told, and takes back those that were made")
+    func makesAndRevokes() async throws {
+        let stage = try await CommandStage.make(["SECRET_KEY": Self.secret, "BASE_URL": "https://pay.example.com"])
+        let payment = try await stage.orderKit().payment
+        let made = await stage.run("link", "make", payment)
+        #expect(made.code == .ok)
+        let lines = made.out.split(separator: "\n")
+        #expect(lines.first?.hasPrefix("https://pay.example.com/pay/") == true)
+        #expect(lines.last == "Good until 2026-11-28T08:00:00.000Z.")
+        let token = try #require(lines.first?.split(separator: "/").last.map(String.init))
+        let grant = try #require(PaymentLink(secret: Self.secret).read(token))
+        #expect(grant == PaymentLink.Grant(purpose: .pay, payment: payment, generation: 0, expiresAtMs: CommandStage.startMs + 7 * 86_400_000))
+
+        let watch = try await stage.json("link", "make", payment, "--hours", "2", "--watch", "--json")
+        #expect(watch["purpose"]?.string == "watch")
+        #expect(watch["expires_at"]?.string == "2026-11-21T10:00:00.000Z")
+
+        #expect(await stage.run("link", "revoke", payment).code == .ok)
+        let later = try await stage.json("link", "make", payment, "--json")["url"]?.string
+        let next = try #require(later?.split(separator: "/").last.map(String.init))
+        #expect(PaymentLink(secret: Self.secret).read(next)?.generation == 1)
+    }
+
+    @Test("refuses a payment that is not there, a life that is too long, and to sign without a secret")
+    func refusals() async throws {
+        let stage = try await CommandStage.make(["SECRET_KEY": Self.secret])
+        let payment = try await stage.orderKit().payment
+        #expect(
+            await stage.run("link", "make", "pay_none")
+                == CommandResult(
+                    code: .notFound, out: "", err: "quittance link make: there is no payment pay_none\n"))
+        #expect(await stage.run("link", "revoke", "pay_none").code == .notFound)
+        #expect(await stage.run("link", "make", payment, "--hours", "2161").code == .usage)
+        let unsigned = try await CommandStage.make()
+        let other = try await unsigned.orderKit().payment
+        let refused = await unsigned.run("link", "make", other)
+        #expect(refused.code == .failed && refused.err.contains("SECRET_KEY is not set"))
+    }
+}
