@@ -100,7 +100,9 @@ struct UnpaidWorkTests {
             try await eventually("the payment is refunded") { try await stage.state(of: plan.id) == "refunded" }
             try await stage.instance.start(all: ["worker-plans", "worker-invoices"])
             try await stage.awaitJobs()
-            #expect(Set(try await stage.texts("SELECT outcome || ': ' || detail FROM outbox_jobs")) == ["skipped: payment is refunded"])
+            // All but the credit note's, which finds that nothing was invoiced.
+            let ends = try await stage.texts("SELECT outcome || ': ' || detail FROM outbox_jobs WHERE kind <> 'credit_note.create'")
+            #expect(Set(ends) == ["skipped: payment is refunded"])
             #expect(try await stage.count("SELECT COUNT(*) FROM plans_activations") == 0)
             #expect(try await stage.count("SELECT COUNT(*) FROM invoicing_invoices") == 0)
         }

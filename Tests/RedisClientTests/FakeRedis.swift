@@ -26,30 +26,39 @@ final class FakeRedis: Sendable {
     var address: RedisAddress { RedisAddress(place: .tcp(SocketAddress("127.0.0.1", port))) }
 
     init(_ answers: [Answer]) throws {
-        port = try freePort()
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var one: Int32 = 1
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr = in_addr(s_addr: in_addr_t(0x7f00_0001).bigEndian)
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-        }
+        let (listener, port) = try Self.listening()
+        self.port = port
         self.listener = listener
-        guard bound == 0, listen(listener, 64) == 0 else { throw FixtureError("the fake cannot listen: error \(errno)") }
         // The thread holds the parts it needs, not the fake itself, whose end closes the listener and so ends the thread.
-        let listening = listener
         pthread_detach(
             ThreadLaunch.start(name: "fake") { [weak self] in
                 while true {
-                    let client = accept(listening, nil, nil)
+                    let client = accept(listener, nil, nil)
                     guard client >= 0 else { return }
                     self?.accepted.add(1, ordering: .relaxed)
                     pthread_detach(ThreadLaunch.start(name: "fake client") { [weak self] in Self.serve(client, answers) { self?.note($0) } })
                 }
             })
+    }
+
+    /// On a port that the system chooses, so that no other process can have taken it meanwhile.
+    private static func listening() throws -> (listener: Int32, port: Int) {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var one: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr = in_addr(s_addr: in_addr_t(0x7f00_0001).bigEndian)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        guard bound == 0, listen(listener, 64) == 0 else { throw FixtureError("the fake cannot listen: error \(errno)") }
+        let known = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &length) }
+        }
+        guard known == 0 else { throw FixtureError("the fake does not know its port: error \(errno)") }
+        return (listener, Int(in_port_t(bigEndian: address.sin_port)))
     }
 
     deinit {
