@@ -30,8 +30,8 @@ struct PostedInput {
     var method: String { words.count > 1 ? String(words[1]) : "POST" }
     var contentType: String { headers["content-type"] ?? "" }
 
-    /// A number of the first line; 0 where there is none.
-    func number(_ place: Int) -> Int { words.count > place ? Int(words[place].prefix(9)) ?? 0 : 0 }
+    /// A natural number of the first line; 0 where there is none.
+    func number(_ place: Int) -> Int { words.count > place ? max(0, Int(words[place].prefix(9)) ?? 0) : 0 }
 
     private static func endOfHead(_ input: [UInt8]) -> (lines: Int, body: Int) {
         var place = 0
