@@ -75,6 +75,7 @@ let jobQueue: [Target] = [
 let domain: [Target] = [
     room("Domain", "Money", ["Formats"]),
     room("Providers", "ProviderPort", ["Money", "Formats", "Cryptography"]),
+    room("Providers", "MessagePort", ["ProviderPort", "Formats", "Cryptography"]),
     room("Domain", "Outbox", ["Database", "JobQueue", "Formats", "Telemetry", "EventLoop"], resources: [.embedInCode("Migrations")]),
     room("Domain", "Ledger", ["Database", "Money", "Formats"], resources: [.embedInCode("Migrations")]),
     room("Domain", "Access", ["Database", "Cryptography", "Formats"], resources: [.embedInCode("Migrations")]),
@@ -84,11 +85,15 @@ let domain: [Target] = [
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
-        "Domain", "Notifications", ["Payments", "ProviderPort", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        "Domain", "Notifications",
+        ["Payments", "MessagePort", "ProviderPort", "Outbox", "Money", "Database", "JobQueue", "Cryptography", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "NotificationDelivery",
-        ["Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Database", "JobQueue", "Formats", "Telemetry"]),
+        [
+            "Notifications", "Payments", "MessagePort", "ProviderPort", "Outbox", "HTTPClient", "PrivateFiles", "Database", "JobQueue", "Formats",
+            "Telemetry",
+        ]),
     room(
         "Domain", "Drafts",
         ["Notifications", "Payments", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
@@ -147,6 +152,16 @@ let providers: [Target] = [
     room("Providers", "ProviderCatalog", providerRooms + ["ProviderPort", "Settings", "Formats"]),
 ]
 
+/// One room per carrier of messages that is no mail server.
+let carrierRooms = ["AfricasTalking", "OrangeSMS", "WhatsAppCloud"]
+
+let carriers: [Target] = [
+    room("Providers", "AfricasTalking", ["MessagePort", "ProviderPort", "Formats"]),
+    room("Providers", "OrangeSMS", ["MessagePort", "ProviderPort", "Formats"]),
+    room("Providers", "WhatsAppCloud", ["MessagePort", "ProviderPort", "Formats", "Cryptography"]),
+    room("Providers", "MessageCatalog", carrierRooms + ["MessagePort", "ProviderPort", "Settings", "Formats"]),
+]
+
 let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
     "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
@@ -158,9 +173,8 @@ let services: [Target] = [
     room(
         "Services", "IngestService",
         [
-            "ErrorReports", "UsageSamples", "ProviderPort", "JobQueue", "JobQueueRedis", "HTTPServer", "RedisClient", "Cryptography", "EventLoop",
-            "Settings",
-            "Telemetry", "Formats",
+            "ErrorReports", "UsageSamples", "ProviderPort", "MessagePort", "MessageCatalog", "JobQueue", "JobQueueRedis", "HTTPServer",
+            "RedisClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats",
         ] + adapters),
     room(
         "Services", "WorkerService",
@@ -182,6 +196,12 @@ let services: [Target] = [
             "DiskUsage", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
         ]),
     room(
+        "Services", "NotificationsService",
+        [
+            "WorkerService", "MessageCatalog", "MessagePort", "ProviderPort", "NotificationDelivery", "Notifications", "Payments", "Access", "Outbox",
+            "HTTPClient", "PrivateFiles", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
+        ]),
+    room(
         "Services", "WebService",
         everyRoom + adapters + [
             "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "QRCodes",
@@ -194,6 +214,7 @@ let services: [Target] = [
         "Services", "OperatorCommands",
         everyRoom + adapters + [
             "PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles",
+            "MessagePort", "MessageCatalog",
         ]),
     room(
         "Services", "Benchmarks",
@@ -223,13 +244,7 @@ let programs: [Target] = [
     program(
         "worker-invoices",
         ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings"]),
-    program(
-        "worker-notifications",
-        [
-            "WorkerService", "ProgramStart", "NotificationDelivery", "Notifications", "HTTPClient", "PrivateFiles", "EventLoop", "Formats",
-            "JobQueue",
-            "Outbox", "Payments", "Settings",
-        ]),
+    program("worker-notifications", ["NotificationsService", "WorkerService", "ProgramStart"]),
     program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
@@ -283,7 +298,13 @@ let testTargets: [Target] = [
         "DomainTests",
         everyRoom + [
             "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
-            "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting",
+            "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting", "MessagePort",
+        ]),
+    tests(
+        "NotificationTests",
+        everyRoom + carrierRooms + [
+            "MessageCatalog", "MessagePort", "NotificationDelivery", "NotificationsService", "IngestService", "WorkerService", "SandboxService",
+            "JobQueueRedis", "RedisClient", "PrivateFiles", "HTTPClient", "HTTPServer",
         ]),
     tests(
         "UsageTests",
@@ -306,5 +327,5 @@ let package = Package(
         .library(name: "JobQueueRedis", targets: ["JobQueueRedis"]),
         .library(name: "JobQueueTestKit", targets: ["JobQueueTestKit"]),
     ],
-    targets: shims + platform + jobQueue + domain + providers + services + programs + examples + testTargets
+    targets: shims + platform + jobQueue + domain + providers + carriers + services + programs + examples + testTargets
 )

@@ -55,6 +55,7 @@ struct CommandQueueTests {
                         notifications      0        0          0     0        0
                         usage              0        0          0     0        0
                         samples            0        0          0     0        0
+                        receipts           0        0          0     0        0
                         maintenance        0        0          0     0        0
 
                         """, err: ""))
@@ -119,7 +120,7 @@ struct CommandQueueTests {
             (
                 ["dead", "--queue", "letters"],
                 "dead list: there is no queue 'letters'; the queues are events, payments, drafts, plans, invoices, notifications, "
-                    + "usage, samples, maintenance"
+                    + "usage, samples, receipts, maintenance"
             ),
         ])
     func deadUsage(arguments: [String], fault: String) async throws {

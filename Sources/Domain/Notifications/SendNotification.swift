@@ -1,5 +1,7 @@
+import Database
 import Formats
 import JobQueue
+import MessagePort
 import Money
 import Payments
 import ProviderPort
@@ -8,17 +10,25 @@ import ProviderPort
 public struct SendNotification: JobParameters {
     public static let kind = "notification.send"
     public static let queue = "notifications"
+    public static let sensitiveFields: Set<String> = ["phone"]
 
     public let template: MessageTemplate
+    /// Who is written to: an e-mail address, or a telephone number of who has none.
     public let recipient: String
+    /// The person's telephone, for channels that reach one.
+    public let phone: String?
     /// `fr` or `en`.
     public let language: String
-    /// The template's variables.
+    /// The template's variables, but for what is made at sending.
     public let values: [String: String]
     /// Files below the private media root.
     public let attachments: [Attachment]
     /// What the message is about; the same template, cause and recipient is one message.
     public let cause: String
+    /// What the message links to. The link is signed where the message is sent: no queue ever holds one.
+    public let link: Link?
+    /// The message is sent only while this holds.
+    public let standing: Standing?
 
     public struct Attachment: Codable, Sendable, Equatable {
         public let path: String
@@ -31,19 +41,53 @@ public struct SendNotification: JobParameters {
         }
     }
 
+    public struct Link: Codable, Sendable, Equatable {
+        public enum Kind: String, Codable, Sendable {
+            /// A page where a payment can be paid.
+            case payment
+            case download
+        }
+        public let kind: Kind
+        /// Of the payment, or of the download.
+        public let id: String
+
+        public init(_ kind: Kind, _ id: String) {
+            self.kind = kind
+            self.id = id
+        }
+    }
+
+    /// Where a payment has to stand: nobody is told that it failed after it was paid.
+    public struct Standing: Codable, Sendable, Equatable {
+        public let payment: String
+        public let states: [String]
+
+        public init(payment: String, in states: Set<PaymentState>) {
+            self.payment = payment
+            self.states = states.map(\.rawValue).sorted()
+        }
+    }
+
     public init(
-        template: MessageTemplate, recipient: String, language: String, values: [String: String], attachments: [Attachment] = [], cause: String
+        template: MessageTemplate, recipient: String, phone: String? = nil, language: String, values: [String: String],
+        attachments: [Attachment] = [], cause: String, link: Link? = nil, standing: Standing? = nil
     ) {
         self.template = template
         self.recipient = recipient
+        self.phone = phone
         self.language = language
         self.values = values
         self.attachments = attachments
         self.cause = cause
+        self.link = link
+        self.standing = standing
     }
 
-    /// Temporary refusals of mail servers last minutes to hours.
-    public static let retry = RetryPolicy.exponential(base: .seconds(5), factor: 3, cap: .seconds(3600), jitter: .equal, attemptsMax: 12)
+    /// Five seconds, half a minute, two minutes, ten, then an hour, each by a fifth more or less. The message's useful life is the end of it.
+    public static let retry = RetryPolicy.custom(attemptsMax: 30) { failure in
+        let ladder: [Double] = [5, 30, 120, 600, 3600]
+        return .seconds(ladder[min(failure.attempt, ladder.count) - 1] * (0.8 + 0.4 * failure.random))
+    }
 
     /// Identity of the message.
     public var key: String { "\(template.rawValue):\(cause):\(recipient)" }
@@ -54,59 +98,32 @@ public struct SendNotification: JobParameters {
 }
 
 extension SendNotification {
-    /// Jobs for the customer of a payment: none when there is no address to write to.
-    public static func requests(_ template: MessageTemplate, for payment: Payment) throws -> [JobRequest] {
-        guard let email = payment.customer.email else { return [] }
-        let message = SendNotification(
-            template: template, recipient: email, language: payment.customer.language, values: values(of: payment), cause: payment.id)
-        return [try message.request(payment: payment.id)]
+    /// The kind of the task for a link that its customer did not get in time.
+    public static let reissueTask = "reissue_link"
+
+    /// Where the person is reached on a channel; nil where it is not.
+    package func address(on channel: MessageChannel) -> String? {
+        switch channel {
+        case .email: recipient.hasPrefix("+") ? nil : recipient
+        case .sms, .whatsapp: phone ?? (recipient.hasPrefix("+") ? recipient : nil)
+        }
     }
 
-    /// Tells the customer of money that was given back. Names no payment: it is sent whatever the payment's state.
-    public static func refunded(_ units: Int64, of payment: Payment) throws -> [JobRequest] {
-        guard let email = payment.customer.email else { return [] }
-        var values = values(of: payment)
-        values["amount"] = Money(units, payment.amount.currency).description
-        let message = SendNotification(
-            template: .paymentRefunded, recipient: email, language: payment.customer.language, values: values,
-            cause: "\(payment.id):\(payment.refunded)")
-        return [try message.request(payment: nil)]
+    /// The routes that lead to the person, in their order. Of a message with files those first that carry them.
+    package func routes(among all: [DeliveryRoute], in connection: Connection) throws -> [DeliveryRoute] {
+        let leading = try all.filter { route in
+            guard let address = address(on: route.channel) else { return false }
+            return try !OptOut.isRecorded(address, on: route.channel, in: connection)
+        }
+        guard !attachments.isEmpty else { return leading }
+        return leading.filter { $0.channel == .email } + leading.filter { $0.channel != .email }
     }
 
-    /// Tells staff that a draft is there to be worked on.
-    public static func draftReady(to staff: String, inquiry: String, organisation: String, payment: Payment) throws -> JobRequest {
-        let values = ["inquiry": inquiry, "organisation": organisation, "payment": payment.id]
-        let message = SendNotification(template: .draftReady, recipient: staff, language: "fr", values: values, cause: inquiry)
-        return try message.request(payment: payment.id)
-    }
-
-    /// Sends the customer the invoice as a file.
-    public static func invoice(_ label: String, path: String, for payment: Payment) throws -> [JobRequest] {
-        guard let email = payment.customer.email else { return [] }
-        var values = values(of: payment)
-        values["invoice"] = label
-        let message = SendNotification(
-            template: .invoice, recipient: email, language: payment.customer.language, values: values,
-            attachments: [Attachment(path: path, name: "\(label).pdf", contentType: "application/pdf")], cause: label)
-        return [try message.request(payment: payment.id)]
-    }
-
-    /// Sends the customer a credit note as a file. Names no payment: it is sent whatever the payment's state.
-    public static func creditNote(_ label: String, _ amount: Money, of invoice: String, path: String, for payment: Payment) throws -> [JobRequest] {
-        guard let email = payment.customer.email else { return [] }
-        var values = values(of: payment)
-        values["amount"] = amount.description
-        values["invoice"] = invoice
-        values["credit_note"] = label
-        let message = SendNotification(
-            template: .creditNote, recipient: email, language: payment.customer.language, values: values,
-            attachments: [Attachment(path: path, name: "\(label).pdf", contentType: "application/pdf")], cause: label)
-        return [try message.request(payment: nil)]
-    }
-
-    private static func values(of payment: Payment) -> [String: String] {
-        [
-            "name": payment.customer.name, "amount": payment.amount.description, "description": payment.description, "payment": payment.id,
-        ]
+    /// A customer who cannot get a download is a person's business.
+    package func openTask(payment: String?, why: String, nowMs: Int64, in connection: Connection) throws {
+        guard let link, link.kind == .download, let payment else { return }
+        try PaymentTask.open(
+            payment: payment, kind: Self.reissueTask, detail: "download \(link.id) did not reach its customer: reissue the link (\(why))",
+            nowMs: nowMs, in: connection)
     }
 }

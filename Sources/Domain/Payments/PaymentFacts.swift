@@ -129,6 +129,12 @@ public struct PaymentFacts: Sendable {
                 try outbox.add(request, nowMs: nowMs, in: connection)
             }
         }
+        if state == .failed, let purpose = purposes[payment.purpose] {
+            let failed = try PaymentStore.require(id, in: connection)
+            for request in try purpose.failed(failed, attempt: attempts.last?.id, nowMs: nowMs, in: connection) {
+                try outbox.add(request, nowMs: nowMs, in: connection)
+            }
+        }
         return state
     }
 

@@ -19,11 +19,16 @@ public protocol PaymentPurpose: Sendable {
     ///   - payment: as it stands afterwards.
     ///   - units: minor units given back now.
     func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+    /// Called in the transaction in which the payment moves to `failed`, which it may do several times, once for each attempt that fails;
+    /// answers the jobs to start. They name no payment, as it is not paid.
+    /// - Parameter attempt: the one that failed last.
+    func failed(_ payment: Payment, attempt: String?, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
 }
 
 extension PaymentPurpose {
     public var allowsDeposits: Bool { false }
     public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
+    public func failed(_ payment: Payment, attempt: String?, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
 }
 
 /// The purposes that a program knows.

@@ -12,7 +12,7 @@ public struct PaymentTask: Sendable {
     public let detail: String
     public let createdAtMs: Int64
 
-    static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
+    package static func open(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             """
             INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, $3, $4)
@@ -32,7 +32,7 @@ public struct PaymentTask: Sendable {
     }
 
     /// Closes one task.
-    static func close(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
+    package static func close(payment: String, kind: String, detail: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             "UPDATE payments_tasks SET closed_at = $4 WHERE payment = $1 AND kind = $2 AND detail = $3 AND closed_at IS NULL",
             [.text(payment), .text(kind), .text(detail), .integer(nowMs)])

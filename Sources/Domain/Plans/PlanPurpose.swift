@@ -22,6 +22,10 @@ public struct PlanPurpose: PaymentPurpose {
     public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         try SendNotification.refunded(units, of: payment)
     }
+
+    public func failed(_ payment: Payment, attempt: String?, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try SendNotification.failed(payment, attempt: attempt)
+    }
 }
 
 extension PlanPurpose {

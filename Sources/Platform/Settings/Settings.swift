@@ -69,6 +69,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The largest batch of usage samples in bytes.
     public let usageBodyLimit: Int
     public let usage: UsageSettings
+    public let notifications: NotificationSettings
     public let api: APISettings
 
     /// What the sources file says; nil where nobody has read it.
@@ -137,9 +138,12 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         self.providers = providers
         usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
         usage = reader.usage()
+        notifications = reader.notifications(sandbox: sandboxAddress.description)
         api = reader.api()
-        reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
-        reader.refuseUnknown(prefix: "PROVIDER_RATE_", known: ProviderDescription.all.filter(\.hasAPI).map(\.rateVariable))
+        reader.refuseUnknown(
+            prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable) + NotificationSettings.modeVariables)
+        reader.refuseUnknown(
+            prefix: "PROVIDER_RATE_", known: ProviderDescription.all.filter(\.hasAPI).map(\.rateVariable) + NotificationSettings.rateVariables)
         reader.refuseUnknown(prefix: "BODY_LIMIT_", known: ProviderDescription.all.map(\.bodyLimitVariable) + ["BODY_LIMIT_USAGE"])
         let posting = ProviderDescription.all.filter(\.hasWebhook)
         reader.refuseUnknown(prefix: "ALLOWED_ADDRESSES_", known: posting.map(\.addressesVariable))

@@ -14,6 +14,8 @@ final class IngestLane: @unchecked Sendable {
     let loop: EventLoop
     let store: EventStore
     let usage: UsageDesk
+    /// Nil where no carrier posts receipts.
+    let receipts: ReceiptDesk?
     let redis: RedisConnection
     private var table: SourceTable
     private var usageBodyLimit: Int
@@ -24,12 +26,13 @@ final class IngestLane: @unchecked Sendable {
     private var unprovenLimiter = FailureLimiter.unproven
 
     init(
-        loop: EventLoop, store: EventStore, usage: UsageDesk, redis: RedisConnection, table: SourceTable, usageBodyLimit: Int,
-        clients: ClientAddresses, log: Log
+        loop: EventLoop, store: EventStore, usage: UsageDesk, receipts: ReceiptDesk?, redis: RedisConnection, table: SourceTable,
+        usageBodyLimit: Int, clients: ClientAddresses, log: Log
     ) {
         self.loop = loop
         self.store = store
         self.usage = usage
+        self.receipts = receipts
         self.redis = redis
         self.table = table
         self.usageBodyLimit = usageBodyLimit
@@ -41,6 +44,7 @@ final class IngestLane: @unchecked Sendable {
     func start() {
         store.start()
         usage.store.start()
+        receipts?.store.start()
         redis.start()
     }
 
@@ -54,7 +58,9 @@ final class IngestLane: @unchecked Sendable {
 
     /// The largest body of a post to this path. Of one that is no source's: as of a source, so that it is answered 404 and not 413.
     func bodyLimit(of path: String) -> Int {
-        table.match(path: path)?.source.bodyLimit ?? (UsageDesk.isPath(path) ? usageBodyLimit : Self.strangerBodyLimit)
+        if let match = table.match(path: path) { return match.source.bodyLimit }
+        if UsageDesk.isPath(path) { return usageBodyLimit }
+        return receipts?.source(of: path) == nil ? Self.strangerBodyLimit : ReceiptDesk.bodyLimit
     }
 
     private static let strangerBodyLimit = 256 << 10
@@ -79,6 +85,7 @@ final class IngestLane: @unchecked Sendable {
     func tend() {
         store.tend()
         usage.store.tend()
+        receipts?.store.tend()
     }
 
     private static let accepted = HTTPResponse(status: 200, headers: ["content-type": "application/json"], body: Array(#"{"received":true}"#.utf8))
@@ -87,6 +94,9 @@ final class IngestLane: @unchecked Sendable {
         let path = request.path
         guard let match = table.match(path: path) else {
             if UsageDesk.isPath(path) { return usage.handle(request, responder) }
+            if let receipts, let (source, secret) = receipts.source(of: path) {
+                return receipts.handle(request, source, secret: secret, responder)
+            }
             return responder.respond(operational(path, request, lanes))
         }
         let source = match.source
@@ -218,7 +228,9 @@ final class IngestLane: @unchecked Sendable {
         case "/healthz": return .text(200, "ok\n")
         case "/readyz":
             guard lanes.allSatisfy({ $0.store.canKeep }) else { return .text(503, "no event can be made durable\n") }
-            return lanes.allSatisfy { $0.usage.store.canKeep } ? .text(200, "ready\n") : .text(503, "no usage samples can be made durable\n")
+            guard lanes.allSatisfy({ $0.usage.store.canKeep }) else { return .text(503, "no usage samples can be made durable\n") }
+            let takesReceipts = lanes.allSatisfy { $0.receipts?.store.canKeep ?? true }
+            return takesReceipts ? .text(200, "ready\n") : .text(503, "no receipts of messages can be made durable\n")
         default:
             return HTTPResponse(
                 status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))

@@ -1,5 +1,6 @@
 import EventLoop
 import Formats
+import MessageCatalog
 import ProviderCatalog
 import ProviderPort
 import Settings
@@ -33,7 +34,8 @@ public struct IngestProgram: Sendable {
             IngestConfiguration(
                 address: settings.ingestAddress, redis: settings.redis, queuePrefix: settings.queuePrefix,
                 spoolDirectory: settings.spoolDirectory, loops: loops, sources: Self.sources(catalog),
-                usage: Self.usage(catalog), trustedProxies: settings.trustedProxies,
+                usage: Self.usage(catalog), receipts: MessageCatalog.receiptSources(settings.notifications),
+                trustedProxies: settings.trustedProxies,
                 handOverPath: "\(settings.varDirectory)/handover/ingest.\(settings.slot)"), log: log)
         following = try SourcesFollowing(watch, server: server)
     }

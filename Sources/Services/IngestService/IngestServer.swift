@@ -2,6 +2,7 @@ import Cryptography
 import EventLoop
 import Formats
 import HTTPServer
+import MessagePort
 import ProviderPort
 import RedisClient
 import Settings
@@ -44,6 +45,8 @@ public struct IngestConfiguration: Sendable {
     public var sources: [IngestSource]
     /// Who may post usage samples; without keys every such post is refused.
     public var usage: UsageSources
+    /// Carriers of messages that post what becomes of them.
+    public var receipts: [any ReceiptSource]
     /// Whose `X-Forwarded-For` is believed.
     public var trustedProxies: [AddressRange]
     /// The unix socket over which a successor asks for the listening sockets; without it there is no hand-over.
@@ -51,7 +54,8 @@ public struct IngestConfiguration: Sendable {
 
     public init(
         address: SocketAddress, redis: RedisAddress, queuePrefix: String, spoolDirectory: String, loops: Int,
-        sources: [IngestSource], usage: UsageSources = UsageSources(), trustedProxies: [AddressRange] = [], handOverPath: String? = nil
+        sources: [IngestSource], usage: UsageSources = UsageSources(), receipts: [any ReceiptSource] = [], trustedProxies: [AddressRange] = [],
+        handOverPath: String? = nil
     ) {
         self.address = address
         self.redis = redis
@@ -60,6 +64,7 @@ public struct IngestConfiguration: Sendable {
         self.loops = loops
         self.sources = sources
         self.usage = usage
+        self.receipts = receipts
         self.trustedProxies = trustedProxies
         self.handOverPath = handOverPath
     }
@@ -71,7 +76,7 @@ public final class IngestServer: Service {
     private let configuration: IngestConfiguration
     private let loops: [EventLoop]
     private let lanes: [IngestLane]
-    /// Of events, and of batches of samples.
+    /// Of events, of batches of samples, and of receipts where any are taken.
     private let keeps: [Keep]
     private let server: HTTPServer
     private let handOver: HandOver?
@@ -113,7 +118,10 @@ public final class IngestServer: Service {
         self.loops = loops
         let events = try Keep(.events, folder: configuration.spoolDirectory, log: log)
         let samples = try Keep(.samples, folder: IngestFolders.samples(in: configuration.spoolDirectory), log: log)
-        keeps = [events, samples]
+        let receipts =
+            configuration.receipts.isEmpty
+            ? nil : try Keep(.receipts, folder: IngestFolders.receipts(in: configuration.spoolDirectory), log: log)
+        keeps = [events, samples] + [receipts].compactMap { $0 }
         let table = Self.table(of: configuration.sources)
         let usageKeys = UsageKeys(configuration.usage.keys)
         let usageCounters = UsageDesk.Counters()
@@ -128,9 +136,10 @@ public final class IngestServer: Service {
             }
             let clients = ClientAddresses(proxies: configuration.trustedProxies)
             let usage = UsageDesk(store: store(samples), keys: usageKeys, counters: usageCounters, clients: clients, log: log)
+            let desk = receipts.map { ReceiptDesk(store: store($0), sources: configuration.receipts, clients: clients, log: log) }
             return IngestLane(
-                loop: loop, store: store(events), usage: usage, redis: redis, table: table, usageBodyLimit: configuration.usage.bodyLimit,
-                clients: clients, log: log)
+                loop: loop, store: store(events), usage: usage, receipts: desk, redis: redis, table: table,
+                usageBodyLimit: configuration.usage.bodyLimit, clients: clients, log: log)
         }
         let lanes = lanes
         let settings = HTTPServerConfiguration(

@@ -1,3 +1,4 @@
+import MessagePort
 import Telemetry
 import UsageSamples
 
@@ -42,10 +43,24 @@ struct StoredList: Sendable {
         spoolGauge: Gauge(name: "ingest_spool_batches", help: "Accepted batches of samples that wait in the local spool."),
         // Samples come in masses, and share the disk with payments' events.
         journalBytesMax: 4 << 30)
+
+    /// What carriers tell of messages.
+    static let receipts = StoredList(
+        name: ReceiptPost.queue,
+        counters: Counters(
+            pushed: MetricRegistry.shared.counter("ingest_receipts_pushed_total", help: "Receipts of messages pushed onto the Redis list."),
+            spooled: MetricRegistry.shared.counter("ingest_receipts_spooled_total", help: "Receipts of messages kept in the local spool first."),
+            drained: MetricRegistry.shared.counter("ingest_receipts_drained_total", help: "Spooled receipts of messages pushed later."),
+            lost: MetricRegistry.shared.counter(
+                "ingest_receipts_unavailable_total", help: "Receipts of messages answered 503: nothing could keep them.")),
+        spoolGauge: Gauge(name: "ingest_spool_receipts", help: "Accepted receipts of messages that wait in the local spool."),
+        journalBytesMax: 1 << 30)
 }
 
 /// Where ingest keeps what it has accepted, below the spool's directory.
 public enum IngestFolders {
     /// Journal and spool of the batches of samples; those of events are in the directory itself.
     public static func samples(in spoolDirectory: String) -> String { spoolDirectory + "/samples" }
+    /// Journal and spool of receipts of messages.
+    public static func receipts(in spoolDirectory: String) -> String { spoolDirectory + "/receipts" }
 }

@@ -3,6 +3,7 @@ import Formats
 import Invoicing
 import JobQueue
 import JobQueueRedis
+import MessagePort
 import Notifications
 import Payments
 import PaymentsService
@@ -15,7 +16,7 @@ import UsageSamples
 enum ProductQueues {
     static let names = [
         EventApplication.queue, VerifyPayment.queue, GenerateDraft.queue, ActivatePlan.queue, CreateInvoice.queue, SendNotification.queue,
-        MeasureStorage.queue, SampleBatch.queue, MakeBackup.queue,
+        MeasureStorage.queue, SampleBatch.queue, ReceiptPost.queue, MakeBackup.queue,
     ]
 
     /// - Throws: ``UsageError`` for a queue that is none.

@@ -3,6 +3,7 @@ import Formats
 import IngestService
 import JobQueue
 import JobQueueRedis
+import MessagePort
 import Outbox
 import Payments
 import PaymentsService
@@ -28,8 +29,9 @@ enum RebuildQueuesCommand {
             let missing = try await JournalReading.missing(database, context)
             if isTrial {
                 let unfinished = try await database.read { try JobStanding.all(in: $0).reduce(0) { $0 + $1.unfinished } }
-                let batches = try await SampleJournal.forEachPiece(context) { _ in }
-                return Counts(jobs: unfinished, journal: missing, batches: batches)
+                let batches = try await ListJournal.samples.forEachPiece(context) { _ in }
+                let receipts = try await ListJournal.receipts.forEachPiece(context) { _ in }
+                return Counts(jobs: unfinished, journal: missing, batches: batches, receipts: receipts)
             }
             return try await context.withRedis { redis in
                 // Before anything is put back: what an operator has left off stays off.
@@ -37,14 +39,17 @@ enum RebuildQueuesCommand {
                 let jobs = try await putBackJobs(database, context)
                 try await redis.redisDriver(of: EventApplication.queue).enqueue(missing.events.map { EnqueueItem(body: $0) })
                 let samples = redis.redisDriver(of: SampleBatch.queue)
-                let batches = try await SampleJournal.forEachPiece(context) { try await samples.enqueue($0.map { EnqueueItem(body: $0) }) }
-                return Counts(jobs: Int64(jobs), journal: missing, batches: batches)
+                let batches = try await ListJournal.samples.forEachPiece(context) { try await samples.enqueue($0.map { EnqueueItem(body: $0) }) }
+                let told = redis.redisDriver(of: ReceiptPost.queue)
+                let receipts = try await ListJournal.receipts.forEachPiece(context) { try await told.enqueue($0.map { EnqueueItem(body: $0) }) }
+                return Counts(jobs: Int64(jobs), journal: missing, batches: batches, receipts: receipts)
             }
         }
         if invocation.wantsJSON {
             context.output.json([
                 "dry_run": .bool(isTrial), "jobs": .int(counts.jobs), "events": .int(counts.events), "journal": .int(Int64(counts.journal)),
                 "unreadable": .int(Int64(counts.unreadable)), "sample_batches": .int(Int64(counts.batches)),
+                "receipts": .int(Int64(counts.receipts)),
             ])
         } else {
             context.output.line("\(counts.jobs) unfinished jobs \(isTrial ? "would go" : "went") back onto their queues")
@@ -53,9 +58,12 @@ enum RebuildQueuesCommand {
             if counts.batches > 0 {
                 context.output.line("\(counts.batches) batches of samples in the journal \(isTrial ? "would go" : "went") back onto the list")
             }
+            if counts.receipts > 0 {
+                context.output.line("\(counts.receipts) posts of receipts in the journal \(isTrial ? "would go" : "went") back onto the list")
+            }
             if counts.unreadable > 0 { context.output.line("\(counts.unreadable) lines of the journal are no events and were left out") }
         }
-        return counts.jobs + counts.events + Int64(counts.batches) > 0 ? .ok : .nothingDue
+        return counts.jobs + counts.events + Int64(counts.batches + counts.receipts) > 0 ? .ok : .nothingDue
     }
 
     private struct Counts: Sendable {
@@ -64,13 +72,15 @@ enum RebuildQueuesCommand {
         let journal: Int
         let unreadable: Int
         let batches: Int
+        let receipts: Int
 
-        init(jobs: Int64, journal: JournalReading, batches: (count: Int, damaged: Int)) {
+        init(jobs: Int64, journal: JournalReading, batches: (count: Int, damaged: Int), receipts: (count: Int, damaged: Int)) {
             self.jobs = jobs
             events = Int64(journal.events.count)
             self.journal = journal.total
-            unreadable = journal.unreadable + batches.damaged
+            unreadable = journal.unreadable + batches.damaged + receipts.damaged
             self.batches = batches.count
+            self.receipts = receipts.count
         }
     }
 
@@ -125,11 +135,20 @@ struct JournalReading: Sendable {
     }
 }
 
-/// The batches of samples in ingest's journal. All of them: what was counted is not counted again.
-enum SampleJournal {
+/// What counts once by itself in ingest's journals: batches of samples, and receipts of messages. All of it is put back.
+enum ListJournal {
+    case samples, receipts
+
+    private func folder(_ spoolDirectory: String) -> String {
+        switch self {
+        case .samples: IngestFolders.samples(in: spoolDirectory)
+        case .receipts: IngestFolders.receipts(in: spoolDirectory)
+        }
+    }
+
     /// Hands them on in the order in which they came, a piece of a file at a time.
-    static func forEachPiece(_ context: CommandContext, _ body: ([[UInt8]]) async throws -> Void) async throws -> (count: Int, damaged: Int) {
-        let folder = IngestFolders.samples(in: context.settings.spoolDirectory)
+    func forEachPiece(_ context: CommandContext, _ body: ([[UInt8]]) async throws -> Void) async throws -> (count: Int, damaged: Int) {
+        let folder = folder(context.settings.spoolDirectory)
         var count = 0
         var damaged = 0
         for name in Folders.names(in: folder) ?? [] where name.hasPrefix("journal-") {

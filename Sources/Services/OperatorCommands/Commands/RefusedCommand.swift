@@ -8,7 +8,7 @@ enum RefusedCommand {
     static let command = Command(
         CommandSyntax(
             "refused", "posts that ingest refused, the latest first: why, from where, what they looked like",
-            operands: [.optional("SOURCE", "only this provider's, or usage: the samples'; all unless given")],
+            operands: [.optional("SOURCE", "only this provider's or carrier's, or usage: the samples'; all unless given")],
             options: [.value("--limit", "N", "how many of each source, 20 unless given"), .json],
             notes: ["The last 200 of each source are kept. With --json each has its masked headers and the beginning of its body."])
     ) { invocation, context in
@@ -42,7 +42,7 @@ enum RefusedCommand {
     private static let samples = "usage"
 
     private static func sources(_ invocation: Invocation, _ context: CommandContext) throws(CommandFailure) -> [String] {
-        let known = context.settings.providers.keys.sorted() + [samples]
+        let known = context.settings.providers.keys.sorted() + context.settings.notifications.carriers.keys.sorted() + [samples]
         guard let source = invocation.operand(0) else { return known }
         guard known.contains(source) else {
             throw CommandFailure(.notFound, "there is no source '\(source.onOneLine)'; the sources are \(known.joined(separator: ", "))")

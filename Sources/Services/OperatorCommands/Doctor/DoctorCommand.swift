@@ -24,6 +24,7 @@ enum DoctorCommand {
         findings += BackupChecks.findings(context)
         findings += DraftChecks.findings(context)
         findings += await MailChecks.findings(context)
+        findings += await MessageChecks.findings(context)
         findings += await UsageChecks.findings(context)
         let failures = findings.filter { $0.level == .fail }.count
         let warnings = findings.filter { $0.level == .warn }.count

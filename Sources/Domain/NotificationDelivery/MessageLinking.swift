@@ -1,0 +1,34 @@
+import Database
+import Notifications
+
+/// What a link comes to where its message is sent.
+public enum SignedLink: Sendable, Equatable {
+    case good(url: String, expiresAtMs: Int64)
+    /// It is of no use (any more).
+    case over(reason: String)
+}
+
+/// Signs the links of downloads from their rows; the room of downloads fills it.
+public typealias DownloadLinking = @Sendable (_ download: String, _ nowMs: Int64, _ connection: Connection) throws -> SignedLink
+/// Signs links to a payment's page.
+public typealias PaymentLinking = @Sendable (_ payment: String, _ nowMs: Int64, _ connection: Connection) throws -> SignedLink
+
+/// Signs what messages link to.
+public struct MessageLinking: Sendable {
+    private let payments: PaymentLinking
+    private let downloads: DownloadLinking
+
+    public init(
+        payments: @escaping PaymentLinking = { _, _, _ in .over(reason: "no link can be signed: SECRET_KEY is not set") },
+        downloads: @escaping DownloadLinking = { _, _, _ in .over(reason: "no link can be signed: SECRET_KEY is not set") }
+    ) {
+        self.payments = payments
+        self.downloads = downloads
+    }
+
+    func sign(_ link: SendNotification.Link, nowMs: Int64, in connection: Connection) throws -> SignedLink {
+        let signed = try link.kind == .payment ? payments(link.id, nowMs, connection) : downloads(link.id, nowMs, connection)
+        guard case .good(_, let expiresAtMs) = signed, expiresAtMs <= nowMs else { return signed }
+        return .over(reason: "the link has expired")
+    }
+}
