@@ -296,15 +296,10 @@ let testTargets: [Target] = [
         ]),
     tests(
         "DomainTests",
-        everyRoom + [
-            "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
-            "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting", "MessagePort",
-        ]),
-    tests(
-        "NotificationTests",
         everyRoom + carrierRooms + [
-            "MessageCatalog", "MessagePort", "NotificationDelivery", "NotificationsService", "IngestService", "WorkerService", "SandboxService",
-            "JobQueueRedis", "RedisClient", "PrivateFiles", "HTTPClient", "HTTPServer",
+            "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
+            "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting", "MessagePort", "MessageCatalog",
+            "NotificationsService", "IngestService", "WorkerService",
         ]),
     tests(
         "UsageTests",

@@ -5,7 +5,9 @@ import Testing
 struct OutsideCallTests {
     /// Files above Platform that hold the means of a call, each with why that is right. A new one has to be thought about, and entered.
     private static let callers: [String: String] = [
-        "Sources/Domain/NotificationDelivery/NotificationSending.swift": "mails, as effects",
+        "Sources/Domain/NotificationDelivery/MailCarrier.swift": "mails: makes the call that NotificationSending has as an effect",
+        "Sources/Services/NotificationsService/MessageTransport.swift": "carries the carriers' calls",
+        "Sources/Services/NotificationsService/NotificationsWorker.swift": "makes the clients of mails and messages",
         "Sources/Domain/DraftGeneration/TextGeneration.swift": "paid texts: makes the call that DraftMaking has as an effect",
         "Sources/Domain/StorageMetering/DockerEngine.swift": "asks Docker how much is stored",
         "Sources/Domain/StorageMetering/DockerEngineError.swift": "words for its errors",
@@ -16,13 +18,14 @@ struct OutsideCallTests {
         "Sources/Services/OperatorCommands/Doctor/MailChecks.swift": "greets the mail server",
         "Sources/Services/OperatorCommands/Doctor/UsageChecks.swift": "asks Docker whether it is there",
         "Sources/Programs/web/main.swift": "makes the transport", "Sources/Programs/worker-drafts/main.swift": "makes the client of texts",
-        "Sources/Programs/worker-notifications/main.swift": "makes the client of mails",
     ]
     /// The providers and the world played, loads and faults measured: nothing there is anybody's money.
     private static let played = ["Sources/Platform/", "Sources/Services/SandboxService/", "Sources/Services/Benchmarks/", "Sources/Services/Chaos/"]
     /// Calls that have an effect outside, and where they may be made without being one: in the adapters themselves.
-    private static let effects = [".initiate(", "smtp.send(", "generation.generate("]
+    private static let effects = [".initiate(", "carrier.send(", "generation.generate("]
     private static let adapters = "Sources/Providers/"
+    /// Carriers of messages call by themselves, whoever has that as an effect.
+    private static let carriers = ["Sources/Domain/NotificationDelivery/MailCarrier.swift"]
 
     private static func sources() throws -> [String] {
         try SourceTree.files(below: "Sources", ending: ".swift").filter { path in !played.contains { path.hasPrefix($0) } }
@@ -58,6 +61,17 @@ struct OutsideCallTests {
             }
         }
         #expect(count == 3)
+    }
+
+    @Test("mails are sent by their carrier alone, and every carrier's call is made in one place")
+    func carriersCallOnce() throws {
+        var places: [String] = []
+        for path in try Self.sources() {
+            let text = try SourceTree.text(path)
+            if !Self.places(of: "smtp.send(", in: text).isEmpty { #expect(Self.carriers.contains(path), "\(path) sends a mail past its carrier") }
+            if !Self.places(of: "carrier.send(", in: text).isEmpty { places.append(path) }
+        }
+        #expect(places == ["Sources/Domain/NotificationDelivery/NotificationSending.swift"])
     }
 
     @Test("adapters' calls are made by adapters only, over the transport that they are given")

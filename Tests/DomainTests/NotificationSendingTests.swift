@@ -36,9 +36,10 @@ struct NotificationSendingTests {
         init(url: String) throws {
             domain = try DomainFixture()
             files = PrivateFiles(root: domain.folder.file("private"), pool: DomainFixture.pool)
-            sending = NotificationSending(
-                database: domain.database, smtp: try SMTPClient(url: url, timeout: .seconds(20)), files: files,
+            let mail = MailCarrier(
+                smtp: try SMTPClient(url: url, timeout: .seconds(20)),
                 from: try #require(MailAddress(parsing: "Quittance – caisse <caisse@example.com>")))
+            sending = NotificationSending(database: domain.database, carriers: [mail], files: files, host: mail.host)
         }
 
         func send(_ message: SendNotification, job id: String = "job_1", payment: String? = nil) async throws -> JobOutcome {

@@ -162,7 +162,8 @@ public struct NotificationRecord: Sendable {
 
     static func mark(_ messageID: String, as state: State, error: String? = nil, in connection: Connection) throws {
         try connection.execute(
-            "UPDATE notifications_messages SET state = $2, error = $3 WHERE message_id = $1", [.text(messageID), .text(state.rawValue), .optional(error)])
+            "UPDATE notifications_messages SET state = $2, error = $3 WHERE message_id = $1",
+            [.text(messageID), .text(state.rawValue), .optional(error)])
     }
 
     /// The job that sent it, for the carrier that is tried next.

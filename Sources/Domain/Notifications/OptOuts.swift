@@ -32,7 +32,8 @@ public struct OptOut: Sendable, Equatable {
     @discardableResult
     public static func lift(_ address: String, on channel: MessageChannel, in connection: Connection) throws -> Bool {
         try connection.execute(
-            "DELETE FROM notifications_optouts WHERE channel = $1 AND address_hash = $2", [.text(channel.rawValue), .text(hash(address, channel))]) == 1
+            "DELETE FROM notifications_optouts WHERE channel = $1 AND address_hash = $2", [.text(channel.rawValue), .text(hash(address, channel))])
+            == 1
     }
 
     public static func isRecorded(_ address: String, on channel: MessageChannel, in connection: Connection) throws -> Bool {

@@ -9,7 +9,8 @@ extension MessageTemplate {
         case (.paymentLink, _): "A payer : {amount} pour {description}. Payez ici, avant le {expires} : {link} ."
         case (.paymentConfirmed, "en"): "We have received your payment of {amount} for {description}. Reference {payment}."
         case (.paymentConfirmed, _): "Votre paiement de {amount} pour {description} est bien arrivé. Référence {payment}."
-        case (.paymentFailed, "en"): "Your payment of {amount} for {description} has failed, nothing was taken. You can try again. Reference {payment}."
+        case (.paymentFailed, "en"):
+            "Your payment of {amount} for {description} has failed, nothing was taken. You can try again. Reference {payment}."
         case (.paymentFailed, _):
             "Votre paiement de {amount} pour {description} a échoué, rien n'a été débité. Vous pouvez réessayer. Référence {payment}."
         case (.paymentRefunded, "en"): "We have given back {amount} of your payment for {description}. Reference {payment}."

@@ -67,7 +67,8 @@ struct CarrierDescription: Sendable {
 
     private static func url(_ name: String, in section: String, _ standard: String, _ explanation: String) -> Value {
         Value(
-            key: "api_url", variable: SettingVariable(name, in: section, standard: standard, "\(explanation) In sandbox mode the played one, unless set."),
+            key: "api_url",
+            variable: SettingVariable(name, in: section, standard: standard, "\(explanation) In sandbox mode the played one, unless set."),
             isNeeded: true)
     }
 
@@ -123,7 +124,8 @@ struct CarrierDescription: Sendable {
             "The application's secret, which signs what Meta posts to BASE_URL/webhooks/whatsapp. Without one nothing is taken."),
         values: [
             url(
-                "WHATSAPP_API_URL", in: "whatsapp", "https://graph.facebook.com/v23.0", "The Cloud API with its version, each of which lives about two years."),
+                "WHATSAPP_API_URL", in: "whatsapp", "https://graph.facebook.com/v23.0",
+                "The Cloud API with its version, each of which lives about two years."),
             word(
                 "phone_number_id", "WHATSAPP_PHONE_NUMBER_ID", in: "whatsapp", sample: "106540352242922", needed: true,
                 "The id of the sending number, not the number itself."),

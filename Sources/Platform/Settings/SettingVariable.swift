@@ -35,8 +35,8 @@ public struct SettingVariable: Sendable {
 
 extension Settings {
     /// Every variable the programs know, in the order of `.env.example`.
-    public static let variables: [SettingVariable] = general + ProviderDescription.all.flatMap(\.variables) + usage
-        + NotificationSettings.variables
+    public static let variables: [SettingVariable] =
+        general + ProviderDescription.all.flatMap(\.variables) + usage + NotificationSettings.variables
 
     private static let general: [SettingVariable] = places + programs + api + services
 

@@ -60,7 +60,9 @@ public struct WhatsAppReceipts: ReceiptSource {
     }
 
     private static func receipt(_ status: JSON) -> DeliveryReceipt? {
-        guard let id = status["id"]?.string, let word = status["status"]?.string, let state = DeliveryReceipt.State(rawValue: word) else { return nil }
+        guard let id = status["id"]?.string, let word = status["status"]?.string, let state = DeliveryReceipt.State(rawValue: word) else {
+            return nil
+        }
         let seconds = status["timestamp"]?.string.flatMap { Int64($0) } ?? status["timestamp"]?.int
         let atMs = seconds.flatMap { (0...99_999_999_999).contains($0) ? $0 * 1000 : nil }
         let error = status["errors"]?[0]

@@ -7,6 +7,7 @@ struct ControlStage: Sendable {
     let configuration: SandboxConfiguration
     let book: SandboxBook
     let courier: Courier
+    let messages: MessageStage
 
     func respond(
         _ request: HTTPRequest, _ path: String, settle: SandboxSettling
@@ -16,6 +17,8 @@ struct ControlStage: Sendable {
         case ("POST", "/sandbox/refuse"): return try await settled(request, .refused, settle)
         case ("POST", "/sandbox/cancel"): return try await settled(request, .cancelled, settle)
         case ("POST", "/sandbox/scenario"): return try await setScenario(try Self.body(request))
+        case ("POST", "/sandbox/messages"): return try await messages.setSteps(try Self.body(request))
+        case ("GET", "/sandbox/messages"): return await messages.listing()
         case ("POST", "/sandbox/openai"): return try await setTextScenarios(try Self.body(request))
         case ("POST", "/sandbox/standard-webhooks"): return try await sendStandardWebhook(try Self.body(request))
         case ("GET", "/sandbox/payments"): return .json(200, ["payments": .array(await book.all.map(\.json))])
@@ -23,6 +26,7 @@ struct ControlStage: Sendable {
         case ("GET", "/sandbox/deliveries"): return .json(200, ["deliveries": .array(await book.seenDeliveries)])
         case ("POST", "/sandbox/reset"):
             await book.reset()
+            await messages.book.reset()
             return .json(200, ["reset": true])
         default: return nil
         }

@@ -12,6 +12,7 @@ struct Play: Sendable {
     /// In the order in which they are asked for paths at the root.
     private let stages: [any HouseStage]
     private let text: TextStage
+    private let messages: MessageStage
     private let control: ControlStage
 
     init(configuration: SandboxConfiguration, book: SandboxBook, courier: Courier, couriers: Couriers, log: Log) {
@@ -30,7 +31,8 @@ struct Play: Sendable {
             ICountStage(configuration: configuration, book: book),
         ]
         text = TextStage(configuration: configuration, book: book)
-        control = ControlStage(configuration: configuration, book: book, courier: courier)
+        messages = MessageStage(configuration: configuration, book: MessageBook(), courier: courier, couriers: couriers)
+        control = ControlStage(configuration: configuration, book: book, courier: courier, messages: messages)
     }
 
     func respond(_ request: HTTPRequest) async -> HTTPResponse {
@@ -50,6 +52,7 @@ struct Play: Sendable {
         if path == "/healthz" { return .text(200, "ok\n") }
         if path == "/" { return index }
         if let response = try await payPage(request) { return response }
+        if let response = await messages.respond(request) { return response }
         if let response = try await control.respond(request, path, settle: settle) { return response }
         for stage in stages {
             let path = Self.path(path, under: "/" + stage.house.rawValue)
@@ -128,7 +131,10 @@ struct Play: Sendable {
     /// A call as it is listed: never the keys it was made with.
     private static func record(_ request: HTTPRequest, _ response: HTTPResponse) -> JSON {
         var body = String(decoding: request.body.prefix(4096), as: UTF8.self)
-        if case .object(var members)? = try? JSON(parsing: request.body), unlisted.contains(where: { members[$0] != nil }) {
+        // What is sent to people, and to which number.
+        let isMessage = MessageStage.carriers.contains { request.path.hasPrefix("/\($0)/") }
+        if isMessage { body = "" }
+        if !isMessage, case .object(var members)? = try? JSON(parsing: request.body), unlisted.contains(where: { members[$0] != nil }) {
             for name in unlisted where members[name] != nil { members[name] = "[redacted]" }
             body = JSON.object(members).text
         }
@@ -149,8 +155,9 @@ struct Play: Sendable {
             PayPage.page(
                 "Sandbox",
                 """
-                <p>Plays:</p><ul>\(played)<li>an OpenAI-compatible endpoint (<code>/openai/v1</code>)</li></ul>
-                <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
+                <p>Plays:</p><ul>\(played)<li>an OpenAI-compatible endpoint (<code>/openai/v1</code>)</li>
+                <li>SMS by Africa's Talking (<code>/africas-talking</code>) and Orange (<code>/orange-sms</code>), WhatsApp (<code>/whatsapp</code>)</li></ul>
+                <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/messages">Messages</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
                 """))
     }
 }

@@ -16,6 +16,8 @@ public struct SandboxConfiguration: Sendable {
     public var openAIKey: String?
     /// By the providers' names; what is not there is not checked.
     public var houses: [String: HouseKeys] = [:]
+    /// The same for carriers of messages; their first secret proves or signs receipts.
+    public var carriers: [String: HouseKeys] = [:]
 
     public init(address: SocketAddress, ingestURL: String) {
         self.address = address
@@ -34,5 +36,6 @@ public struct SandboxConfiguration: Sendable {
         standardWebhooksSecret = settings.provider("standard-webhooks")?.secrets.first
         openAIKey = settings.openAI.apiKey?.value
         houses = settings.providers.mapValues { HouseKeys(values: $0.values, secrets: $0.secrets) }
+        carriers = settings.notifications.carriers.mapValues { HouseKeys(values: $0.values, secrets: $0.receiptSecrets) }
     }
 }
