@@ -57,8 +57,10 @@ struct CommandCustomerTests {
                 [.text(kit.inquiry), .text(kit.payment), .integer(now)])
             try connection.execute(
                 """
-                INSERT INTO notifications_messages (key, message_id, channel, template, language, recipient, subject, payment, job, state, created_at)
-                VALUES ('invoice:x:' || $1, '<1@x>', 'email', 'invoice', 'fr', $1, 'Bonjour Aïcha Koné', $2, 'job_1', 'sent', $3)
+                INSERT INTO notifications_messages (key, message_id, channel, template, language, recipient, subject, payment, job, state, created_at,
+                  request)
+                VALUES ('invoice:x:' || $1, '<1@x>', 'email', 'invoice', 'fr', $1, 'Bonjour Aïcha Koné', $2, 'job_1', 'sent', $3,
+                  '{"phone":"+2250707123456","values":{"name":"Aïcha Koné"}}')
                 """, [.text("Aicha@Example.org"), .text(kit.payment), .integer(now)])
             try connection.execute(
                 """

@@ -60,6 +60,7 @@ struct CommandLineTests {
                           apikey list      API keys, without their text
                           apikey revoke    end an API key, at once and for good
                           link make        make a payment link: a page where whoever has it can pay
+                          link send        send the customer a payment link, by the channel that reaches them
                           link revoke      take back every link that was made to a payment
                           issuer show      who issues invoices, per mode
                           issuer set       set who issues the invoices of a mode

@@ -1,5 +1,7 @@
 import Access
+import Database
 import Formats
+import JobQueue
 import OperatorCommands
 import TestSupport
 import Testing
@@ -29,6 +31,25 @@ struct CommandLinkTests {
         let later = try await stage.json("link", "make", payment, "--json")["url"]?.string
         let next = try #require(later?.split(separator: "/").last.map(String.init))
         #expect(PaymentLink(secret: Self.secret).read(next)?.generation == 1)
+    }
+
+    @Test("sends a link to the customer: a job that holds none, once for each call, for a payment that can be paid")
+    func sends() async throws {
+        let stage = try await CommandStage.make(redis: true, ["SECRET_KEY": Self.secret])
+        let payment = try await stage.orderKit().payment
+        #expect(
+            await stage.run("link", "send", payment) == CommandResult(code: .ok, out: "a link to \(payment) is on its way to its customer\n", err: "")
+        )
+        try await stage.withQueue("notifications") { driver in
+            let job = try JobEnvelope(decoding: try #require(try await driver.peek(limit: 1).first))
+            #expect(job.kind == "notification.send" && job.payment == nil && job.args["template"] == "payment_link")
+            #expect(job.args["link"] == ["kind": "payment", "id": .string(payment)] && !job.args.text.contains("/pay/"))
+        }
+        #expect(await stage.run("link", "send", "pay_none").code == .notFound)
+        let unsigned = try await CommandStage.make()
+        #expect(await unsigned.run("link", "send", payment).err.contains("SECRET_KEY is not set"))
+        try await stage.write { try $0.execute("UPDATE payments_payments SET state = 'paid'") }
+        #expect(await stage.run("link", "send", payment).err.contains("is paid: there is nothing to pay"))
     }
 
     @Test("refuses a payment that is not there, a life that is too long, and to sign without a secret")

@@ -8,6 +8,7 @@ import Notifications
 import Outbox
 import Payments
 import PrivateFiles
+import ProviderPort
 import Telemetry
 import TestSupport
 import Testing
@@ -54,7 +55,7 @@ struct ChannelTests {
             #expect(try await stage.history(first) == ["whatsapp refused 131026", "africas-talking refused 407", "orange-sms accepted"])
             let text = try await stage.taken(by: "orange-sms").first?["text"]?.string ?? ""
             #expect(text.hasPrefix("Votre paiement de 12 500 XOF pour Kit Complet est bien arrivé. Référence pay_") && ShortText.isGSM(text))
-            #expect(try await stage.mail.received().isEmpty)
+            #expect(try stage.mail.received().isEmpty)
 
             let second = Stage.message(cause: "pay_2")
             #expect(try await stage.send(second, job: "job_2") == .done)
@@ -293,7 +294,7 @@ struct ChannelTests {
             #expect(try await stage.record(late).state == "failed")
             let task = try #require(try await stage.tasks().first)
             #expect(task.kind == SendNotification.reissueTask && task.payment == payment.id && task.detail.contains("dl_2"))
-            #expect(try await stage.mail.received().count == 1)
+            #expect(try stage.mail.received().count == 1)
         }
     }
 

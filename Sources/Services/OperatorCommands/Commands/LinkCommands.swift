@@ -1,12 +1,15 @@
 import Access
 import Database
 import Formats
+import JobQueue
+import Notifications
+import Outbox
 import Payments
 import Settings
 
 /// `quittance link …`: signed links to a payment's page.
 enum LinkCommands {
-    static let commands = [make, revoke]
+    static let commands = [make, send, revoke]
     private static let payment = CommandSyntax.Operand.needed("PAYMENT", "its id: pay_…")
 
     private static let make = Command(
@@ -42,6 +45,33 @@ enum LinkCommands {
             context.output.line(url)
             context.output.line("Good until \(Timestamp.rfc3339(made.expiresAtMs)).")
         }
+        return .ok
+    }
+
+    private static let send = Command(
+        CommandSyntax(
+            "link send", "send the customer a payment link, by the channel that reaches them", operands: [payment],
+            notes: ["The link is signed where it is sent and good for \(PaymentLink.standardLifeMs / 86_400_000) days. Each call sends one."])
+    ) { invocation, context in
+        guard context.settings.secretKey != nil else {
+            throw CommandFailure(.failed, "SECRET_KEY is not set, so that no link can be signed")
+        }
+        let (id, nowMs) = (invocation.operands[0], context.nowMs())
+        try await onPayment(id, context) { database in
+            let outbox = context.relay(database).outbox
+            let added = try await database.write { connection in
+                let payment = try PaymentStore.require(id, in: connection)
+                guard payment.state.isOpen || [.failed, .cancelled, .expired, .partiallyPaid].contains(payment.state) else {
+                    throw CommandFailure(.failed, "payment \(id) is \(payment.state.rawValue): there is nothing to pay")
+                }
+                let requests = try SendNotification.paymentLink(to: payment, cause: "operator:\(nowMs)")
+                for request in requests { try outbox.add(request, nowMs: nowMs, in: connection) }
+                return requests.count
+            }
+            guard added > 0 else { throw CommandFailure(.failed, "payment \(id) has neither e-mail address nor telephone number") }
+            _ = try await context.publishOwnJobs(database)
+        }
+        context.output.line("a link to \(id) is on its way to its customer")
         return .ok
     }
 

@@ -35,7 +35,6 @@ struct CustomerErasing: Sendable {
         "outbox_leaving": ["body": .bytes(Array("{}".utf8)), "detail": .word],
         "access_calls": ["body": .bytes(Array("{}".utf8))],
         "notifications_messages": ["recipient": .word, "subject": .word, "error": .null, "request": .null],
-        "notifications_tries": ["detail": .null],
         "drafts_inquiries": [
             "organization_name": .word, "contact_name": .word, "email": .word, "phone": .null, "statut_juridique": .empty, "location": .empty,
             "sector": .empty, "mission_text": .empty, "context_text": .empty, "budget_range": .empty, "funding_sources": .empty,
