@@ -67,12 +67,16 @@ struct SendingDesk: Sendable {
             return .sentBefore
         }
         if let usefulUntilMs = record.usefulUntilMs, usefulUntilMs < nowMs {
-            return try tooLate("it was of use until \(Timestamp.rfc3339(usefulUntilMs))", as: .late, nowMs: nowMs, in: connection)
+            return try giveUp("too late: it was of use until \(Timestamp.rfc3339(usefulUntilMs))", as: .late, nowMs: nowMs, in: connection)
+        }
+        // Nobody's fault, and nothing that a replay would change.
+        guard !routes.isEmpty else {
+            return try giveUp("there is no channel on which the person can be reached", as: .refused, nowMs: nowMs, in: connection)
         }
         var values = message.values
         if let link = message.link {
             switch try linking.sign(link, nowMs: nowMs, in: connection) {
-            case .over(let reason): return try tooLate(reason, as: .failed, nowMs: nowMs, in: connection)
+            case .over(let reason): return try giveUp("too late: \(reason)", as: .failed, nowMs: nowMs, in: connection)
             case .good(let url, let expiresAtMs):
                 values[MessageVariable.link.rawValue] = url
                 values[MessageVariable.expires.rawValue] = Self.moment(expiresAtMs, language: message.language)
@@ -116,10 +120,10 @@ struct SendingDesk: Sendable {
         return .skip(reason)
     }
 
-    private func tooLate(_ reason: String, as state: NotificationRecord.State, nowMs: Int64, in connection: Connection) throws -> Beginning {
+    private func giveUp(_ reason: String, as state: NotificationRecord.State, nowMs: Int64, in connection: Connection) throws -> Beginning {
         try NotificationRecord.markError(message.key, reason, state: state, in: connection)
         try message.openTask(payment: job.payment, why: reason, nowMs: nowMs, in: connection)
-        return try skip("too late: \(reason)", nowMs: nowMs, in: connection)
+        return try skip(reason, nowMs: nowMs, in: connection)
     }
 
     private func plan(_ record: NotificationRecord, _ routes: [DeliveryRoute], nowMs: Int64, in connection: Connection) throws -> DeliveryPlan {

@@ -83,6 +83,18 @@ struct ChannelTests {
         }
     }
 
+    @Test("who can be reached on no channel at all is nobody's fault: the message is refused, its job skipped")
+    func unreachable() async throws {
+        try await Stage.run(channels: "email") { stage in
+            let message = Stage.message(email: nil)
+            let reason = "there is no channel on which the person can be reached"
+            #expect(try await stage.send(message) == .skipped(reason: reason))
+            let record = try await stage.record(message)
+            #expect(record.state == "refused" && record.error == reason)
+            #expect(try await stage.jobs().first?.outcome == .skipped)
+        }
+    }
+
     @Test("a person who has said no on a channel is not asked there again, on no account; who says yes again is")
     func optOuts() async throws {
         try await Stage.run { stage in
