@@ -34,8 +34,9 @@ public enum NotificationsWorker {
             gate: gate(of: carriers, program), linking: linking(settings, downloads))
 
         let jobs = program.worker(queue: SendNotification.queue)
+        // Four carriers, one after the other, each as slow as it may be.
         jobs.register(
-            SendNotification.self, retry: SendNotification.retry, guard: NotificationGuard(database: program.database), timeout: .seconds(90)
+            SendNotification.self, retry: SendNotification.retry, guard: NotificationGuard(database: program.database), timeout: .seconds(180)
         ) { parameters, context in
             try await sending.run(parameters, context: context, nowMs: program.nowMs)
         }
