@@ -34,7 +34,9 @@ struct MessageTests {
 
             let second = try await Self.seed(stage)
             #expect(try await stage.post(Message.paid(second)).status == 200)
-            try await eventually(within: .seconds(40), "WhatsApp's is read") { try await stage.texts(states, [.text(second.id)]) == ["read whatsapp"] }
+            try await eventually(within: .seconds(40), "WhatsApp's is read") {
+                try await stage.texts(states, [.text(second.id)]) == ["read whatsapp"]
+            }
             let said = stage.instance.transcript(linesMax: .max)
             for text in ["2250708091011", "app-secret", "talking-secret"] { #expect(!said.contains(text), "\(text) is in a log") }
         }
