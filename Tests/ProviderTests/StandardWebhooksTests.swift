@@ -172,7 +172,7 @@ struct StandardWebhooksProofTests {
 
     @Test("the reference sender's posts verify", arguments: [#"{"type":"payment.succeeded","data":{}}"#, #"{"nom":"Été à livrer – שלום"}"#, "{}"])
     func referenceSender(_ body: String) async throws {
-        let script = "\(Fixture.root)/Tests/Fixtures/standard_webhooks/sign.py"
+        let script = "\(repositoryRoot)/Tests/Fixtures/standard_webhooks/sign.py"
         let process = try await ProcessFixture.start(try Fixture.python(), [script, currentSecret, "msg_from_python", "1763712000", body])
         #expect(try await process.waitForExit() == .exited(0), "\(process.transcript)")
         let signature = try #require(process.output.last)

@@ -56,12 +56,7 @@ struct EveryProviderTests {
     @Test("the same post fifty times at once changes what one changes", arguments: ProviderColumn.posting)
     func fiftyTimes(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column)
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<50 { group.addTask { try await stage.again(post) } }
                 for try await status in group { #expect(status == 200) }
@@ -165,12 +160,7 @@ struct EveryProviderTests {
     @Test("a forged proof is refused and changes nothing; the true one then pays", arguments: ProviderColumn.posting)
     func forged(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column)
             let before = try await stage.standing(of: payment)
             #expect(try await stage.again(column.forged(post)) == 401)
             if !column.asksUnproven { #expect(try await stage.again(column.bare(post)) == 401) }
@@ -184,12 +174,7 @@ struct EveryProviderTests {
     @Test("a claim without a proof is believed only as far as the provider confirms it", arguments: ProviderColumn.posting.filter(\.asksUnproven))
     func unproven(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column, steps: ["wrong_amount"])
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column, steps: ["wrong_amount"])
             #expect(try await stage.again(column.bare(post)) == 200)
             try await stage.settles()
             let standing = try await stage.standing(of: payment)
@@ -202,10 +187,7 @@ struct EveryProviderTests {
         try await ProvidersStage.with { stage in
             let (paid, unpaid) = (try await stage.order(column), try await stage.order(column))
             let (mine, yours) = (try await stage.start(paid, column), try await stage.start(unpaid, column))
-            stage.ingest.hold(true)
-            try await stage.play("pay", mine, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let post = try await stage.told(of: mine, column)
             let forged = post.with(body: try await stage.renamed(post.body, from: mine, to: yours))
             #expect(forged.body != post.body)
             for attempt in [forged, column.bare(forged)] {

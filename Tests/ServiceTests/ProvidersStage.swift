@@ -28,10 +28,6 @@ import Testing
 import Wave
 import WebService
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The web, the sandbox as every provider, a plain ingest that the sandbox posts to, and the jobs of payments, on real sockets.
 final class ProvidersStage: Sendable {
     static let backendSecret = WebStage.webhookSecret
@@ -158,14 +154,7 @@ final class ProvidersStage: Sendable {
         await relay.stop(by: deadline)
         await client.close()
         await database.close()
-        let loop = loop
-        await withCheckedContinuation { continuation in
-            let thread = ThreadLaunch.start(name: "providers-stage-end") {
-                loop.stop()
-                continuation.resume()
-            }
-            pthread_detach(thread)
-        }
+        await loop.end()
     }
 
     func capabilities(of column: ProviderColumn) throws -> ProviderCapabilities {
@@ -243,6 +232,22 @@ final class ProvidersStage: Sendable {
     func posts(_ count: Int) async throws -> [PlainIngest.Post] {
         try await eventually("\(count) posts") { ingest.posts.count >= count }
         return ingest.posts
+    }
+
+    /// An order with an attempt that the provider has told of, and that post, which did not get to ingest.
+    /// - Parameter steps: what is out of the ordinary, as in ``play(_:_:_:steps:)``.
+    func told(_ column: ProviderColumn, steps: [String] = []) async throws -> (payment: String, post: PlainIngest.Post) {
+        let payment = try await order(column)
+        return (payment, try await told(of: try await start(payment, column), column, steps: steps))
+    }
+
+    /// Has an attempt paid. - Returns: the provider's post of it, which did not get to ingest.
+    func told(of attempt: PaymentAttempt, _ column: ProviderColumn, steps: [String] = []) async throws -> PlainIngest.Post {
+        ingest.hold(true)
+        defer { ingest.hold(false) }
+        try await play("pay", attempt, column, steps: steps)
+        guard let post = try await posts(1).last else { throw FixtureError("no post of \(attempt.id)") }
+        return post
     }
 
     /// Posts to ingest what was posted before, or something like it. - Returns: the answer's status.

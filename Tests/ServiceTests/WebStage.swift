@@ -27,10 +27,6 @@ import TestSupport
 import Usage
 import WebService
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The web on a real socket and a real SQLite file, the sandbox as its providers, and a plain ingest that applies what it gets.
 final class WebStage: Sendable {
     static let webhookSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
@@ -174,14 +170,7 @@ final class WebStage: Sendable {
         await relay.stop(by: deadline)
         await client.close()
         await database.close()
-        let loop = loop
-        await withCheckedContinuation { continuation in
-            let thread = ThreadLaunch.start(name: "web-stage-end") {
-                loop.stop()
-                continuation.resume()
-            }
-            pthread_detach(thread)
-        }
+        await loop.end()
     }
 
     func turnClock(by ms: Int64) { clock.turn(by: ms) }

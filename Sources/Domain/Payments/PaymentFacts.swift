@@ -80,8 +80,9 @@ public struct PaymentFacts: Sendable {
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
         let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
+        guard claim == .captured, let amount = notice.amount else { return state }
         let payment = try PaymentStore.require(attempt.payment, in: connection)
-        if claim == .captured, let amount = notice.amount, !PaymentFold.counts(amount, owed: payment.amount) {
+        if !PaymentFold.counts(amount, owed: payment.amount) {
             try PaymentBooks(payment: payment, attempts: [attempt], nowMs: nowMs, connection: connection).hold(amount, attempt: attempt, factKey: key)
         }
         return state

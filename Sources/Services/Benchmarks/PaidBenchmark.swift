@@ -46,10 +46,7 @@ enum PaidBenchmark {
         let (_, port) = try await arena.startIngest(redis: redis, played)
         // Most of a question is waiting for its answer: ten at a time leave the machine idle.
         let working = played.merging(["WORKER_CONCURRENCY": "\(questions)"]) { $1 }
-        try await arena.start("worker-payments", try Arena.program("worker-payments"), environment: arena.environment(redis: redis, working))
-        try await arena.wait("worker-payments is at work") {
-            try await redis.connection.call("ZCARD", "quittance:{events}:leases").int ?? 0 > 0
-        }
+        try await arena.startPaymentsWorker(redis: redis, working)
         var before: [String: Int] = [:]
         for queue in queues { before[queue] = try await redis.length(of: "quittance:{\(queue)}:ready") }
         var random = SeededRandom(seed: 5)
