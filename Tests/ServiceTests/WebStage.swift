@@ -74,7 +74,7 @@ final class WebStage: Sendable {
 
     static var unlimited: APISettings {
         var api = APISettings()
-        (api.callsPerMinute, api.statusCallsPerMinute) = (0, 0)
+        (api.callsPerMinute, api.statusCallsPerMinute, api.openPostsPerMinute) = (0, 0, 0)
         return api
     }
 
@@ -227,7 +227,7 @@ final class WebStage: Sendable {
 
     func send(_ method: String, _ path: String, headers: HTTPHeaders = [:], body: [UInt8] = []) async throws -> Answer {
         let response = try await client.send(
-            HTTPClient.Request(method: method, url: webURL + path, headers: headers, body: body, timeout: .seconds(20)))
+            HTTPClient.Request(method: method, url: webURL + path, headers: headers, body: body, timeout: (.seconds(20) as Duration).stretched))
         return Answer(status: response.status, headers: response.headers, body: response.body)
     }
 

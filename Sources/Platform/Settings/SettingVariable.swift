@@ -100,8 +100,8 @@ extension Settings {
             "INGEST_ADDRESS", in: "Programs", standard: "127.0.0.1:8080", "Where ingest listens for webhooks, host:port. Port 0 takes a free one."),
         SettingVariable(
             "TRUSTED_PROXIES", in: "Programs", sample: "127.0.0.1 ::1",
-            "Addresses and ranges of the proxies before ingest, by blanks. Only their X-Forwarded-For tells where a post comes from; without any the "
-                + "connection does."),
+            "Addresses and ranges of the proxies before ingest and web, by blanks. Only their X-Forwarded-For tells where a post comes from; without any the "
+                + "connection does, and for web what a proxy on this machine says."),
         SettingVariable(
             "WEB_ADDRESS", in: "Programs", standard: "127.0.0.1:8081", "Where the API, the checkout pages and the console listen, host:port."),
         SettingVariable("SANDBOX_ADDRESS", in: "Programs", standard: "127.0.0.1:8082", "Where the played providers listen, host:port."),
@@ -138,6 +138,9 @@ extension Settings {
         SettingVariable(
             "API_STATUS_CALLS_PER_MINUTE", in: "API", standard: "600",
             "The same for questions where a payment stands, which are counted apart: whoever asks too often can still start payments."),
+        SettingVariable(
+            "OPEN_POSTS_PER_MINUTE", in: "API", standard: "60",
+            "How many forms and orders anybody may post from one address in a minute where no key is asked for; 0 lets everything pass."),
         SettingVariable(
             "API_JWT_SECRET", in: "API", sample: "2026-11:$(openssl rand -hex 32)", .secret,
             "Signs the tokens (JWT, HS256) of a merchant who calls the API with them; none are taken unless set. At least 32 characters; kid: in "

@@ -43,7 +43,7 @@ enum ApplyBenchmark {
             rates.append(rate)
             result.notes.append("round \(round): \(Number.text(rate)) events/s")
         }
-        result.figures.append(Figure("apply.events_per_s_sqlite", Statistics.median(rates), "events/s", goal: .atLeast(goal)))
+        result.figures.append(Figure("payments.apply_per_s", Statistics.median(rates), "events/s", goal: .atLeast(goal)))
         return result
     }
 }

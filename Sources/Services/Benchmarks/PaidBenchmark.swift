@@ -71,7 +71,7 @@ enum PaidBenchmark {
             "\(perHouse) payments of each of \(PlayedHouses.all.map(\.name).joined(separator: ", ")), begun and paid within "
                 + "\(Number.text(preparation)) s; posted over \(connections) connections within \(Number.text(posted)) s; all jobs queued after "
                 + "\(Number.text(seconds)) s")
-        result.figures.append(Figure("paid.mixed_per_s", Double(count) / seconds, "payments/s", goal: .atLeast(goal)))
+        result.figures.append(Figure("payments.paid_per_s_mixed", Double(count) / seconds, "payments/s", goal: .atLeast(goal)))
         return result
     }
 }

@@ -41,8 +41,8 @@ enum StatusBenchmark {
         let run = try await OpenLoopRounds.run(loop, rounds: rounds, in: arena, into: &result) { round, loop in
             loop.requests = Array(requests[(round * asked / (rounds + 1))...])
         }
-        result.figures.append(Figure("status.p50_ms_1m_payments", run.median(50), "ms"))
-        result.figures.append(Figure("status.p99_ms_1m_payments", run.median(99), "ms", goal: .atMost(goal)))
+        result.figures.append(Figure("api.status_p50_ms", run.median(50), "ms"))
+        result.figures.append(Figure("api.status_p99_ms", run.median(99), "ms", goal: .atMost(goal)))
         result.figures.append(Figure("status.web_rss_mb", Machine.residentMB(of: web.pid) ?? 0, "MB resident"))
         return result
     }

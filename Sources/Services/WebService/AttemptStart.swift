@@ -142,7 +142,7 @@ struct AttemptStart: Sendable {
         _ error: EffectError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, _ heard: ListeningTransport
     ) async throws -> WebProblem {
         switch error {
-        case .busy, .fenced: return .conflict("the payment is being started already; try again in a few seconds")
+        case .busy, .fenced: return .startingAlready
         case .doubtful, .unanswered, .unreadable, .noStore:
             log.error("nobody knows whether an attempt was started", ["attempt": .string(attempt.id), "error": .string("\(error)")])
             return try await refused(ProviderError(.unavailable, "\(error)", code: "in_doubt"), payment, attempt, plan, heard)
@@ -182,10 +182,9 @@ struct AttemptStart: Sendable {
     private func refuseWhileUndecided(_ payment: Payment, in connection: Connection) throws {
         let attempts = try PaymentStore.attempts(of: payment.id, in: connection)
         guard let undecided = try attempts.first(where: { try $0.isOpen && AttemptIntent.isUndecided($0.id, in: connection) }) else { return }
-        throw WebProblem(
-            status: 409, title: "Not possible now",
-            detail: "nobody knows yet whether attempt \(undecided.id) was started at \(undecided.provider); it is being asked about",
-            extra: [("attempt", .string(undecided.id))], headers: [("Retry-After", "60")])
+        throw WebProblem.conflict(
+            "nobody knows yet whether attempt \(undecided.id) was started at \(undecided.provider); it is being asked about",
+            extra: [("attempt", .string(undecided.id))], afterSeconds: 60)
     }
 
     private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
@@ -195,7 +194,7 @@ struct AttemptStart: Sendable {
         }
         if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }
         if young.contains(where: { $0.paymentURL == nil && nowMs - $0.createdAtMs < AttemptIntent.callMaxMs }) {
-            throw WebProblem.conflict("the payment is being started already; try again in a few seconds")
+            throw WebProblem.startingAlready
         }
         return nil
     }
@@ -248,6 +247,10 @@ struct AttemptStart: Sendable {
             payment: try PaymentStore.require(attempt.payment, in: connection), attempt: attempt,
             references: try PaymentStore.references(of: id, in: connection))
     }
+}
+
+extension WebProblem {
+    fileprivate static let startingAlready = conflict("the payment is being started already; try again in a few seconds", afterSeconds: 5)
 }
 
 /// What a provider's refusal to start an attempt means for the caller.

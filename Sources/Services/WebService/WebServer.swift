@@ -26,6 +26,8 @@ public struct WebConfiguration: Sendable {
     public var secretKey: Secret?
     /// How much may be asked, by whom, and from which pages.
     public var api: APISettings
+    /// Proxies whose word is taken for where a request comes from; those of this machine unless others are named.
+    public var trustedProxies = ClientAddresses.loopback
     /// How many may watch payments at once.
     public var streams = StreamLimits()
 
@@ -47,6 +49,7 @@ public struct WebConfiguration: Sendable {
             address: settings.webAddress, baseURL: settings.baseURL, ingestURL: Product.ingestURL(settings),
             payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted(),
             secretKey: settings.secretKey, api: settings.api)
+        if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
     }
 }
 
