@@ -153,14 +153,14 @@ public enum PaymentStore {
         }
     }
 
-    /// Enters the references of what a provider says of an attempt. What is said under a reference that is another attempt's is not said of
-    /// this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a person to look at; money
-    /// that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
+    /// Enters the references of what a provider says of an attempt, where it ties them to it: what claims nothing of the attempt and does not
+    /// name it may be about anybody's payment, and what is another attempt's is not this one's. What is said under a reference that is another
+    /// attempt's is not said of this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a
+    /// person to look at; money that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
     static func claimed(
         _ notice: ProviderNotice, by attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
     ) throws -> ProviderNotice {
-        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
-        guard notice.claim != .unknown else { return notice }
+        guard notice.claim != .unknown || notice.references.contains(.ours(attempt.id)) else { return notice }
         for reference in notice.references {
             guard let owner = try self.attempt(of: [reference], provider: attempt.provider, in: connection), owner.id != attempt.id else { continue }
             let problem = "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)"
@@ -175,6 +175,7 @@ public enum PaymentStore {
             }
             return ProviderNotice(references: [], claim: .unknown, errorCode: "foreign_reference", errorText: problem)
         }
+        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
         return notice
     }
 
