@@ -126,17 +126,29 @@ public struct Reconciliation: Sendable {
     /// How far back the books are compared each day.
     static let comparedMs: Int64 = 2 * 86_400_000
 
-    /// Nobody pays any more what its provider says is not paid. What its provider never told anything about may be paid all the same: the
-    /// attempt is closed, and a person is told.
+    /// Nobody pays any more what its provider says is not paid. What its provider does not say that of may be paid all the same: the attempt
+    /// is closed, and a person is told.
     private func giveUp(_ attempt: PaymentAttempt, cause: String, nowMs: Int64, in connection: Connection) throws {
-        let askable = providers.known(attempt.provider)?.capabilities.hasStatus ?? false
-        if askable && !attempt.wasAnswered {
-            let detail = "attempt \(attempt.id): \(attempt.provider) never answered what became of it; look there before the customer pays again"
+        if let doubt = try doubt(about: attempt, in: connection) {
+            let detail = "attempt \(attempt.id): \(attempt.provider) \(doubt); look there before the customer pays again"
             try PaymentTask.open(payment: attempt.payment, kind: "unresolved", detail: detail, nowMs: nowMs, in: connection)
         }
         let notice = ProviderNotice(references: [], claim: .expired, errorText: "it waited to the end of its time")
         let source = PaymentFacts.Source(actor: "reconciliation", reference: cause)
         try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+    }
+
+    /// Why an attempt that waits may be paid nevertheless; nil where its provider says that it is not, or knows nothing of payments.
+    private func doubt(about attempt: PaymentAttempt, in connection: Connection) throws -> String? {
+        switch try PaymentStore.lastAnswer(of: attempt.id, in: connection) {
+        case .processing: return "was at it still when it answered last"
+        case .unknown: return "answered last what tells neither that it was paid nor that it was not"
+        case .some: return nil
+        case nil: break
+        }
+        if providers.known(attempt.provider)?.capabilities.hasStatus == true { return "never answered what became of it" }
+        let told = try PaymentFacts.facts(of: attempt.payment, in: connection)
+        return told.contains { $0.attempt == attempt.id && $0.claim == .processing } ? "was at it when it was last heard of" : nil
     }
 
     private func delay(of attempt: PaymentAttempt, in connection: Connection) throws -> Int64 {
