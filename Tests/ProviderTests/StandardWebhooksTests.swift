@@ -237,6 +237,12 @@ struct StandardWebhooksMessageTests {
         #expect((notice.amountProblem == nil) == (expected != nil))
     }
 
+    @Test("an order may be paid weeks after it was reported: it is not given up like a checkout")
+    func patience() throws {
+        let capabilities = try StandardWebhooksProvider(secrets: []).capabilities
+        #expect(!capabilities.hasStatus && capabilities.giveUpAfterMs == 60 * 86_400_000)
+    }
+
     @Test("a success without an amount has none")
     func noAmount() throws {
         let notice = try notice(#"{"type":"payment.succeeded","data":{"order_id":"o"}}"#)

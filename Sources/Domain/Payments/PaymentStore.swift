@@ -80,11 +80,13 @@ public enum PaymentStore {
 
     /// Starts an attempt and registers our reference for it, to be committed *before* the provider is called: whatever the
     /// call comes to, its webhook and the reconciliation find the attempt.
-    /// - Parameter amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    /// - Parameters:
+    ///   - amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    ///   - capabilities: the provider's, which say when it may be asked about the attempt for the first time.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
     public static func startAttempt(
-        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil, nowMs: Int64,
-        in connection: Connection
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil,
+        capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
     ) throws -> PaymentAttempt {
         switch payment.state {
         case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
@@ -104,7 +106,7 @@ public enum PaymentStore {
             """,
             [
                 .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
-                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)), .optional(network),
+                .integer(ReconciliationLadder.nextCheckMs(afterChecks: 0, createdAtMs: nowMs, nowMs: nowMs, capabilities)), .optional(network),
                 .optional(part == payment.amount.minorUnits ? nil : part),
             ])
         try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
