@@ -138,7 +138,7 @@ public struct PaymentEvents: Sendable {
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
         let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: cause)
-        let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        let state = try facts.recordTold(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
     }
 
