@@ -18,7 +18,7 @@ struct CommandCronTests {
         outbox-sweep     * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left \
         behind by programs that went away
         purge            * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job \
-        records, events, answers, ticks and effects after 90 days
+        records, events, answers, ticks and effects when their time is over
         unmatched        * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  ask providers \
         whose the references are that lead to no payment
         usage-storage    0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the \
@@ -46,7 +46,7 @@ struct CommandCronTests {
                 "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
                 "last_detail": "0 jobs, 0 events, 0 answers, 0 ticks, 0 effects, 0 idempotent calls, 0 usage rows removed",
                 "next": "2026-11-22T04:01:00.000Z",
-                "summary": "remove job records, events, answers, ticks and effects after 90 days",
+                "summary": "remove job records, events, answers, ticks and effects when their time is over",
             ])
     }
 

@@ -268,6 +268,21 @@ public struct EventRecord: Sendable {
         }
     }
 
+    /// How long an unproven event that nothing matched is kept: anybody can post any number of them. What such an event names becomes known
+    /// within minutes, if ever.
+    public static let unprovenKeepMs: Int64 = 2 * 86_400_000
+
+    /// Removes unproven events received before `cutoffMs` that nothing has matched; at most `limit` a call.
+    public static func purgeUnproven(receivedBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
+        try connection.execute(
+            // In the words of the index of the few that are unsettled.
+            """
+            DELETE FROM payments_events WHERE id IN (SELECT id FROM payments_events
+              WHERE outcome IN ('unmatched', 'quarantined', 'verifying') AND outcome = 'unmatched' AND received_at < $1 AND trust = $2
+              ORDER BY received_at LIMIT $3)
+            """, [.integer(cutoffMs), .text(Trust.unproven.rawValue), .integer(Int64(limit))])
+    }
+
     /// Removes events received before `cutoffMs`, whatever became of them; at most `limit` a call. Facts and audit rows stay.
     public static func purge(receivedBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
         try connection.execute(
