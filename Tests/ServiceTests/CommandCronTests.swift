@@ -175,7 +175,7 @@ struct CommandCronTests {
 
     // MARK: Reconcile
 
-    @Test("reconcile gives up what has waited for three days, and leaves the young alone")
+    @Test("reconcile gives up an order that has waited for sixty days, and leaves the young alone")
     func reconcile() async throws {
         let stage = try await CommandStage.make()
         #expect(await stage.run("reconcile") == CommandResult(code: .nothingDue, out: "Nothing waits.\n0 asked, 0 given up\n", err: ""))
@@ -183,9 +183,12 @@ struct CommandCronTests {
         stage.turn(byMs: 10 * 60_000)
         #expect(await stage.run("reconcile").code == .nothingDue)
         stage.turn(byMs: 73 * 60 * 60_000)
+        _ = await stage.run("reconcile")
+        #expect(try await stage.json("payments", "--json")[0]?["state"] != "expired")
+        stage.turn(byMs: 57 * 24 * 60 * 60_000)
         let table = """
             payment                         attempt                   provider           waits for  action
-            \(kit.payment)  \(kit.attempt)  standard-webhooks  3 days     give_up
+            \(kit.payment)  \(kit.attempt)  standard-webhooks  60 days    give_up
 
             """
         #expect(await stage.run("reconcile", "--dry-run") == CommandResult(code: .ok, out: table, err: ""))
