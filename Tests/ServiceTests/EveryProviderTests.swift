@@ -274,6 +274,21 @@ struct EveryProviderTests {
         }
     }
 
+    @Test("money that comes by an attempt that was replaced is a conflict with a task, and starts no work", arguments: ProviderColumn.posting)
+    func replaced(_ column: ProviderColumn) async throws {
+        try await ProvidersStage.with { stage in
+            let payment = try await stage.order(column)
+            let first = try await stage.start(payment, column)
+            let second = try await stage.start(payment, column, again: true)
+            #expect(second.id != first.id)
+            try await stage.play("pay", first, column)
+            try await stage.becomes("conflicted", payment)
+            let standing = try await stage.standing(of: payment)
+            #expect(standing.tasks == ["conflicted"] && standing.work.isEmpty)
+            #expect(standing.ledger.count == 1 && standing.ledger.allSatisfy { $0.contains("suspense") })
+        }
+    }
+
     @Test(
         "given back: by a call where the provider has one, else by staff with its reference; an old post changes nothing after that",
         arguments: ProviderColumn.all)

@@ -65,8 +65,6 @@ public struct PaymentAttempt: Sendable {
     public let webhookReceivedAtMs: Int64?
     public let errorCode: String?
     public let errorText: String?
-    /// Whether its provider has ever answered what became of it.
-    public let wasAnswered: Bool
 
     init(_ row: Row) throws {
         id = try row.text("id")
@@ -86,7 +84,6 @@ public struct PaymentAttempt: Sendable {
         webhookReceivedAtMs = try row.intOrNil("webhook_received_at")
         errorCode = try row.textOrNil("error_code")
         errorText = try row.textOrNil("error_text")
-        wasAnswered = try row.textOrNil("last_answer") != nil
     }
 }
 

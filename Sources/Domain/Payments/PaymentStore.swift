@@ -80,11 +80,13 @@ public enum PaymentStore {
 
     /// Starts an attempt and registers our reference for it, to be committed *before* the provider is called: whatever the
     /// call comes to, its webhook and the reconciliation find the attempt.
-    /// - Parameter amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    /// - Parameters:
+    ///   - amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    ///   - capabilities: the provider's, which say when it may be asked about the attempt for the first time.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
     public static func startAttempt(
-        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil, nowMs: Int64,
-        in connection: Connection
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil,
+        capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
     ) throws -> PaymentAttempt {
         switch payment.state {
         case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
@@ -104,7 +106,7 @@ public enum PaymentStore {
             """,
             [
                 .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
-                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)), .optional(network),
+                .integer(ReconciliationLadder.nextCheckMs(afterChecks: 0, createdAtMs: nowMs, nowMs: nowMs, capabilities)), .optional(network),
                 .optional(part == payment.amount.minorUnits ? nil : part),
             ])
         try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
@@ -153,14 +155,14 @@ public enum PaymentStore {
         }
     }
 
-    /// Enters the references of what a provider says of an attempt. What is said under a reference that is another attempt's is not said of
-    /// this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a person to look at; money
-    /// that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
+    /// Enters the references of what a provider says of an attempt, where it ties them to it: what claims nothing of the attempt and does not
+    /// name it may be about anybody's payment, and what is another attempt's is not this one's. What is said under a reference that is another
+    /// attempt's is not said of this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a
+    /// person to look at; money that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
     static func claimed(
         _ notice: ProviderNotice, by attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
     ) throws -> ProviderNotice {
-        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
-        guard notice.claim != .unknown else { return notice }
+        guard notice.claim != .unknown || notice.references.contains(.ours(attempt.id)) else { return notice }
         for reference in notice.references {
             guard let owner = try self.attempt(of: [reference], provider: attempt.provider, in: connection), owner.id != attempt.id else { continue }
             let problem = "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)"
@@ -175,6 +177,7 @@ public enum PaymentStore {
             }
             return ProviderNotice(references: [], claim: .unknown, errorCode: "foreign_reference", errorText: problem)
         }
+        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
         return notice
     }
 

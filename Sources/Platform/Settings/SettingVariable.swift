@@ -93,6 +93,10 @@ extension Settings {
         SettingVariable(
             "DEAD_KEEP_COUNT", in: "Stores", standard: "100000",
             "How many buried jobs stay there at most; the oldest go first. 0 keeps them all."),
+        SettingVariable(
+            "EVENT_KEEP_DAYS", in: "Stores", standard: "90",
+            "How many days the raw bytes of events and of providers' answers stay in SQL, 1 to 3650; what they came to stays. An unproven event that "
+                + "nothing matched goes after two days."),
     ]
 
     private static let programs: [SettingVariable] = [

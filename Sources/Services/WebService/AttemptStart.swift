@@ -172,7 +172,7 @@ struct AttemptStart: Sendable {
         let mode = events.providers.mode(of: plan.provider) ?? "sandbox"
         let attempt = try PaymentStore.startAttempt(
             of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, amount: plan.amount,
-            nowMs: nowMs, in: connection)
+            capabilities: events.providers.known(plan.provider)?.capabilities, nowMs: nowMs, in: connection)
         try plan.claim?.note(attempt.id, in: connection)
         if plan.replaces { try events.facts.replaceOpenAttempts(of: payment, by: attempt, actor: plan.actor, nowMs: nowMs, in: connection) }
         return (payment, attempt)
