@@ -8,21 +8,8 @@ import Testing
 /// What must hold wherever a customer pays: each test is a row, each provider that starts payments a column.
 @Suite("Every provider")
 struct EveryProviderTests {
-    /// The work of a shop's order that is paid.
-    private static let work = ["invoice.create", "notification.send"]
-
-    /// The ledger of an order that was paid once.
-    private func booked(_ column: ProviderColumn) -> [String] {
-        ["provider:\(column.name) sales:order \(column.amount.filter(\.isNumber))"]
-    }
-
-    /// The standing of an order that was paid once.
     private func expectPaidOnce(_ stage: ProvidersStage, _ payment: String, _ column: ProviderColumn) async throws {
-        try await stage.becomes("paid", payment)
-        let standing = try await stage.standing(of: payment)
-        #expect(standing.work == Self.work)
-        #expect(standing.ledger == booked(column))
-        #expect(standing.tasks.isEmpty)
+        try await stage.expectPaidOnce(payment, column)
     }
 
     @Test("started, paid, told, asked: paid, and the purpose's jobs are there, once", arguments: ProviderColumn.all)
@@ -311,7 +298,7 @@ struct EveryProviderTests {
             try await stage.becomes("refunded", payment)
             try await stage.settles()
             let standing = try await stage.standing(of: payment)
-            #expect(standing.work == Self.work && standing.ledger.count == 2 && standing.tasks.isEmpty)
+            #expect(standing.work == ProvidersStage.work && standing.ledger.count == 2 && standing.tasks.isEmpty)
             #expect(try await stage.mails() == 2, "one that confirms and one of the refund")
             #expect(try await stage.post(path, ["amount": "1", "reason": "once more", "provider_reference": "B"]).status == 422)
 

@@ -24,6 +24,12 @@ extension Connection {
         }
     }
 
+    /// No answer is going to come. Ignored when the request is no longer waiting.
+    func hangUp(on number: UInt64) {
+        guard hasOpenExchange, number == exchangeNumber else { return }
+        close()
+    }
+
     /// The server's own answer to what it does not take; the connection ends with it.
     func refuse(_ refusal: Refusal, _ failure: HTTPUploadFailure) {
         hasOpenExchange = false
