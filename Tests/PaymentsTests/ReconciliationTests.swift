@@ -111,7 +111,7 @@ struct ReconciliationTests {
         let givenUp: Int64
     }
 
-    static let climbs = [
+    static let rows = [
         Climb(
             testDescription: "a checkout",
             capabilities: ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: true),
@@ -133,7 +133,7 @@ struct ReconciliationTests {
             asked: [], givenUp: 4320),
     ]
 
-    @Test("An attempt climbs the whole ladder from its first rung, and is given up when its time is over, not a rung later", arguments: climbs)
+    @Test("An attempt climbs the whole ladder from its first rung, and is given up when its time is over, not a rung later", arguments: rows)
     func climbs(_ climb: Climb) async throws {
         let room = try PaymentsFixture(provider: PlayedProvider(capabilities: climb.capabilities))
         let (payment, attempt) = try await room.payment()

@@ -8,6 +8,7 @@ import PaymentBackend
 import ProviderPort
 import SandboxService
 import Synchronization
+import TestSupport
 
 /// A sandbox and a merchant on real sockets, and the adapters that speak to it.
 final class SandboxStage: Sendable {

@@ -4,8 +4,11 @@ import Formats
 import HTTPServer
 import Payments
 import SandboxService
+import Settings
 import TestSupport
 import Testing
+
+@testable import WebService
 
 @Suite("Payment links")
 struct WebLinkTests {
