@@ -150,7 +150,7 @@ public struct InvoiceCreation: Sendable {
         if try Outbox.isFinished(job.id, in: connection) { return .finishedBefore }
         let payment = try PaymentStore.require(job.payment ?? "", in: connection)
         guard payment.state.allowsPaidWork else {
-            let reason = "payment is \(payment.state.rawValue)"
+            let reason = payment.state.skipReason
             _ = try Outbox.finish(job, as: .skipped, detail: reason, nowMs: nowMs, in: connection)
             return .skip(reason)
         }

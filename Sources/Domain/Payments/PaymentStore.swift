@@ -237,6 +237,13 @@ public struct PaymentAudit: Sendable {
             nowMs: nowMs, in: connection)
     }
 
+    /// Where a payment stood when it became conflicted the last time.
+    static func stateBeforeConflict(of payment: String, in connection: Connection) throws -> PaymentState? {
+        try connection.first(
+            "SELECT from_state FROM payments_audit WHERE payment = $1 AND to_state = 'conflicted' AND from_state <> 'conflicted' ORDER BY id DESC",
+            [.text(payment)])?.textOrNil("from_state").flatMap(PaymentState.init(rawValue:))
+    }
+
     /// The trail of one payment, oldest first.
     public static func of(payment: String, in connection: Connection) throws -> [PaymentAudit] {
         try connection.query("SELECT * FROM payments_audit WHERE payment = $1 ORDER BY id", [.text(payment)]).map { row in
