@@ -23,6 +23,9 @@ public struct Payment: Sendable {
     public let updatedAtMs: Int64
     public let paidAtMs: Int64?
 
+    /// What is still to come of what is owed.
+    public var left: Money { Money(max(0, amount.minorUnits - captured + refunded), amount.currency) }
+
     init(_ row: Row) throws {
         id = try row.text("id")
         purpose = try row.text("purpose")

@@ -170,7 +170,18 @@ public struct PaymentFacts: Sendable {
             let detail = "paid again after it was \(before.rawValue): look whether its work was done, or give the money back"
             try PaymentTask.open(payment: payment.id, kind: "paid_again", detail: detail, nowMs: nowMs, in: connection)
         }
+        try tellLateRest(standing, payment, nowMs: nowMs, in: connection)
         try tellUnstarted(standing, payment, nowMs: nowMs, in: connection)
+    }
+
+    /// Less was taken as payment in full, and invoiced as that; more that comes then is in no document.
+    private func tellLateRest(_ standing: PaymentStanding, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        let (taken, owed) = (payment.captured, payment.amount)
+        guard payment.state == .paid, standing.state == .paid, taken < owed.minorUnits, standing.captured > taken else { return }
+        let detail =
+            "\(Money(standing.captured - taken, owed.currency)) more came in after \(Money(taken, owed.currency)) had been taken as payment: "
+            + "the invoice may lack it, invoice it yourself or give it back"
+        try PaymentTask.open(payment: payment.id, kind: "late_rest", detail: detail, nowMs: nowMs, in: connection)
     }
 
     /// Money that went back was told before it was told to have come: nothing was ever to be done for the payment, and nobody would notice.
