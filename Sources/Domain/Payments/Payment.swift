@@ -93,6 +93,11 @@ public struct PaymentAttempt: Sendable {
 extension PaymentAttempt {
     /// What it asks for.
     public func asked(of payment: Payment) -> Money { amount.map { Money($0, payment.amount.currency) } ?? payment.amount }
+
+    /// Whether a customer may be led to it still: it waits, its payment takes money, and it asks for no more than is still to come.
+    public func isPayable(of payment: Payment) -> Bool {
+        isOpen && payment.state.takesAttempts && asked(of: payment).minorUnits <= payment.left.minorUnits
+    }
 }
 
 /// A payment that is to be created.

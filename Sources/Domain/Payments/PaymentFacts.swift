@@ -204,10 +204,11 @@ public struct PaymentFacts: Sendable {
         try PaymentTask.open(payment: payment.id, kind: kind, detail: "\(came): \(rest)", nowMs: nowMs, in: connection)
     }
 
-    /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves.
+    /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves, and of one that
+    /// is conflicted too: whoever decides has to know of all money, and a notification may be lost.
     private func close(_ attempts: [PaymentAttempt], facts: [PaymentFact], state: PaymentState, in connection: Connection) throws {
         let over: Set<FactClaim> = [.captured, .failed, .cancelled, .expired, .refunded, .chargedBack]
-        let waits = state.isOpen || [.failed, .cancelled, .expired].contains(state)
+        let waits = state.isOpen || state.takesAttempts || state == .conflicted
         for attempt in attempts where attempt.isOpen {
             guard !waits || facts.contains(where: { $0.attempt == attempt.id && over.contains($0.claim) }) else { continue }
             try connection.execute("UPDATE payments_attempts SET open = 0, next_check_at = NULL WHERE id = $1", [.text(attempt.id)])

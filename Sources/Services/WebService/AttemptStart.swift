@@ -189,7 +189,7 @@ struct AttemptStart: Sendable {
 
     private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
         let young = try PaymentStore.attempts(of: payment.id, in: connection).filter {
-            $0.isOpen && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
+            $0.isPayable(of: payment) && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
                 && nowMs - $0.createdAtMs < Self.reuseForMs
         }
         if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }
