@@ -56,8 +56,11 @@ struct DomainFixture: Sendable {
                     customer: Customer(name: "Awa", email: "awa@example.org", phone: nil, language: "fr"), metadata: metadata), actor: "test",
                 nowMs: nowMs, in: connection)
             try connection.execute(
-                "UPDATE payments_payments SET state = $2, paid_at = $3 WHERE id = $1",
-                [.text(payment.id), .text(state.rawValue), .optional(state == .created ? nil : nowMs)])
+                "UPDATE payments_payments SET state = $2, paid_at = $3, captured = $4 WHERE id = $1",
+                [
+                    .text(payment.id), .text(state.rawValue), .optional(state == .created ? nil : nowMs),
+                    .integer(state == .created ? 0 : amount.minorUnits),
+                ])
             return try PaymentStore.require(payment.id, in: connection)
         }
     }

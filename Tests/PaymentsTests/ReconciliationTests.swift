@@ -1,6 +1,7 @@
 import Database
 import Formats
 import JobQueue
+import Money
 import Outbox
 import Payments
 import ProviderPort
@@ -95,6 +96,63 @@ struct ReconciliationTests {
         }
         #expect(try await room.state(payment.id) == .expired)
         return tasks
+    }
+
+    @Test(
+        "While a part of the money is in hand, or a person has to decide, what else is under way is still asked about", arguments: [true, false])
+    func othersUnderWay(_ isPart: Bool) async throws {
+        let room = try PaymentsFixture(deposits: isPart)
+        let (payment, _) = try await room.payment()
+        let second = try await room.database.write { connection in
+            try PaymentStore.startAttempt(
+                of: payment, provider: "played", mode: "sandbox", method: nil, amount: 3000, nowMs: PaymentsFixture.nowMs, in: connection)
+        }
+        try await room.apply("e1", isPart ? "ref captured 2000 XOF" : "ref captured 4900 XOF")
+        #expect(try await room.state(payment.id) == (isPart ? .partiallyPaid : .conflicted))
+        _ = try await room.database.write { connection in
+            try room.facts.record(
+                ProviderNotice(references: [], claim: .pending), attempt: second, source: .init(actor: "provider:played", reference: "e"),
+                nowMs: PaymentsFixture.nowMs, in: connection)
+        }
+        let reconciliation = Reconciliation(facts: room.facts, providers: room.events.providers)
+        let later = PaymentsFixture.nowMs + 16 * Self.minute
+        let findings = try await room.database.read { connection in
+            try reconciliation.findings(minimumAgeMs: 0, onlyDue: true, nowMs: later, limit: 100, in: connection)
+        }
+        #expect(findings.map(\.attempt) == [second.id], "the first has brought its money")
+        #expect(try await room.database.write { try reconciliation.carryOut(findings, cause: "tick", nowMs: later, in: $0).asked } == 1)
+        // Its answer is all that tells of the rest: the notification was lost.
+        _ = try await room.database.write { connection in
+            try room.facts.record(
+                ProviderNotice(references: [], claim: .captured, amount: Money(3000, .xof)), attempt: second,
+                source: .init(actor: "provider:played", reference: "job"), nowMs: later, in: connection)
+        }
+        #expect(try await room.state(payment.id) == (isPart ? .paid : .conflicted))
+        let after = try await room.database.read { connection in
+            try reconciliation.findings(minimumAgeMs: 0, onlyDue: false, nowMs: later, limit: 100, in: connection)
+        }
+        #expect(after.isEmpty)
+    }
+
+    @Test("Nobody is led to an attempt that asks for more than is still to come, or of a payment that a person must look at")
+    func payable() async throws {
+        for isPart in [true, false] {
+            let room = try PaymentsFixture(deposits: isPart)
+            let (payment, _) = try await room.payment()
+            let (rest, whole) = try await room.database.write { connection in
+                let started = try [Int64(3000), nil].map { amount in
+                    try PaymentStore.startAttempt(
+                        of: payment, provider: "played", mode: "sandbox", method: nil, amount: amount, nowMs: PaymentsFixture.nowMs, in: connection)
+                }
+                return (started[0].id, started[1].id)
+            }
+            try await room.apply("e1", isPart ? "ref captured 2000 XOF" : "ref captured 4900 XOF")
+            let payable = try await room.database.read { connection in
+                let found = try PaymentStore.require(payment.id, in: connection)
+                return try PaymentStore.attempts(of: payment.id, in: connection).filter { $0.isPayable(of: found) }.map(\.id)
+            }
+            #expect(payable == (isPart ? [rest] : []) && !payable.contains(whole))
+        }
     }
 
     @Test("The ladder of checks grows to a day and stays there")

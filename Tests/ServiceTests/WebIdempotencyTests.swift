@@ -1,6 +1,8 @@
 import Access
 import Database
 import Formats
+import Money
+import Outbox
 import Payments
 import ProviderPort
 import TestSupport
@@ -144,6 +146,43 @@ struct WebIdempotencyTests {
             #expect(answer.status == 201, "\(answer.text)")
             #expect(answer.string("attempt") == attempt)
             #expect(try await stage.attempts(of: payment).count == 1)
+        }
+    }
+
+    @Test(
+        "a run that died and is taken over calls nobody for an attempt that is over, or of a payment that was paid meanwhile",
+        arguments: ["paid", "paid elsewhere", "failed", "conflicted elsewhere"])
+    func takenOverTooLate(_ meanwhile: String) async throws {
+        try await WebStage.with { stage in
+            let payment = try await stage.inquire().payment
+            let body: JSON = ["payment": .string(payment)]
+            let digest = IdempotentCalls.digest(method: "POST", path: "/api/v1/payments/cinetpay/initiate/", body: body.bytes)
+            let now = stage.nowMs
+            let facts = PaymentFacts(purposes: PurposeRegistry([]), outbox: Outbox(slot: "test.0"))
+            let attempt = try await stage.database.write { connection in
+                let key = try #require(try APIKeys.list(in: connection).first)
+                let verdict = try IdempotentCalls.begin(apiKey: key.id, key: "dead", requestDigest: digest, nowMs: now, in: connection)
+                guard case .proceed(let claim) = verdict else { throw FixtureError("no claim: \(verdict)") }
+                let found = try PaymentStore.require(payment, in: connection)
+                func start() throws -> PaymentAttempt {
+                    try PaymentStore.startAttempt(of: found, provider: "cinetpay", mode: "sandbox", method: nil, nowMs: now, in: connection)
+                }
+                let attempt = try start()
+                #expect(try IdempotentCalls.note(attempt.id, for: claim, in: connection))
+                let told = meanwhile.hasSuffix("elsewhere") ? try start() : attempt
+                let owed = found.amount
+                let amount = meanwhile.hasPrefix("conflicted") ? Money(owed.minorUnits - 1, owed.currency) : owed
+                _ = try facts.record(
+                    ProviderNotice(references: [], claim: meanwhile == "failed" ? .failed : .captured, amount: amount), attempt: told,
+                    source: .init(actor: "provider:cinetpay", reference: "e"), nowMs: now, in: connection)
+                return attempt.id
+            }
+            stage.turnClock(by: IdempotentCalls.takeOverAfterMs)
+            let answer = try await stage.initiate(payment, key: "dead")
+            #expect(answer.status == 201, "\(answer.text)")
+            #expect(answer.string("attempt") == attempt && answer.string("status") == meanwhile.split(separator: " ").first.map(String.init))
+            #expect(answer.json["payment_url"]?.isNull == true)
+            #expect(try await stage.callCount(under: "/cinetpay/v2/payment") == 0)
         }
     }
 

@@ -91,7 +91,7 @@ public struct NotificationSending: Sendable {
         if let id = job.payment {
             let state = try PaymentStore.find(id, in: connection)?.state
             guard let state, state.allowsPaidWork else {
-                let reason = "payment is \(state?.rawValue ?? "unknown")"
+                let reason = state?.skipReason ?? "payment is unknown"
                 _ = try Outbox.finish(job, as: .skipped, detail: reason, nowMs: nowMs, in: connection)
                 return .skip(reason)
             }

@@ -81,9 +81,10 @@ extension SendNotification {
     }
 
     /// Sends the customer the invoice as a file.
-    public static func invoice(_ label: String, path: String, for payment: Payment) throws -> [JobRequest] {
+    public static func invoice(_ label: String, _ amount: Money, path: String, for payment: Payment) throws -> [JobRequest] {
         guard let email = payment.customer.email else { return [] }
         var values = values(of: payment)
+        values["amount"] = amount.description
         values["invoice"] = label
         let message = SendNotification(
             template: .invoice, recipient: email, language: payment.customer.language, values: values,

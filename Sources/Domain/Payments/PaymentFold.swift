@@ -88,7 +88,10 @@ public enum PaymentFold {
         } else {
             // What was in hand when it was taken as payment in full is what is owed.
             let taken = acceptances.map { min($0.kept ?? captured, owed.minorUnits) }.min()
-            state = inHand(captures, owed: taken ?? owed.minorUnits)
+            let found = inHand(captures, owed: taken ?? owed.minorUnits)
+            // What came besides a sum that was taken as payment in full makes it no part payment again.
+            let wasTaken = facts.contains { $0.claim == .accepted && $0.amount.map { $0.minorUnits <= captured } ?? false }
+            state = found == .partiallyPaid && wasTaken ? .paid : found
         }
         return PaymentStanding(state: state, captures: captures, conflicts: conflicts, concerns: concerns.sorted())
     }

@@ -88,16 +88,37 @@ public enum PaymentStore {
         of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil,
         capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
     ) throws -> PaymentAttempt {
-        switch payment.state {
-        case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
-        default: throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
+        guard payment.state.takesAttempts else {
+            throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
         }
-        let left = payment.amount.minorUnits - payment.captured + payment.refunded
+        let left = payment.left.minorUnits
         guard left > 0, amount.map({ (1...left).contains($0) }) ?? true else {
-            throw PaymentError.invalid(
-                field: "amount", rule: "must be positive and at most \(Money(max(0, left), payment.amount.currency).decimalText)")
+            throw PaymentError.invalid(field: "amount", rule: "must be positive and at most \(payment.left.decimalText)")
         }
-        let part = amount ?? left
+        return try enterAttempt(
+            of: payment, provider: provider, mode: mode, method: method, network: network, part: amount ?? left, capabilities: capabilities,
+            nowMs: nowMs, in: connection)
+    }
+
+    /// Starts the attempt by which a person records a sum that has come in by hand, and which nobody is asked to pay by. Such money is there
+    /// whatever the payment waits for: beside a payment that waits it may be the rest of a conflicted one, or a second transfer of a paid one.
+    /// - Throws: ``PaymentError/notAllowed(_:)`` when money of the payment went back: what comes then is another payment.
+    public static func startReceipt(
+        of payment: Payment, received sum: Money, provider: String, mode: String, method: String?, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentAttempt {
+        guard payment.state == .conflicted || payment.state == .paid else {
+            return try startAttempt(of: payment, provider: provider, mode: mode, method: method, nowMs: nowMs, in: connection)
+        }
+        // It asks for what came: only the sum of all is compared with what is owed. What is more than all that is owed contradicts by itself.
+        let owed = payment.amount
+        let part = PaymentFold.counts(sum, owed: owed) ? min(sum.minorUnits, owed.minorUnits) : owed.minorUnits
+        return try enterAttempt(of: payment, provider: provider, mode: mode, method: method, part: part, nowMs: nowMs, in: connection)
+    }
+
+    private static func enterAttempt(
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, part: Int64,
+        capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentAttempt {
         let id = attemptID(nowMs: nowMs)
         try connection.execute(
             """
@@ -235,6 +256,13 @@ public struct PaymentAudit: Sendable {
         try record(
             payment: payment.id, from: payment.state, to: payment.state, actor: actor, source: source, detail: String(detail.prefix(1000)),
             nowMs: nowMs, in: connection)
+    }
+
+    /// Where a payment stood when it became conflicted the last time.
+    static func stateBeforeConflict(of payment: String, in connection: Connection) throws -> PaymentState? {
+        try connection.first(
+            "SELECT from_state FROM payments_audit WHERE payment = $1 AND to_state = 'conflicted' AND from_state <> 'conflicted' ORDER BY id DESC",
+            [.text(payment)])?.textOrNil("from_state").flatMap(PaymentState.init(rawValue:))
     }
 
     /// The trail of one payment, oldest first.

@@ -76,7 +76,8 @@ struct AttemptStart: Sendable {
         let adapter = try adapter(named: plan.provider)
         let now = nowMs()
         let (payment, attempt) = try await database.write { connection in try enter(plan, open, nowMs: now, in: connection) }
-        if attempt.paymentURL != nil { return try await standing(of: attempt.id) }
+        // Started before, or, where a run that died is taken over, over by now: nobody is to pay by it any more.
+        guard attempt.paymentURL == nil, attempt.isPayable(of: payment) else { return try await standing(of: attempt.id) }
         let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
         let initiation: Initiation
         let heard = ListeningTransport(transport)
@@ -161,7 +162,8 @@ struct AttemptStart: Sendable {
     private func enter(
         _ plan: Plan, _ open: (Connection) throws -> Payment, nowMs: Int64, in connection: Connection
     ) throws -> (Payment, PaymentAttempt) {
-        // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment.
+        // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment. What has
+        // become of attempt and payment meanwhile is the caller's to look at.
         if let made = plan.claim?.made {
             let attempt = try PaymentStore.requireAttempt(made, in: connection)
             return (try PaymentStore.require(attempt.payment, in: connection), attempt)
@@ -189,7 +191,7 @@ struct AttemptStart: Sendable {
 
     private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
         let young = try PaymentStore.attempts(of: payment.id, in: connection).filter {
-            $0.isOpen && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
+            $0.isPayable(of: payment) && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
                 && nowMs - $0.createdAtMs < Self.reuseForMs
         }
         if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }

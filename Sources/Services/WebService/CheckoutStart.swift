@@ -65,7 +65,7 @@ struct CheckoutStart: Sendable {
             let payment = try PaymentStore.require(id, in: connection)
             let phone = Self.ending(plan.phone ?? payment.customer.phone)
             let same = try PaymentStore.attempts(of: id, in: connection).last { attempt in
-                attempt.isOpen && attempt.provider == plan.provider && attempt.network == network && attempt.paymentURL != nil
+                attempt.isPayable(of: payment) && attempt.provider == plan.provider && attempt.network == network && attempt.paymentURL != nil
                     && now - attempt.createdAtMs < Self.samePushMs && Self.ending(attempt.step?.fields["phone"]) == phone
             }
             guard let same else { return nil }

@@ -72,7 +72,7 @@ struct LinkPages: Sendable {
     /// The way back to an attempt that still waits.
     private func goOn(_ admitted: LinkGate.Admitted) -> Markup {
         let now = gate.nowMs()
-        let waiting = admitted.attempts.last { $0.isOpen && ($0.expiresAtMs ?? .max) > now }
+        let waiting = admitted.attempts.last { $0.isPayable(of: admitted.payment) && ($0.expiresAtMs ?? .max) > now }
         guard let url = waiting?.paymentURL, SafeLink.isSafe(url) else { return .empty }
         return "<p><a href=\"\(url)\">\(admitted.words("Reprendre le paiement commencé", "Take up the payment that was started"))</a></p>"
     }
