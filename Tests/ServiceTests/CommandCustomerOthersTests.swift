@@ -56,7 +56,7 @@ struct CommandCustomerOthersTests {
 
     /// Traces of an address wherever one can leave them.
     private func leaveTraces(of email: String, called name: String, payment: Payment, _ stage: CommandStage) async throws {
-        let escaped = email.replacing("@", with: "%40")
+        let escaped = email.replacing("@", with: "%40").replacing("+", with: "%2B")
         try await stage.write { connection in
             try connection.execute("UPDATE payments_payments SET description = 'for ' || $2 WHERE id = $1", [.text(payment.id), .text(email)])
             try connection.execute("INSERT INTO teams_members VALUES ('t', $1, $1, 'fr', 'member', 1, 1)", [.text(email)])
@@ -103,7 +103,7 @@ struct CommandCustomerOthersTests {
 
         let exported = try await stage.json("customer", "export", Self.email)
         #expect(exported["payments"] == [.string(john.id)])
-        #expect(exported["tables"]?["payments_events"]?.array?.count == 2)
+        #expect(exported["tables"]?["payments_events"]?.array?.count == 2, "\(exported.text)")
         #expect(exported["tables"]?["teams_members"]?.array?.count == 1)
         for (name, email, phone) in others {
             #expect(!exported.text.contains("\"\(email)\"") && !exported.text.contains(phone + "\"") && !exported.text.contains("Shop of \(name)"))
@@ -111,7 +111,8 @@ struct CommandCustomerOthersTests {
 
         let erased = await stage.run("customer", "erase", Self.email)
         #expect(erased.code == .ok, "\(erased)")
-        #expect(try await rows(ofOthers, stage) == before)
+        let after = try await rows(ofOthers, stage)
+        #expect(after == before, "\(after)\n\(before)")
         let left = try await rows(
             [
                 "SELECT customer_name, customer_email, customer_phone, description FROM payments_payments WHERE id = '\(john.id)'",
@@ -276,13 +277,15 @@ struct CommandCustomerOthersTests {
             "SELECT id, provider, mode, trust, type, content_type, attempt, payment, outcome FROM payments_events",
             "SELECT * FROM payments_facts ORDER BY id", "SELECT id, payment, from_state, to_state, actor, source FROM payments_audit ORDER BY id",
             "SELECT * FROM drafts_orders", "SELECT id, payment_status, processing_state, order_id FROM drafts_inquiries",
-            "SELECT id, queue, kind, payment, unique_key, slot, outcome FROM outbox_jobs ORDER BY id", "SELECT payment, kind FROM payments_tasks",
+            "SELECT id, queue, kind, payment, replace(unique_key, 'aicha@example.org', '(erased)'), slot, outcome FROM outbox_jobs ORDER BY id",
+            "SELECT payment, kind FROM payments_tasks",
             "SELECT * FROM payments_standings ORDER BY provider, state",
         ]
         let before = try await rows(product, stage)
         let result = await stage.run("customer", "erase", "aicha@example.org")
         #expect(result.code == .ok, "\(result)")
-        #expect(try await rows(product, stage) == before)
+        let after = try await rows(product, stage)
+        #expect(after == before, "\(after)\n\(before)")
         let prose = try await rows(["SELECT customer_name FROM payments_payments", "SELECT detail FROM payments_tasks"], stage)
         #expect(!prose.contains("\"Kit Wave\"") && prose.contains("\"(erased) rang, Kitty came by (erased)\""), "\(prose)")
         let details = try await rows(["SELECT detail FROM payments_audit WHERE payment LIKE 'pay_01JDAWA%'"], stage)
