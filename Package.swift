@@ -57,6 +57,7 @@ let platform: [Target] = [
     room("Platform", "RedisClient", ["CHiredis", "CEvent", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "Database", ["CSQLite", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "PrivateFiles", ["Cryptography", "EventLoop", "Formats"]),
+    room("Platform", "ObjectStorage", ["PrivateFiles", "HTTPClient", "Cryptography", "Settings", "EventLoop", "Formats"]),
     room("Platform", "DiskUsage", ["EventLoop", "Formats"]),
     room("Platform", "Subprocess", ["EventLoop", "Formats"]),
     room("Platform", "Typesetting", ["CPango", "Formats"]),
@@ -83,6 +84,7 @@ let domain: [Target] = [
     room(
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
+    room("Domain", "Downloads", ["Access", "Payments", "Database", "Cryptography", "Formats"], resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "Notifications", ["Payments", "ProviderPort", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
