@@ -151,8 +151,8 @@ let providers: [Target] = [
 
 let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
-    "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
-    "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+    "Payments", "Downloads", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing",
+    "Scheduling", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
 ]
 
 let services: [Target] = [
@@ -173,7 +173,7 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments",
+            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Downloads", "Payments",
             "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
             "ProviderPort", "Money",
         ] + adapters),
@@ -186,8 +186,8 @@ let services: [Target] = [
     room(
         "Services", "WebService",
         everyRoom + adapters + [
-            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "QRCodes",
-            "RedisClient", "JobQueueRedis",
+            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "ObjectStorage",
+            "QRCodes", "RedisClient", "JobQueueRedis",
         ]),
     room(
         "Services", "SandboxService",
@@ -234,7 +234,11 @@ let programs: [Target] = [
         ]),
     program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
-    program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
+    program(
+        "web",
+        [
+            "WebService", "WorkerService", "PaymentsService", "HTTPClient", "ObjectStorage", "PrivateFiles", "EventLoop", "Settings", "ProgramStart",
+        ]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["Benchmarks"]),

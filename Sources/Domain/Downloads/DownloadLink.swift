@@ -6,6 +6,9 @@ import Formats
 public struct DownloadClaim: Sendable, Equatable {
     public let download: String
     public let expiresAtMs: Int64
+
+    /// What stands in for a link that is none, so that looking it up takes as long.
+    public static let none = DownloadClaim(download: "dl_" + String(repeating: "0", count: 26), expiresAtMs: 0)
 }
 
 /// Makes and reads the tokens in `/downloads/<token>`.

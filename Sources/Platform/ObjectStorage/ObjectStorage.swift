@@ -55,6 +55,9 @@ public protocol ObjectStorage: Sendable {
     /// `local` or `s3`, for listings.
     var kind: String { get }
 
+    /// Scheme, host and port that its links lead to; nil where it gives none.
+    var linkOrigin: String? { get }
+
     /// Begins an object that comes in pieces. It appears when the writer has finished.
     func begin(_ key: String, type: String) async throws(ObjectStorageError) -> any ObjectWriter
 
