@@ -274,7 +274,10 @@ let testTargets: [Target] = [
     tests("ArchitectureTests", ["Formats"]),
     tests(
         "PlatformTests",
-        ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "QRCodes", "Subprocess", "Typesetting"]),
+        [
+            "Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "ObjectStorage", "HTTPClient", "DiskUsage", "QRCodes",
+            "Subprocess", "Typesetting",
+        ]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
