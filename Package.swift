@@ -301,7 +301,7 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
-            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis",
+            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis", "ObjectStorage", "PrivateFiles",
         ]),
     tests(
         "EndToEndTests",
