@@ -200,8 +200,9 @@ let services: [Target] = [
     room(
         "Services", "Benchmarks",
         [
-            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Payments",
-            "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "HTTPServer",
+            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads",
+            "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient",
+            "HTTPServer", "ObjectStorage", "PrivateFiles", "Cryptography",
             "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
     room(

@@ -22,6 +22,7 @@ struct CustomerHolding: Sendable {
     private(set) var payments: [String] = []
     private(set) var attempts: [String] = []
     private(set) var inquiries: [String] = []
+    private(set) var downloads: [String] = []
     /// E-mail addresses and digits of phone numbers, as they stand in texts: nobody else has them.
     private(set) var marks: Set<String> = []
     /// Names, which others may have too.
@@ -36,6 +37,7 @@ struct CustomerHolding: Sendable {
     init(of who: String, in connection: Connection) throws {
         try identify(who, in: connection)
         attempts = try ids("payments_attempts", "payment", payments, "id", in: connection)
+        downloads = try ids("downloads_grants", "payment", payments, "id", in: connection)
         for shape in try TableShape.all(in: connection) {
             let own = ownConditions(shape)
             let ownRows = try shape.rows(own, in: connection)
@@ -144,7 +146,7 @@ struct CustomerHolding: Sendable {
 
     private func ownConditions(_ shape: TableShape) -> [TableShape.Condition] {
         var conditions: [TableShape.Condition] = []
-        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries)] where shape.has(column) {
+        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries), ("download", downloads)] where shape.has(column) {
             conditions += ids.map { .equals(column, $0) }
         }
         switch shape.name {
