@@ -287,6 +287,7 @@ struct HTTPServerFileTests {
             (".htaccess", "htaccess", "htaccess"), ("fdp.\u{202E}exe.pdf", "fdp.exe.pdf", "fdp.exe.pdf"),
             ("报告.pdf", "__.pdf", "%E6%8A%A5%E5%91%8A.pdf"),
             ("a%00b.pdf", "a_00b.pdf", "a%2500b.pdf"),
+            ("x/\u{301}y.pdf", "_y.pdf", "%CC%81y.pdf"), (".\u{301}z.pdf", "_z.pdf", "%CC%81z.pdf"),
         ])
     func names(name: String, plain: String, encoded: String) {
         #expect(ContentDisposition.attachment(name) == "attachment; filename=\"\(plain)\"; filename*=UTF-8''\(encoded)")

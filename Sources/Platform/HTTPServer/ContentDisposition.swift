@@ -25,22 +25,21 @@ public enum ContentDisposition {
     /// The last part of the name, without control characters and the signs that turn a text's direction, of at most 150 characters; its
     /// ending stays.
     private static func safeName(_ name: String) -> String {
-        let last = name.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last ?? ""
-        var scalars = String.UnicodeScalarView()
-        for scalar in last.unicodeScalars {
+        // By scalars: to Swift a slash with an accent is another letter.
+        let last = name.unicodeScalars.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last ?? []
+        let seen = last.filter { scalar in
             switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: continue
-            default: scalars.append(scalar)
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+            default: true
             }
         }
-        var text = String(scalars)
-        while text.first == "." || text.first == " " { text.removeFirst() }
-        if text.count > nameMax {
-            let ending = text.lastIndex(of: ".").map { String(text[$0...]) } ?? ""
-            let kept = ending.count <= 12 ? ending : ""
-            text = String(text.prefix(nameMax - kept.count)) + kept
+        var scalars = Array(seen.drop { $0 == "." || $0 == " " })
+        if scalars.count > nameMax {
+            let ending = scalars.lastIndex(of: ".").map { scalars[$0...] } ?? []
+            let kept = ending.count <= 12 ? ending : []
+            scalars = scalars.prefix(nameMax - kept.count) + kept
         }
-        return text.isEmpty ? "file" : text
+        return scalars.isEmpty ? "file" : String(String.UnicodeScalarView(scalars))
     }
 
     private static let nameMax = 150
