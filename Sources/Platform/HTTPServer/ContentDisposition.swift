@@ -37,7 +37,7 @@ public enum ContentDisposition {
         if scalars.count > nameMax {
             let ending = scalars.lastIndex(of: ".").map { scalars[$0...] } ?? []
             let kept = ending.count <= 12 ? ending : []
-            scalars = scalars.prefix(nameMax - kept.count) + kept
+            scalars = Array(scalars.prefix(nameMax - kept.count)) + kept
         }
         return scalars.isEmpty ? "file" : String(String.UnicodeScalarView(scalars))
     }
