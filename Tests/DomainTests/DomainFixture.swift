@@ -1,5 +1,6 @@
 import Access
 import Database
+import Downloads
 import Drafts
 import EventLoop
 import Formats
@@ -24,8 +25,8 @@ struct DomainFixture: Sendable {
     static let nowMs = Timestamp.ms(year: 2026, month: 1, day: 31, hour: 10, minute: 0, second: 0)
 
     static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
-        PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, Downloads.migrations, NotificationRecord.migrations,
+        InquiryStore.migrations, PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
     ]
 
     init() throws {

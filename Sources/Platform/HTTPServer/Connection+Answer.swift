@@ -48,7 +48,8 @@ extension Connection {
         let date = lane.date.current()
         let framing = framing
         var isSound = true
-        let body = framing.isHead || !ResponseEncoder.mayHaveBody(response.status) ? [] : response.body
+        let sendsBody = !framing.isHead && ResponseEncoder.mayHaveBody(response.status)
+        let body = sendsBody && response.file == nil ? response.body : []
         let isLarge = body.count >= OutputQueue.copyMax
         output.append { buffer in
             isSound = ResponseEncoder.appendHead(response, framing: framing, date: date, to: &buffer)
@@ -59,6 +60,7 @@ extension Connection {
             return queue(.problem(500, ReasonPhrase.text(for: 500)), keepAlive: keepAlive)
         }
         if isLarge { output.append(large: body) }
+        if sendsBody, let file = response.file { output.append(file) }
         lane.server.metrics.count(response.status)
     }
 }

@@ -37,7 +37,7 @@ extension Settings {
     /// Every variable the programs know, in the order of `.env.example`.
     public static let variables: [SettingVariable] = general + ProviderDescription.all.flatMap(\.variables) + usage
 
-    private static let general: [SettingVariable] = places + programs + api + services
+    private static let general: [SettingVariable] = places + programs + api + services + storageVariables
 
     private static let places: [SettingVariable] = [
         SettingVariable(

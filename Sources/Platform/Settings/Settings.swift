@@ -72,6 +72,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     /// The largest batch of usage samples in bytes.
     public let usageBodyLimit: Int
     public let usage: UsageSettings
+    public let storage: StorageSettings
     public let api: APISettings
 
     /// What the sources file says; nil where nobody has read it.
@@ -141,6 +142,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         self.providers = providers
         usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
         usage = reader.usage()
+        storage = reader.storage()
         api = reader.api()
         reader.refuseUnknown(prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable))
         reader.refuseUnknown(prefix: "PROVIDER_RATE_", known: ProviderDescription.all.filter(\.hasAPI).map(\.rateVariable))

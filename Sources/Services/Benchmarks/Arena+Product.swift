@@ -41,12 +41,15 @@ extension Arena {
         return process
     }
 
+    /// Of every installation of a benchmark.
+    static let secretKey = String(repeating: "k", count: 32)
+
     /// web, ready to answer.
     func startWeb(redis: RedisServer, _ more: [String: String] = [:]) async throws -> (process: ChildProcess, port: Int) {
         let port = try Self.freePort()
         // Calls are counted as always, and none is refused: the one caller is the benchmark.
         let settings = [
-            "WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": String(repeating: "k", count: 32), "API_CALLS_PER_MINUTE": "1000000",
+            "WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": Self.secretKey, "API_CALLS_PER_MINUTE": "1000000",
             "API_STATUS_CALLS_PER_MINUTE": "1000000",
         ]
         let process = try await start(

@@ -1,5 +1,6 @@
 import Access
 import Database
+import Downloads
 import ErrorReports
 import Formats
 import HTTPServer
@@ -76,6 +77,10 @@ struct Site: Sendable {
             allowed.routes,
             CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
             teamPages.routes,
+            DownloadPages(
+                database: database, storage: configuration.storage, link: configuration.secretKey.map { DownloadLink(secret: $0.value) }, log: log,
+                nowMs: nowMs
+            ).routes,
         ]
         router = Router(routes: Array(routes.joined()))
         self.clients = clients

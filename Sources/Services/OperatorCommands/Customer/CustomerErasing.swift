@@ -42,6 +42,9 @@ struct CustomerErasing: Sendable {
             "failure": .null,
         ],
         "drafts_answers": ["content": .word],
+        "downloads_grants": ["file_name": .word],
+        "downloads_uses": ["origin": .bytes([])],
+        "downloads_audit": ["reason": .word],
     ]
     private static let keptMetadata: Set<String> = ["order_id", "inquiry_id", "team_id", "new_plan", "plan_version", "plan_upgrade"]
 

@@ -24,6 +24,7 @@ struct CustomerHolding: Sendable {
     private(set) var payments: [String] = []
     private(set) var attempts: [String] = []
     private(set) var inquiries: [String] = []
+    private(set) var downloads: [String] = []
     /// Whether a team has them as a member or belongs to them.
     private(set) var isOfTeam = false
     /// E-mail addresses and phone numbers: nobody else has them.
@@ -41,6 +42,7 @@ struct CustomerHolding: Sendable {
         try identify(person, in: connection)
         guard isSomebody else { return }
         attempts = try ids("payments_attempts", "payment", payments, "id", in: connection)
+        downloads = try ids("downloads_grants", "payment", payments, "id", in: connection)
         for shape in try TableShape.all(in: connection) {
             let ownRows = try shape.rows(ownConditions(shape), in: connection)
             found += ownRows.map { Found(shape: shape, row: $0, isOwn: true) }
@@ -146,7 +148,7 @@ struct CustomerHolding: Sendable {
 
     private func ownConditions(_ shape: TableShape) -> [TableShape.Condition] {
         var conditions: [TableShape.Condition] = []
-        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries)] where shape.has(column) {
+        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries), ("download", downloads)] where shape.has(column) {
             conditions += ids.map { .equals(column, $0) }
         }
         let addresses = marks.compactMap { if case .email(let email) = $0 { email } else { nil } }
