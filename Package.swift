@@ -57,6 +57,7 @@ let platform: [Target] = [
     room("Platform", "RedisClient", ["CHiredis", "CEvent", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "Database", ["CSQLite", "EventLoop", "Formats", "Telemetry"]),
     room("Platform", "PrivateFiles", ["Cryptography", "EventLoop", "Formats"]),
+    room("Platform", "ObjectStorage", ["PrivateFiles", "HTTPClient", "Cryptography", "Settings", "EventLoop", "Formats"]),
     room("Platform", "DiskUsage", ["EventLoop", "Formats"]),
     room("Platform", "Subprocess", ["EventLoop", "Formats"]),
     room("Platform", "Typesetting", ["CPango", "Formats"]),
@@ -84,6 +85,7 @@ let domain: [Target] = [
     room(
         "Domain", "Payments", ["Ledger", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
+    room("Domain", "Downloads", ["Access", "Payments", "Database", "Cryptography", "Formats"], resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "Notifications",
         ["Payments", "MessagePort", "ProviderPort", "Outbox", "Money", "Database", "JobQueue", "Cryptography", "Formats", "Telemetry"],
@@ -164,8 +166,8 @@ let carriers: [Target] = [
 
 let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
-    "Payments", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing", "Scheduling",
-    "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+    "Payments", "Downloads", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing",
+    "Scheduling", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
 ]
 
 let services: [Target] = [
@@ -185,7 +187,7 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Payments",
+            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Downloads", "Payments",
             "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
             "ProviderPort", "Money",
         ] + adapters),
@@ -204,8 +206,8 @@ let services: [Target] = [
     room(
         "Services", "WebService",
         everyRoom + adapters + [
-            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "QRCodes",
-            "RedisClient", "JobQueueRedis",
+            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "ObjectStorage",
+            "QRCodes", "RedisClient", "JobQueueRedis",
         ]),
     room(
         "Services", "SandboxService",
@@ -219,8 +221,9 @@ let services: [Target] = [
     room(
         "Services", "Benchmarks",
         [
-            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Payments",
-            "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "HTTPServer",
+            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads",
+            "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient",
+            "HTTPServer", "ObjectStorage", "PrivateFiles", "Cryptography",
             "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
     room(
@@ -247,7 +250,11 @@ let programs: [Target] = [
     program("worker-notifications", ["NotificationsService", "WorkerService", "ProgramStart"]),
     program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
-    program("web", ["WebService", "WorkerService", "PaymentsService", "HTTPClient", "Settings", "ProgramStart"]),
+    program(
+        "web",
+        [
+            "WebService", "WorkerService", "PaymentsService", "HTTPClient", "ObjectStorage", "PrivateFiles", "EventLoop", "Settings", "ProgramStart",
+        ]),
     program("sandbox", ["SandboxService", "ProgramStart", "EventLoop", "Telemetry"]),
     program("quittance", ["OperatorCommands"]),
     program("bench", ["Benchmarks"]),
@@ -283,7 +290,10 @@ let testTargets: [Target] = [
     tests("ArchitectureTests", ["Formats"]),
     tests(
         "PlatformTests",
-        ["Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "DiskUsage", "QRCodes", "Subprocess", "Typesetting"]),
+        [
+            "Formats", "Telemetry", "Settings", "Cryptography", "EventLoop", "PrivateFiles", "ObjectStorage", "HTTPClient", "DiskUsage", "QRCodes",
+            "Subprocess", "Typesetting",
+        ]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "EventLoop", "Formats", "Telemetry"]),
     tests("RedisClientTests", ["RedisClient", "EventLoop", "Formats"]),
     tests("DatabaseTests", ["Database", "Formats"]),
@@ -308,7 +318,7 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
-            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis",
+            "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis", "ObjectStorage", "PrivateFiles",
         ]),
     tests(
         "EndToEndTests",

@@ -1,5 +1,6 @@
 import Access
 import Database
+import Downloads
 import Drafts
 import EventLoop
 import Formats
@@ -24,8 +25,8 @@ struct DomainFixture: Sendable {
     static let nowMs = Timestamp.ms(year: 2026, month: 1, day: 31, hour: 10, minute: 0, second: 0)
 
     static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, NotificationRecord.migrations, InquiryStore.migrations,
-        PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, Downloads.migrations, NotificationRecord.migrations,
+        InquiryStore.migrations, PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
     ]
 
     init() throws {
@@ -56,8 +57,11 @@ struct DomainFixture: Sendable {
                     customer: Customer(name: "Awa", email: "awa@example.org", phone: nil, language: "fr"), metadata: metadata), actor: "test",
                 nowMs: nowMs, in: connection)
             try connection.execute(
-                "UPDATE payments_payments SET state = $2, paid_at = $3 WHERE id = $1",
-                [.text(payment.id), .text(state.rawValue), .optional(state == .created ? nil : nowMs)])
+                "UPDATE payments_payments SET state = $2, paid_at = $3, captured = $4 WHERE id = $1",
+                [
+                    .text(payment.id), .text(state.rawValue), .optional(state == .created ? nil : nowMs),
+                    .integer(state == .created ? 0 : amount.minorUnits),
+                ])
             return try PaymentStore.require(payment.id, in: connection)
         }
     }

@@ -210,6 +210,6 @@ struct NotificationSendingTests {
         try await domain.database.write { try $0.execute("UPDATE payments_payments SET customer_email = NULL") }
         let silent = try await domain.database.read { try PaymentStore.require(payment.id, in: $0) }
         #expect(try SendNotification.requests(.paymentConfirmed, for: silent).isEmpty)
-        #expect(try SendNotification.invoice("EX-1", path: "x.pdf", for: silent).isEmpty)
+        #expect(try SendNotification.invoice("EX-1", Money(5000, .xof), path: "x.pdf", for: silent).isEmpty)
     }
 }

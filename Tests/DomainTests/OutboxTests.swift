@@ -108,6 +108,40 @@ struct OutboxTests {
         #expect(publisher.pushes.count == all.count + 20, "nothing is pushed twice")
     }
 
+    @Test("what was skipped of a payment for one of these reasons goes out again: the same job, under a number above all before")
+    func resumed() async throws {
+        let fixture = try DomainFixture()
+        let publisher = RecordingPublisher()
+        let relay = OutboxRelay(slot: "t.0", database: fixture.database, publisher: publisher, log: Log())
+        try await relay.start()
+        let outcomes: [(JobRecord.Outcome, String)] = [(.skipped, "in doubt"), (.skipped, "cancelled"), (.done, "in doubt")]
+        let ids = try await fixture.database.write { connection in
+            try outcomes.enumerated().map { number, end in
+                let request = try JobRequest(Note(number: number), payment: "pay_1", unique: "note:\(number)")
+                let id = try #require(try relay.outbox.add(request, nowMs: 1, in: connection))
+                #expect(try Outbox.finish(request.envelope(id: id, nowMs: 1), as: end.0, detail: end.1, nowMs: 2, in: connection))
+                return id
+            }
+        }
+        try await eventually { publisher.pushes.count == 3 }
+        let resumed = try await fixture.database.write { connection in
+            [
+                try relay.outbox.resume(of: "pay_2", skippedFor: ["in doubt"], nowMs: 3, in: connection),
+                try relay.outbox.resume(of: "pay_1", skippedFor: ["in doubt"], nowMs: 3, in: connection),
+                try relay.outbox.resume(of: "pay_1", skippedFor: ["in doubt"], nowMs: 3, in: connection),
+            ]
+        }
+        #expect(resumed == [0, 1, 0])
+        try await eventually { publisher.pushes.count == 4 }
+        let last = try #require(publisher.pushes.last)
+        #expect(last.id == ids[0] && publisher.pushes.dropLast().allSatisfy { $0.sequence < last.sequence })
+        // Its key is its own still.
+        let again = try JobRequest(Note(number: 0), unique: "note:0")
+        #expect(try await fixture.database.write { try relay.outbox.add(again, nowMs: 4, in: $0) } == nil)
+        #expect(try await fixture.database.read { connection in try ids.map { try Outbox.isFinished($0, in: connection) } } == [false, true, true])
+        await relay.stop(by: .now.advanced(by: .seconds(2)))
+    }
+
     @Test("more jobs than one batch go out whole")
     func batches() async throws {
         let fixture = try DomainFixture()

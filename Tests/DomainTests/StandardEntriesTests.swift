@@ -21,13 +21,14 @@ struct StandardEntriesTests {
         let publisher = RecordingPublisher()
         let table: CronTable
 
-        init() async throws {
+        init(keepEventsMs: Int64 = StandardEntries.keepMs) async throws {
             domain = try DomainFixture()
             let relay = OutboxRelay(slot: "scheduler.0", database: domain.database, publisher: publisher, log: Log())
             let facts = PaymentFacts(purposes: DomainFixture.purposes, outbox: relay.outbox)
             let reconciliation = Reconciliation(facts: facts, providers: ProviderRegistry([(AskedProvider(), "sandbox")]))
             table = CronTable(
-                entries: StandardEntries.all(reconciliation: reconciliation, relay: relay, database: domain.database, purges: []),
+                entries: StandardEntries.all(
+                    reconciliation: reconciliation, relay: relay, database: domain.database, keepEventsMs: keepEventsMs, purges: []),
                 database: domain.database,
                 runner: "scheduler.0")
             try await table.install(nowMs: nowMs)
@@ -144,6 +145,38 @@ struct StandardEntriesTests {
             Set(effects.map(\.identity.key)) == [
                 "done young", "withdrawn young", "pending old", "pending young", "doubtful old", "doubtful young",
             ])
+    }
+
+    @Test("events have a time of their own, and unproven ones that nothing matched two days of it", arguments: [10, 400, 1] as [Int64])
+    func purgeEvents(_ keepDays: Int64) async throws {
+        let room = try await Room(keepEventsMs: keepDays * Self.dayMs)
+        // Half a day to both sides of the two limits.
+        let ages = [Self.dayMs * 3 / 2, Self.dayMs * 5 / 2, keepDays * Self.dayMs - Self.dayMs / 2, keepDays * Self.dayMs + Self.dayMs / 2]
+        let kinds = ["unmatched", "quarantined", "verifying", "applied", "ignored"].flatMap { [($0, Trust.unproven), ($0, .signed)] }
+        try await room.domain.database.write { connection in
+            for (number, age) in ages.enumerated() {
+                for (outcome, trust) in kinds {
+                    try connection.execute(
+                        """
+                        INSERT INTO payments_events (id, provider, mode, trust, type, received_at, content_type, body, headers, outcome)
+                        VALUES ($1, 'played', 'sandbox', $2, 't', $3, 'text/plain', X'00', '', $4)
+                        """,
+                        [
+                            .text("\(number) \(outcome) \(trust.rawValue)"), .text(trust.rawValue), .integer(Self.nowMs - age), .text(outcome),
+                        ])
+                }
+            }
+        }
+        _ = try await room.run("purge")
+        let kept = try await room.domain.database.read { connection in
+            Set(try connection.query("SELECT id FROM payments_events").map { try $0.text("id") })
+        }
+        let expected = ages.enumerated().flatMap { number, age in
+            kinds.filter { outcome, trust in
+                age < keepDays * Self.dayMs && !(outcome == "unmatched" && trust == .unproven && age > 2 * Self.dayMs)
+            }.map { "\(number) \($0.0) \($0.1.rawValue)" }
+        }
+        #expect(kept == Set(expected))
     }
 
     @Test("payments that wait are asked about when their ladder says so, once a tick, whoever fires it")

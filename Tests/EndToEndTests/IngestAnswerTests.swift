@@ -35,6 +35,36 @@ struct IngestAnswerTests {
         }
     }
 
+    @Test("the seeds' own paths of FeexPay and iCount are checked and taken as ours are")
+    func seedPaths() async throws {
+        let secret = String(repeating: "s", count: 24)
+        let settings = [
+            "PROVIDER_MODE_FEEXPAY": "sandbox", "FEEXPAY_API_KEY": "fp_key", "FEEXPAY_SHOP_ID": "shop-1", "FEEXPAY_WEBHOOK_SECRET": secret,
+            "PROVIDER_MODE_ICOUNT": "sandbox", "ICOUNT_API_TOKEN": "token", "ICOUNT_CID": "demo", "ICOUNT_PAYPAGE_ID": "30512",
+            "ICOUNT_WEBHOOK_SECRET": secret,
+        ]
+        let feexPay = Array(#"{"reference":"ref_1","amount":500,"status":"SUCCESSFUL","callback_info":"att_1"}"#.utf8)
+        let iCount = Array(#"[{"doctype":"invrec","docnum":"1001","cc_payments":[{"cc_shovar":"1234567"}]}]"#.utf8)
+        let cases = [
+            ("/api/v1/payments/feexpay/webhook/", "authorization", "Bearer ", feexPay), ("/webhooks/feexpay", "authorization", "Bearer ", feexPay),
+            ("/api/webhooks/icount", "x-icount-secret", "", iCount), ("/webhooks/icount", "x-icount-secret", "", iCount),
+        ]
+        try await Stage.run(["ingest"], Instance.Configuration(settings: settings)) { stage in
+            try await stage.awaitRedisAtIngest()
+            for (path, header, scheme, body) in cases {
+                let before = try await stage.waiting(on: "events").count
+                func post(_ proof: String) async throws -> Int {
+                    try await HTTPLine.once(
+                        port: stage.ingestPort, "POST", path, headers: [("content-type", "application/json"), (header, scheme + proof)], body: body
+                    ).status
+                }
+                #expect(try await post("x" + secret.dropFirst()) == 401, "\(path)")
+                #expect(try await post(secret) == 200, "\(path)")
+                #expect(try await stage.waiting(on: "events").count == before + 1, "\(path)")
+            }
+        }
+    }
+
     private static func table() -> [Line] {
         let good = Message.unmatched()
         let cinetPay = Proofs.cinetPay(transaction: "T1")

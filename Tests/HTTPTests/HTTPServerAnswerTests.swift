@@ -159,6 +159,29 @@ struct HTTPServerAnswerTests {
         }
     }
 
+    @Test("hangs up without an answer, at once or later: the connection ends, what was sent behind is not looked at", arguments: [false, true])
+    func hangsUp(later: Bool) async throws {
+        let handler: HTTPServer.Handler = { request, responder in
+            if request.path == "/ok" { return echo(request, responder) }
+            guard later else { return responder.hangUp() }
+            clientThreads.submit {
+                responder.hangUp()
+                responder.respond(.text(200, "too late"))
+            }
+        }
+        try await withServer(handler: handler) { server, port in
+            let client = try RawClient(port: port)
+            client.send(get("/ok"))
+            #expect(try client.answer().status == 200)
+            client.send(get() + get("/ok"))
+            #expect(try client.answersUntilEnd().isEmpty)
+            try waitUntil("the connection is gone") { server.connectionCount == 0 }
+            let next = try RawClient(port: port)
+            next.send(get("/ok"))
+            #expect(try next.answer().status == 200)
+        }
+    }
+
     @Test("answers a client that has closed its sending side, then ends")
     func halfClose() async throws {
         let held = HeldRequests()

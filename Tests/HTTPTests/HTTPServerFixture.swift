@@ -217,6 +217,13 @@ final class RawClient {
         }
     }
 
+    /// So many bytes, waited for.
+    func take(_ count: Int) throws -> [UInt8] {
+        while buffer.count < count { guard try fill() else { throw ClientError(what: "the connection ended before \(count) bytes") } }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer[..<count])
+    }
+
     /// Everything up to the connection's end.
     func textToEnd() throws -> String {
         while try fill() {}

@@ -36,6 +36,10 @@ struct PaymentFoldTests {
             captured: 5000),
         Situation(title: "too little", facts: [fact(.captured, 4999)], state: .conflicted, captured: 4999),
         Situation(
+            title: "a part that was accepted as payment, and more that comes besides",
+            facts: [fact(.captured, 2000), fact(.accepted, 2000), fact(.captured, 1000, attempt: "b")], attempts: ["a", "b"], deposits: true,
+            state: .paid, captured: 3000),
+        Situation(
             title: "too little where deposits are allowed", facts: [fact(.captured, 2000)], deposits: true, state: .partiallyPaid, captured: 2000),
         Situation(title: "too much", facts: [fact(.captured, 5001)], state: .conflicted, captured: 5001),
         Situation(title: "the right number in the wrong currency", facts: [fact(.captured, 5000, .xaf)], state: .conflicted),

@@ -162,10 +162,10 @@ struct PaymentPlay: Sendable {
     }
 
     private mutating func receive(_ payment: Payment, _ connection: Connection) throws {
-        let attempt = try PaymentStore.startAttempt(
-            of: payment, provider: "manual", mode: "sandbox", method: "cash", nowMs: nowMs, in: connection)
         number += 1
-        let sum = Money(pick([5000, 5000, 3000]) ?? 5000, .xof)
+        let sum = Money(pick([5000, 5000, 3000, 2000]) ?? 5000, .xof)
+        let attempt = try PaymentStore.startReceipt(
+            of: payment, received: sum, provider: "manual", mode: "sandbox", method: "cash", nowMs: nowMs, in: connection)
         try stage.facts.recordReceived(sum, attempt: attempt, reference: "cash \(number)", actor: "staff:ana", nowMs: nowMs, in: connection)
     }
 

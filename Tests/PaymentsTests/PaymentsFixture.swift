@@ -14,6 +14,7 @@ struct PaymentsFixture: Sendable {
     let database: Database
     let facts: PaymentFacts
     let events: PaymentEvents
+    private let capabilities: ProviderCapabilities
     static let nowMs: Int64 = 1_790_000_000_000
 
     init(provider: any PaymentProvider = PlayedProvider(), deposits: Bool = false, policy: TrustPolicy? = nil) throws {
@@ -22,6 +23,7 @@ struct PaymentsFixture: Sendable {
         _ = try database.migrate([Outbox.migrations, Ledger.migrations, PaymentStore.migrations])
         facts = PaymentFacts(purposes: PurposeRegistry([PlayedPurpose(allowsDeposits: deposits)]), outbox: Outbox(slot: "test.0"))
         events = PaymentEvents(facts: facts, providers: ProviderRegistry([(provider, "sandbox")], policies: policy.map { ["played": $0] } ?? [:]))
+        capabilities = provider.capabilities
     }
 
     /// A payment of 5000 XOF with one attempt that the provider knows as `ref`.
@@ -33,7 +35,7 @@ struct PaymentsFixture: Sendable {
                     customer: Customer(name: "Awa", email: "awa@example.com", phone: nil, language: "fr")), actor: "test", nowMs: Self.nowMs,
                 in: connection)
             let attempt = try PaymentStore.startAttempt(
-                of: payment, provider: "played", mode: "sandbox", method: nil, nowMs: Self.nowMs, in: connection)
+                of: payment, provider: "played", mode: "sandbox", method: nil, capabilities: capabilities, nowMs: Self.nowMs, in: connection)
             try PaymentStore.register(
                 [ProviderReference("id", reference)], attempt: attempt.id, provider: "played", nowMs: Self.nowMs, in: connection)
             return (payment, attempt)

@@ -177,4 +177,25 @@ struct RefundTests {
         }
         #expect(balance == [Money(0, .xof)] && lost == [Money(5000, .xof)])
     }
+
+    @Test("A charge-back is put before a person once, whether it was told or answered because something was told", arguments: [false, true])
+    func chargeBackTask(_ asks: Bool) async throws {
+        let (room, payment) = try await paidRoom()
+        func tasks() async throws -> [String] { try await room.database.read { try PaymentTask.open(of: payment.id, in: $0).map(\.kind) } }
+        for number in 2...3 {
+            if asks {
+                let attempt = try await room.database.read { try PaymentStore.attempts(of: payment.id, in: $0)[0].id }
+                let providers = ProviderRegistry([(PlayedProvider(answer: "ref charged_back"), "sandbox")])
+                let verification = PaymentVerification(
+                    database: room.database, events: PaymentEvents(facts: room.facts, providers: providers), transport: NoTransport())
+                let job = JobEnvelope(
+                    id: "job_\(number)", kind: VerifyPayment.kind, queue: VerifyPayment.queue,
+                    args: ["attempt": .string(attempt), "cause": .string("\(number)")], payment: payment.id, enqueuedAtMs: 0)
+                _ = try await verification.run(try job.parameters(as: VerifyPayment.self), job: job, nowMs: { PaymentsFixture.nowMs })
+            } else {
+                try await room.apply("e\(number)", "ref charged_back")
+            }
+            #expect(try await tasks() == ["charge_back"])
+        }
+    }
 }

@@ -36,6 +36,21 @@ import Testing
     }
 
     @Test(
+        "are written in the usual form, and limits count those of version 6 by their /64",
+        arguments: [
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7"), ("192.0.2.7:4711", "192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7"), ("[2001:DB8:0:0:1::5]:443", "2001:db8::1:0:0:5", "2001:db8::/64"),
+            ("::1", "::1", "::/64"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("::", "::", "::/64"),
+            ("2001:db8:0:1:0:0:0:1", "2001:db8:0:1::1", "2001:db8:0:1::/64"), ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1", "2001:db8:0:1::/64"),
+            ("1::", "1::", "1::/64"),
+        ])
+    func written(_ text: String, _ description: String, _ network: String) throws {
+        let address = try #require(IPAddress(parsing: text))
+        #expect(address.description == description && address.network == network)
+        #expect(IPAddress(parsing: address.description) == address)
+    }
+
+    @Test(
         "what is no range",
         arguments: [
             "", "/24", "192.0.2.0/", "192.0.2.0/33", "192.0.2.1/24", "192.0.2.0/-1", "192.0.2.0/+8", "2001:db8::/129", "2001:db8::1/32",

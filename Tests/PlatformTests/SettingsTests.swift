@@ -37,6 +37,7 @@ import Testing
         #expect(settings.smtpURL == "smtp://127.0.0.1:8025")
         #expect(settings.openAI == Settings.OpenAI(apiKey: nil, baseURL: "https://api.openai.com/v1", model: "gpt-4o-mini"))
         #expect(settings.usageBodyLimit == 2 << 20)
+        #expect(settings.eventKeepDays == 90)
         #expect(settings.providers.count == 9)
         for provider in settings.providers.values {
             #expect(provider.mode == .off)
@@ -143,6 +144,10 @@ import Testing
             (
                 ["WORKER_CONCURRENCY": "0"],
                 "WORKER_CONCURRENCY: \"0\" is not such a number. Rule: a whole number from 1 to 1000. Example: WORKER_CONCURRENCY=10"
+            ),
+            (
+                ["EVENT_KEEP_DAYS": "0"],
+                "EVENT_KEEP_DAYS: \"0\" is not such a number. Rule: a whole number from 1 to 3650. Example: EVENT_KEEP_DAYS=90"
             ),
             (
                 ["SHUTDOWN_GRACE": "1h"],

@@ -205,6 +205,11 @@ struct CinetPayCheckTests {
         }
     }
 
+    @Test("its documentation advises against polling, so it is asked little")
+    func polling() {
+        #expect(cinetPay().capabilities.discouragesPolling && cinetPay().capabilities.hasStatus)
+    }
+
     @Test("an accepted payment without its amount completes nothing; an odd amount is told")
     func amounts() async throws {
         #expect(try await check(answer(code: "00", status: "ACCEPTED", amount: nil)).claim == .unknown)

@@ -219,7 +219,7 @@ struct SandboxKKiaPayTests {
 @Suite("KKiaPay's own kit for servers, against the sandbox")
 struct KKiaPayKitTests {
     private func kit(_ stage: SandboxStage, _ verb: String, _ number: String, key: String = "pk") async throws -> JSON {
-        let script = "\(Fixture.root)/Tests/Fixtures/kkiapay/drive.py"
+        let script = "\(repositoryRoot)/Tests/Fixtures/kkiapay/drive.py"
         let process = try await ProcessFixture.start(try Fixture.python(), [script, "\(stage.url)/kkiapay", key, "sk", "s", verb, number])
         #expect(try await process.waitForExit() == .exited(0), "\(process.transcript)")
         return try JSON(parsing: try #require(process.output.last))

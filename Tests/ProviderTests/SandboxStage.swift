@@ -8,10 +8,7 @@ import PaymentBackend
 import ProviderPort
 import SandboxService
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import TestSupport
 
 /// A sandbox and a merchant on real sockets, and the adapters that speak to it.
 final class SandboxStage: Sendable {
@@ -80,14 +77,7 @@ final class SandboxStage: Sendable {
         let deadline = ContinuousClock.now.advanced(by: .seconds(2))
         await sandbox.stop(by: deadline)
         await merchant.server.stop(by: deadline)
-        let loop = loop
-        await withCheckedContinuation { continuation in
-            let thread = ThreadLaunch.start(name: "stage-end") {
-                loop.stop()
-                continuation.resume()
-            }
-            pthread_detach(thread)
-        }
+        await loop.end()
     }
 
     func post(_ path: String, _ json: JSON, headers: HTTPHeaders = [:]) async throws -> (status: Int, json: JSON) {

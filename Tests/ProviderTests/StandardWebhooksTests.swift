@@ -172,7 +172,7 @@ struct StandardWebhooksProofTests {
 
     @Test("the reference sender's posts verify", arguments: [#"{"type":"payment.succeeded","data":{}}"#, #"{"nom":"Été à livrer – שלום"}"#, "{}"])
     func referenceSender(_ body: String) async throws {
-        let script = "\(Fixture.root)/Tests/Fixtures/standard_webhooks/sign.py"
+        let script = "\(repositoryRoot)/Tests/Fixtures/standard_webhooks/sign.py"
         let process = try await ProcessFixture.start(try Fixture.python(), [script, currentSecret, "msg_from_python", "1763712000", body])
         #expect(try await process.waitForExit() == .exited(0), "\(process.transcript)")
         let signature = try #require(process.output.last)
@@ -235,6 +235,31 @@ struct StandardWebhooksMessageTests {
         let notice = try notice(#"{"type":"payment.succeeded","data":{"order_id":"o","amount":\#(members)}}"#)
         #expect(notice.amount == expected)
         #expect((notice.amountProblem == nil) == (expected != nil))
+    }
+
+    @Test(
+        "a refund states what went back so far; a whole one may leave that to the amount, a part must say it",
+        arguments: [
+            ("refunded", #""amount":"5000","refunded_amount":"2000""#, 2000), ("refunded", #""amount":"5000""#, 5000),
+            ("refunded", #""amount":"5000","refunded_amount":null"#, 5000), ("partially_refunded", #""amount":"5000","refunded_amount":2000"#, 2000),
+            ("partially_refunded", #""amount":"5000""#, nil), ("partially_refunded", #""amount":"5000","refunded_amount":null"#, nil),
+            ("partially_refunded", #""amount":"5000","refunded_amount":"a part""#, nil), ("partially_refunded", #""refunded_amount":true"#, nil),
+        ] as [(String, String, Int64?)])
+    func refunds(_ word: String, _ members: String, _ units: Int64?) async throws {
+        let body = #"{"type":"payment.\#(word)","data":{"order_id":"o","currency":"XOF",\#(members)}}"#
+        guard let units else {
+            let error = await providerError { try notice(body) }
+            #expect(error?.kind == .unreadable && error?.message.contains("refunded_amount") == true, "\(error?.message ?? "no error")")
+            return
+        }
+        let told = try notice(body)
+        #expect(told.claim == .refunded && told.amount == Money(units, .xof) && told.amountProblem == nil)
+    }
+
+    @Test("an order may be paid weeks after it was reported: it is not given up like a checkout")
+    func patience() throws {
+        let capabilities = try StandardWebhooksProvider(secrets: []).capabilities
+        #expect(!capabilities.hasStatus && capabilities.giveUpAfterMs == 60 * 86_400_000)
     }
 
     @Test("a success without an amount has none")

@@ -18,7 +18,7 @@ struct CommandCronTests {
         outbox-sweep     * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  publish jobs left \
         behind by programs that went away
         purge            * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  remove job \
-        records, events, answers, ticks and effects after 90 days
+        records, events, answers, ticks and effects when their time is over
         unmatched        * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  ask providers \
         whose the references are that lead to no payment
         usage-storage    0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the \
@@ -46,7 +46,7 @@ struct CommandCronTests {
                 "last_tick": "2026-11-22T04:00Z", "last_outcome": "done",
                 "last_detail": "0 jobs, 0 events, 0 answers, 0 ticks, 0 effects, 0 idempotent calls, 0 usage rows removed",
                 "next": "2026-11-22T04:01:00.000Z",
-                "summary": "remove job records, events, answers, ticks and effects after 90 days",
+                "summary": "remove job records, events, answers, ticks and effects when their time is over",
             ])
     }
 
@@ -175,7 +175,7 @@ struct CommandCronTests {
 
     // MARK: Reconcile
 
-    @Test("reconcile gives up what has waited for three days, and leaves the young alone")
+    @Test("reconcile gives up an order that has waited for sixty days, and leaves the young alone")
     func reconcile() async throws {
         let stage = try await CommandStage.make()
         #expect(await stage.run("reconcile") == CommandResult(code: .nothingDue, out: "Nothing waits.\n0 asked, 0 given up\n", err: ""))
@@ -183,9 +183,12 @@ struct CommandCronTests {
         stage.turn(byMs: 10 * 60_000)
         #expect(await stage.run("reconcile").code == .nothingDue)
         stage.turn(byMs: 73 * 60 * 60_000)
+        _ = await stage.run("reconcile")
+        #expect(try await stage.json("payments", "--json")[0]?["state"] != "expired")
+        stage.turn(byMs: 57 * 24 * 60 * 60_000)
         let table = """
             payment                         attempt                   provider           waits for  action
-            \(kit.payment)  \(kit.attempt)  standard-webhooks  3 days     give_up
+            \(kit.payment)  \(kit.attempt)  standard-webhooks  60 days    give_up
 
             """
         #expect(await stage.run("reconcile", "--dry-run") == CommandResult(code: .ok, out: table, err: ""))

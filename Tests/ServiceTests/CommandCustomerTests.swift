@@ -57,6 +57,16 @@ struct CommandCustomerTests {
                 [.text(kit.inquiry), .text(kit.payment), .integer(now)])
             try connection.execute(
                 """
+                INSERT INTO downloads_grants (id, subject, payment, object_key, size, sha256, file_name, content_type, max_uses, used_count,
+                  issued_at, expires_at)
+                VALUES ('dl_1', $1, $2, 'finals/x.pdf', 1, $3, 'Final de Aïcha Koné.pdf', 'application/pdf', 1, 1, $4, $4 + 1000)
+                """, [.text(kit.inquiry), .text(kit.payment), .text(String(repeating: "a", count: 64)), .integer(now)])
+            try connection.execute("INSERT INTO downloads_uses VALUES ('use', 'dl_1', 1, $1, x'0102')", [.integer(now)])
+            try connection.execute(
+                "INSERT INTO downloads_audit (download, step, actor, reason, at) VALUES ('dl_1', 'issued', 'staff', 'Aïcha Koné asked again', $1)",
+                [.integer(now)])
+            try connection.execute(
+                """
                 INSERT INTO notifications_messages (key, message_id, channel, template, language, recipient, subject, payment, job, state, created_at,
                   request)
                 VALUES ('invoice:x:' || $1, '<1@x>', 'email', 'invoice', 'fr', $1, 'Bonjour Aïcha Koné', $2, 'job_1', 'sent', $3,

@@ -35,8 +35,15 @@ struct CommandDoctorSourceTests {
             found["orange-money address"]?.text
                 == "https://pay.example.com/webhooks/orange-money/<payment>/<code>, made for each payment: sent with each payment")
         #expect(found["feexpay"]?.text == "sandbox, policy fetch, asked before it is believed, addresses: log (1)")
+        #expect(found["feexpay address"]?.text == "https://pay.example.com/webhooks/feexpay: FeexPay's dashboard, Webhook")
         #expect(found["feexpay secret"]?.level == "warn" && found["feexpay secret"]?.text.contains("source rotate feexpay --generate") == true)
         #expect(found.values.allSatisfy { !$0.text.contains(CommandStage.webhookSecret) })
+
+        let elsewhere = try await findings(
+            try await CommandStage.make(Self.orange.merging(["OM_NOTIFY_URL": "https://hooks.example.com/payments/om/notify/"]) { $1 }))
+        #expect(
+            elsewhere["orange-money address"]?.text
+                == "https://hooks.example.com/webhooks/orange-money/<payment>/<code>, made for each payment: sent with each payment")
     }
 
     @Test("the last event accepted and refused; attempts that nothing is heard of are a warning")

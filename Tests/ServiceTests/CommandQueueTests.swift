@@ -168,6 +168,8 @@ struct CommandQueueTests {
         try await withIngest(stage) { url in
             try await eventually { try await post(url, id: "msg_first") == 200 }
             #expect(try await post(url, id: "msg_second") == 200)
+            // What came before Redis was there went by way of the disk.
+            try await eventually("both are on the list") { try await stage.withQueue("events") { try await $0.peek(limit: 10).count } == 2 }
         }
         let kit = try await stage.orderKit()
         try await stage.notify(kit)

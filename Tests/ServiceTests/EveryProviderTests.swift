@@ -8,21 +8,8 @@ import Testing
 /// What must hold wherever a customer pays: each test is a row, each provider that starts payments a column.
 @Suite("Every provider")
 struct EveryProviderTests {
-    /// The work of a shop's order that is paid.
-    private static let work = ["invoice.create", "notification.send"]
-
-    /// The ledger of an order that was paid once.
-    private func booked(_ column: ProviderColumn) -> [String] {
-        ["provider:\(column.name) sales:order \(column.amount.filter(\.isNumber))"]
-    }
-
-    /// The standing of an order that was paid once.
     private func expectPaidOnce(_ stage: ProvidersStage, _ payment: String, _ column: ProviderColumn) async throws {
-        try await stage.becomes("paid", payment)
-        let standing = try await stage.standing(of: payment)
-        #expect(standing.work == Self.work)
-        #expect(standing.ledger == booked(column))
-        #expect(standing.tasks.isEmpty)
+        try await stage.expectPaidOnce(payment, column)
     }
 
     @Test("started, paid, told, asked: paid, and the purpose's jobs are there, once", arguments: ProviderColumn.all)
@@ -56,12 +43,7 @@ struct EveryProviderTests {
     @Test("the same post fifty times at once changes what one changes", arguments: ProviderColumn.posting)
     func fiftyTimes(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column)
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<50 { group.addTask { try await stage.again(post) } }
                 for try await status in group { #expect(status == 200) }
@@ -165,12 +147,7 @@ struct EveryProviderTests {
     @Test("a forged proof is refused and changes nothing; the true one then pays", arguments: ProviderColumn.posting)
     func forged(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column)
             let before = try await stage.standing(of: payment)
             #expect(try await stage.again(column.forged(post)) == 401)
             if !column.asksUnproven { #expect(try await stage.again(column.bare(post)) == 401) }
@@ -184,12 +161,7 @@ struct EveryProviderTests {
     @Test("a claim without a proof is believed only as far as the provider confirms it", arguments: ProviderColumn.posting.filter(\.asksUnproven))
     func unproven(_ column: ProviderColumn) async throws {
         try await ProvidersStage.with { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column, steps: ["wrong_amount"])
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column, steps: ["wrong_amount"])
             #expect(try await stage.again(column.bare(post)) == 200)
             try await stage.settles()
             let standing = try await stage.standing(of: payment)
@@ -202,10 +174,7 @@ struct EveryProviderTests {
         try await ProvidersStage.with { stage in
             let (paid, unpaid) = (try await stage.order(column), try await stage.order(column))
             let (mine, yours) = (try await stage.start(paid, column), try await stage.start(unpaid, column))
-            stage.ingest.hold(true)
-            try await stage.play("pay", mine, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let post = try await stage.told(of: mine, column)
             let forged = post.with(body: try await stage.renamed(post.body, from: mine, to: yours))
             #expect(forged.body != post.body)
             for attempt in [forged, column.bare(forged)] {
@@ -292,6 +261,21 @@ struct EveryProviderTests {
         }
     }
 
+    @Test("money that comes by an attempt that was replaced is a conflict with a task, and starts no work", arguments: ProviderColumn.posting)
+    func replaced(_ column: ProviderColumn) async throws {
+        try await ProvidersStage.with { stage in
+            let payment = try await stage.order(column)
+            let first = try await stage.start(payment, column)
+            let second = try await stage.start(payment, column, again: true)
+            #expect(second.id != first.id)
+            try await stage.play("pay", first, column)
+            try await stage.becomes("conflicted", payment)
+            let standing = try await stage.standing(of: payment)
+            #expect(standing.tasks == ["conflicted"] && standing.work.isEmpty)
+            #expect(standing.ledger.count == 1 && standing.ledger.allSatisfy { $0.contains("suspense") })
+        }
+    }
+
     @Test(
         "given back: by a call where the provider has one, else by staff with its reference; an old post changes nothing after that",
         arguments: ProviderColumn.all)
@@ -314,7 +298,7 @@ struct EveryProviderTests {
             try await stage.becomes("refunded", payment)
             try await stage.settles()
             let standing = try await stage.standing(of: payment)
-            #expect(standing.work == Self.work && standing.ledger.count == 2 && standing.tasks.isEmpty)
+            #expect(standing.work == ProvidersStage.work && standing.ledger.count == 2 && standing.tasks.isEmpty)
             #expect(try await stage.mails() == 2, "one that confirms and one of the refund")
             #expect(try await stage.post(path, ["amount": "1", "reason": "once more", "provider_reference": "B"]).status == 422)
 

@@ -13,6 +13,18 @@ struct ProviderColumn: Sendable, CustomTestStringConvertible {
         case staff
     }
 
+    /// Who knows what became of a start that had no telling answer.
+    enum Doubt: Sendable {
+        /// The provider: it can be asked by our own reference.
+        case isAsked
+        /// The provider, when it posts by itself.
+        case isTold
+        /// A person alone.
+        case isSettled
+        /// There is no call that starts a payment.
+        case none
+    }
+
     /// What proves a post.
     enum Proof: Sendable {
         case header(String)
@@ -36,27 +48,31 @@ struct ProviderColumn: Sendable, CustomTestStringConvertible {
     /// Whether a refusal, and a payment that waits, are posted.
     var tellsRefusals = true
     var tellsWaiting = false
+    /// How it is found out what became of a start without a telling answer.
+    var doubt = Doubt.isAsked
 
     var testDescription: String { name }
 
     static let all = [
         ProviderColumn(name: "cinetpay", proof: .header("x-token"), asksUnproven: true, tellsWaiting: true),
-        ProviderColumn(name: "orange-money", proof: .address, asksUnproven: true, statesAmount: false, statesCurrency: false),
+        ProviderColumn(name: "orange-money", proof: .address, asksUnproven: true, statesAmount: false, statesCurrency: false, doubt: .isSettled),
         ProviderColumn(
             name: "feexpay", fields: ["method": "mobile_money", "network": "mtn", "phone": "+22997123456"], proof: .header("authorization"),
             tellsWaiting: true),
-        ProviderColumn(name: "kkiapay", counter: .widget, proof: .header("x-kkiapay-secret"), statesCurrency: false),
+        ProviderColumn(name: "kkiapay", counter: .widget, proof: .header("x-kkiapay-secret"), statesCurrency: false, doubt: .none),
         ProviderColumn(name: "wave", proof: .header("wave-signature"), refused: "pending"),
         ProviderColumn(
             name: "icount", currency: "ILS", amount: "250.00", proof: .address, asksUnproven: true, refused: "pending",
-            tellsRefusals: false),
+            tellsRefusals: false, doubt: .isTold),
         ProviderColumn(
             name: "payment-backend", fields: ["method": "mobile_money"], proof: .header("webhook-signature"),
-            tellsWaiting: true),
-        ProviderColumn(name: "manual", fields: ["method": "bank_transfer"], counter: .staff),
+            tellsWaiting: true, doubt: .isTold),
+        ProviderColumn(name: "manual", fields: ["method": "bank_transfer"], counter: .staff, doubt: .none),
     ]
     /// Those that post.
     static let posting = all.filter { $0.proof != nil }
+    /// Those that are called to start a payment.
+    static let called = all.filter { $0.doubt != .none }
 
     /// The post with a proof of somebody else's.
     func forged(_ post: PlainIngest.Post) -> PlainIngest.Post {

@@ -28,10 +28,6 @@ import Testing
 import Wave
 import WebService
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The web, the sandbox as every provider, a plain ingest that the sandbox posts to, and the jobs of payments, on real sockets.
 final class ProvidersStage: Sendable {
     static let backendSecret = WebStage.webhookSecret
@@ -61,8 +57,11 @@ final class ProvidersStage: Sendable {
     /// - Parameters:
     ///   - guards: what calls to providers pass; nothing unless given.
     ///   - policy: what the posts of all sources are taken for; each adapter's own unless given.
-    static func with(guards: Guards? = nil, policy: TrustPolicy? = nil, _ body: (ProvidersStage) async throws -> Void) async throws {
-        let stage = try await ProvidersStage(guards, policy)
+    ///   - patience: how long a call to a provider may take.
+    static func with(
+        guards: Guards? = nil, policy: TrustPolicy? = nil, patience: Duration = .seconds(20), _ body: (ProvidersStage) async throws -> Void
+    ) async throws {
+        let stage = try await ProvidersStage(guards, policy, patience)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -70,7 +69,7 @@ final class ProvidersStage: Sendable {
         await stage.stop()
     }
 
-    private init(_ guards: Guards?, _ policy: TrustPolicy?) async throws {
+    private init(_ guards: Guards?, _ policy: TrustPolicy?, _ patience: Duration) async throws {
         folder = try TemporaryFolder("providers")
         loop = try EventLoop.started(name: "providers-stage")
         client = HTTPClient(loop: loop)
@@ -97,7 +96,7 @@ final class ProvidersStage: Sendable {
         providers = registry(guards?.web)
         let askable = registry(guards?.worker)
 
-        transport = SwitchedTransport(CurlTransport(client))
+        transport = SwitchedTransport(CurlTransport(client, timeout: patience))
         jobs = PaymentJobs()
         relay = OutboxRelay(slot: "web.0", database: database, publisher: jobs, log: Log("relay"))
         facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
@@ -158,14 +157,7 @@ final class ProvidersStage: Sendable {
         await relay.stop(by: deadline)
         await client.close()
         await database.close()
-        let loop = loop
-        await withCheckedContinuation { continuation in
-            let thread = ThreadLaunch.start(name: "providers-stage-end") {
-                loop.stop()
-                continuation.resume()
-            }
-            pthread_detach(thread)
-        }
+        await loop.end()
     }
 
     func capabilities(of column: ProviderColumn) throws -> ProviderCapabilities {
@@ -180,7 +172,8 @@ final class ProvidersStage: Sendable {
         ]
         let response = try await client.send(
             HTTPClient.Request(
-                method: "POST", url: "http://\(web.boundAddress)\(path)", headers: headers, body: json.bytes, timeout: .seconds(20)))
+                method: "POST", url: "http://\(web.boundAddress)\(path)", headers: headers, body: json.bytes, timeout: Duration.seconds(20).stretched)
+        )
         return WebStage.Answer(status: response.status, headers: response.headers, body: response.body)
     }
 
@@ -196,12 +189,16 @@ final class ProvidersStage: Sendable {
         return payment
     }
 
-    /// Starts an attempt, or one more in place of those that wait.
-    func start(_ payment: String, _ column: ProviderColumn, again: Bool = false) async throws -> PaymentAttempt {
+    /// Asks for an attempt, or one more in place of those that wait.
+    func tryStart(_ payment: String, _ column: ProviderColumn, again: Bool = false) async throws -> WebStage.Answer {
         var body = column.fields.map { ($0.key, JSON.string($0.value)) }
         if !again { body.append(("payment", .string(payment))) }
-        let answer = try await post(
-            "/api/v1/payments/\(column.name)/\(again ? "retry/\(payment)" : "initiate")/", .object(JSONObject(body)))
+        return try await post("/api/v1/payments/\(column.name)/\(again ? "retry/\(payment)" : "initiate")/", .object(JSONObject(body)))
+    }
+
+    /// Starts an attempt, or one more in place of those that wait.
+    func start(_ payment: String, _ column: ProviderColumn, again: Bool = false) async throws -> PaymentAttempt {
+        let answer = try await tryStart(payment, column, again: again)
         guard answer.status == 201, let id = answer.string("attempt") else { throw FixtureError("\(answer.status) \(answer.text)") }
         return try await database.read { try PaymentStore.requireAttempt(id, in: $0) }
     }
@@ -229,7 +226,8 @@ final class ProvidersStage: Sendable {
         }
     }
 
-    private func sandbox(_ path: String, _ json: JSON) async throws {
+    /// A call to the sandbox's controls, or to its widget.
+    func sandbox(_ path: String, _ json: JSON) async throws {
         let answer = try await client.send(
             HTTPClient.Request(
                 method: "POST", url: "http://\(sandbox.boundAddress)\(path)", headers: ["content-type": "application/json"], body: json.bytes,
@@ -243,6 +241,22 @@ final class ProvidersStage: Sendable {
     func posts(_ count: Int) async throws -> [PlainIngest.Post] {
         try await eventually("\(count) posts") { ingest.posts.count >= count }
         return ingest.posts
+    }
+
+    /// An order with an attempt that the provider has told of, and that post, which did not get to ingest.
+    /// - Parameter steps: what is out of the ordinary, as in ``play(_:_:_:steps:)``.
+    func told(_ column: ProviderColumn, steps: [String] = []) async throws -> (payment: String, post: PlainIngest.Post) {
+        let payment = try await order(column)
+        return (payment, try await told(of: try await start(payment, column), column, steps: steps))
+    }
+
+    /// Has an attempt paid. - Returns: the provider's post of it, which did not get to ingest.
+    func told(of attempt: PaymentAttempt, _ column: ProviderColumn, steps: [String] = []) async throws -> PlainIngest.Post {
+        ingest.hold(true)
+        defer { ingest.hold(false) }
+        try await play("pay", attempt, column, steps: steps)
+        guard let post = try await posts(1).last else { throw FixtureError("no post of \(attempt.id)") }
+        return post
     }
 
     /// Posts to ingest what was posted before, or something like it. - Returns: the answer's status.
@@ -311,6 +325,18 @@ final class ProvidersStage: Sendable {
         } catch {
             throw FixtureError("\(error): \(try await standing(of: payment)); \(jobs.troubles)")
         }
+    }
+
+    /// The work of a shop's order that is paid.
+    static let work = ["invoice.create", "notification.send"]
+
+    /// Waits until the order is paid, and looks whether it was once.
+    func expectPaidOnce(_ payment: String, _ column: ProviderColumn) async throws {
+        try await becomes("paid", payment)
+        let standing = try await standing(of: payment)
+        #expect(standing.work == Self.work)
+        #expect(standing.ledger == ["provider:\(column.name) sales:order \(column.amount.filter(\.isNumber))"])
+        #expect(standing.tasks.isEmpty)
     }
 
     /// Waits until every job of payments that was asked for is done, or given up.

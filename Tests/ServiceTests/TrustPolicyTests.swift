@@ -25,12 +25,7 @@ struct TrustPolicyTests {
     func table(_ row: Case) async throws {
         let (column, policy) = (row.column, row.policy)
         try await ProvidersStage.with(policy: policy) { stage in
-            let payment = try await stage.order(column)
-            let attempt = try await stage.start(payment, column)
-            stage.ingest.hold(true)
-            try await stage.play("pay", attempt, column)
-            let post = try #require(try await stage.posts(1).last)
-            stage.ingest.hold(false)
+            let (payment, post) = try await stage.told(column)
 
             #expect(try await stage.again(column.forged(post)) == 401)
             #expect(try await questions(stage, payment) == 0)

@@ -1,6 +1,8 @@
 import Access
 import Database
 import Formats
+import Money
+import Outbox
 import Payments
 import ProviderPort
 import TestSupport
@@ -64,6 +66,51 @@ struct WebIdempotencyTests {
         }
     }
 
+    @Test("what was told to come again is carried out when it does, with the key that it has")
+    func comesAgain() async throws {
+        try await WebStage.with { stage in
+            let payment = try await stage.inquire().payment
+            stage.transport.set(.held)
+            async let first = stage.initiate(payment, key: "one")
+            try await eventually("the first call has begun") { try await stage.attempts(of: payment).count == 1 }
+            let early = try await stage.initiate(payment, key: "two")
+            #expect(early.status == 409 && early.headers["retry-after"] == "60", "\(early.text)")
+            stage.transport.set(.open)
+            #expect(try await first.status == 201)
+            let late = try await stage.initiate(payment, key: "two")
+            #expect(late.status == 201 && late.headers["idempotency-replayed"] == nil, "\(late.text)")
+            #expect(try await stage.initiate(payment, key: "two").body == late.body)
+            #expect(try await stage.attempts(of: payment).count == 2)
+        }
+    }
+
+    @Test("what a call has made is its own when it comes again, and a card's number is no key")
+    func suspended() async throws {
+        try await WebStage.with { stage in
+            let digest = IdempotentCalls.digest(method: "POST", path: "/", body: [])
+            try await stage.database.write { connection in
+                let owner = try #require(try APIKeys.list(in: connection).first).id
+                func begin(_ nowMs: Int64) throws -> IdempotentCalls.Claim? {
+                    let verdict = try IdempotentCalls.begin(apiKey: owner, key: "k", requestDigest: digest, nowMs: nowMs, in: connection)
+                    if case .proceed(let claim) = verdict { return claim }
+                    return nil
+                }
+                let first = try #require(try begin(1_000_000))
+                #expect(try IdempotentCalls.note("att_1", for: first, in: connection))
+                #expect(try begin(1_000_001) == nil)
+                try IdempotentCalls.suspend(first, nowMs: 1_000_002, in: connection)
+                let second = try #require(try begin(1_000_002))
+                #expect(second.made == "att_1")
+                // The first run is over: it takes nothing back any more.
+                try IdempotentCalls.suspend(first, nowMs: 1_000_003, in: connection)
+                #expect(try begin(1_000_003) == nil)
+            }
+            let payment = try await stage.inquire().payment
+            let answer = try await stage.initiate(payment, key: "4111-1111-1111-1111")
+            #expect(answer.status == 400 && answer.string("detail")?.contains("card") == true)
+        }
+    }
+
     @Test("the key is required where money moves, and must be one", arguments: [nil, "", "two words", String(repeating: "k", count: 201)])
     func badKeys(key: String?) async throws {
         try await WebStage.with { stage in
@@ -99,6 +146,43 @@ struct WebIdempotencyTests {
             #expect(answer.status == 201, "\(answer.text)")
             #expect(answer.string("attempt") == attempt)
             #expect(try await stage.attempts(of: payment).count == 1)
+        }
+    }
+
+    @Test(
+        "a run that died and is taken over calls nobody for an attempt that is over, or of a payment that was paid meanwhile",
+        arguments: ["paid", "paid elsewhere", "failed", "conflicted elsewhere"])
+    func takenOverTooLate(_ meanwhile: String) async throws {
+        try await WebStage.with { stage in
+            let payment = try await stage.inquire().payment
+            let body: JSON = ["payment": .string(payment)]
+            let digest = IdempotentCalls.digest(method: "POST", path: "/api/v1/payments/cinetpay/initiate/", body: body.bytes)
+            let now = stage.nowMs
+            let facts = PaymentFacts(purposes: PurposeRegistry([]), outbox: Outbox(slot: "test.0"))
+            let attempt = try await stage.database.write { connection in
+                let key = try #require(try APIKeys.list(in: connection).first)
+                let verdict = try IdempotentCalls.begin(apiKey: key.id, key: "dead", requestDigest: digest, nowMs: now, in: connection)
+                guard case .proceed(let claim) = verdict else { throw FixtureError("no claim: \(verdict)") }
+                let found = try PaymentStore.require(payment, in: connection)
+                func start() throws -> PaymentAttempt {
+                    try PaymentStore.startAttempt(of: found, provider: "cinetpay", mode: "sandbox", method: nil, nowMs: now, in: connection)
+                }
+                let attempt = try start()
+                #expect(try IdempotentCalls.note(attempt.id, for: claim, in: connection))
+                let told = meanwhile.hasSuffix("elsewhere") ? try start() : attempt
+                let owed = found.amount
+                let amount = meanwhile.hasPrefix("conflicted") ? Money(owed.minorUnits - 1, owed.currency) : owed
+                _ = try facts.record(
+                    ProviderNotice(references: [], claim: meanwhile == "failed" ? .failed : .captured, amount: amount), attempt: told,
+                    source: .init(actor: "provider:cinetpay", reference: "e"), nowMs: now, in: connection)
+                return attempt.id
+            }
+            stage.turnClock(by: IdempotentCalls.takeOverAfterMs)
+            let answer = try await stage.initiate(payment, key: "dead")
+            #expect(answer.status == 201, "\(answer.text)")
+            #expect(answer.string("attempt") == attempt && answer.string("status") == meanwhile.split(separator: " ").first.map(String.init))
+            #expect(answer.json["payment_url"]?.isNull == true)
+            #expect(try await stage.callCount(under: "/cinetpay/v2/payment") == 0)
         }
     }
 

@@ -4,8 +4,11 @@ import Formats
 import HTTPServer
 import Payments
 import SandboxService
+import Settings
 import TestSupport
 import Testing
+
+@testable import WebService
 
 @Suite("Payment links")
 struct WebLinkTests {
@@ -189,6 +192,59 @@ struct WebLinkTests {
             let wrong = try await start("initiate", "66000000")
             #expect(wrong.status == 422)
             #expect(wrong.headers["access-control-allow-origin"] == "*")
+        }
+    }
+
+    @Test("one phone is asked five times in ten minutes, whichever payment it is for, and one payment is tried ten times an hour")
+    func pushes() async throws {
+        try await WebStage.with { stage in
+            stage.turnClock(by: 600_000 - stage.nowMs % 600_000)
+            func push(_ path: String, _ phone: String) async throws -> WebStage.Answer {
+                let body: JSON = ["provider": "feexpay", "network": "mtn", "phone": .string(phone)]
+                return try await stage.send("POST", "\(path)/retry", headers: ["content-type": "application/json"], body: body.bytes)
+            }
+            let (first, second) = (try await stage.order("order-1"), try await stage.order("order-2"))
+            let paths = [try await stage.link(to: first), try await stage.link(to: second)]
+            for number in 0..<CheckoutStart.pushesMax {
+                let answer = try await push(paths[number % 2], number < 2 ? "+2290166000003" : "+22966000003")
+                #expect(answer.status == 201, "\(answer.text)")
+            }
+            let refused = try await push(paths[0], "+2290166000003")
+            #expect(refused.status == 429 && refused.headers["retry-after"] == "600", "\(refused.text)")
+            #expect(try await push(paths[0], "+2290166000007").status == 201)
+            stage.turnClock(by: 600_000)
+            #expect(try await push(paths[0], "+2290166000003").status == 201)
+
+            let made = try await stage.attempts(of: first).count
+            for number in made..<CheckoutStart.attemptsMax { #expect(try await push(paths[0], "+22901660001\(10 + number)").status == 201) }
+            let over = try await push(paths[0], "+2290166000199")
+            #expect(over.status == 429 && over.string("detail")?.contains("10 times") == true, "\(over.text)")
+            #expect(try await push(paths[1], "+2290166000199").status == 201)
+            stage.turnClock(by: 3_600_000)
+            #expect(try await push(paths[0], "+2290166000199").status == 201)
+        }
+    }
+
+    @Test("what anybody may post is counted by address, behind the proxies that are named")
+    func openPosts() async throws {
+        var api = WebStage.unlimited
+        api.openPostsPerMinute = 3
+        try await WebStage.with(api: api) { stage in
+            stage.turnClock(by: 60_000 - stage.nowMs % 60_000)
+            func post(_ forwarded: String) async throws -> WebStage.Answer {
+                try await stage.form("/kit/inquiry/", [("contact_name", "Awa")], headers: ["x-forwarded-for": forwarded])
+            }
+            for _ in 0..<3 { #expect(try await post("203.0.113.7").status == 422) }
+            #expect(try await post("203.0.113.7").status == 429)
+            // What a customer writes in front of what the proxy has written changes nothing.
+            let api = try await stage.send("POST", "/api/v1/kit/inquiries/", headers: ["x-forwarded-for": "198.51.100.1, 203.0.113.7"])
+            #expect(api.status == 429 && api.headers["retry-after"] == "60")
+            #expect(try await post("203.0.113.8").status == 422)
+            for number in 1...3 { #expect(try await post("2001:db8::\(number)").status == 422) }
+            #expect(try await post("2001:db8::4").status == 429)
+            #expect(try await stage.send("GET", "/kit/inquiry/", headers: ["x-forwarded-for": "203.0.113.7"]).status == 200)
+            stage.turnClock(by: 60_000)
+            #expect(try await post("203.0.113.7").status == 422)
         }
     }
 

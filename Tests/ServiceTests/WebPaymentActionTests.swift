@@ -54,6 +54,27 @@ struct WebPaymentActionTests {
         }
     }
 
+    @Test("a transfer that comes in two sums is recorded as two, and one too many as a surplus; nobody is asked to pay meanwhile")
+    func twoSums() async throws {
+        try await WebStage.with { stage in
+            let payment = try await order(stage, "M-5")
+            func receive(_ amount: String, _ reference: String) async throws -> WebStage.Answer {
+                let receipt: JSON = ["amount": .string(amount), "reference": .string(reference), "method": "bank_transfer"]
+                return try await act(stage, payment, "received", receipt, key: "\(reference)-\(amount)")
+            }
+            #expect(try await receive("3000", "BOA-1").string("status") == "conflicted")
+            #expect(try await stage.initiate(payment, key: "no").status == 409)
+            #expect(try await receive("2000", "BOA-1").status == 409, "one transfer is recorded once")
+            let whole = try await receive("2000", "BOA-2")
+            #expect(whole.status == 201 && whole.string("status") == "paid", "\(whole.text)")
+            #expect(try await stage.initiate(payment, key: "nor").status == 409)
+            #expect(try await receive("2500", "BOA-2").status == 409)
+            let more = try await receive("1000", "BOA-3")
+            #expect(more.string("status") == "paid", "\(more.text)")
+            #expect(try await stage.get("/api/v1/payments/\(payment)/refunds/").string("refundable") == "6000")
+        }
+    }
+
     @Test("a conflict is decided by whoever may: taken as payment with its reason")
     func accepted() async throws {
         try await WebStage.with { stage in

@@ -9,12 +9,14 @@ import HTTPServer
 import JobQueue
 import KKiaPay
 import Manual
+import ObjectStorage
 import OrangeMoney
 import Outbox
 import PaymentBackend
 import Payments
 import PaymentsService
 import Plans
+import PrivateFiles
 import ProviderPort
 import SandboxService
 import Scheduling
@@ -27,10 +29,6 @@ import TestSupport
 import Usage
 import WebService
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The web on a real socket and a real SQLite file, the sandbox as its providers, and a plain ingest that applies what it gets.
 final class WebStage: Sendable {
     static let webhookSecret = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
@@ -42,6 +40,8 @@ final class WebStage: Sendable {
     private let running: Mutex<WebServer>
     var web: WebServer { running.withLock { $0 } }
     let relay: OutboxRelay
+    /// Where private files are.
+    let storage: any ObjectStorage
     /// The bearer key of the shop.
     let key: String
     private let folder: TemporaryFolder
@@ -60,11 +60,12 @@ final class WebStage: Sendable {
     ///   - api: how much may be asked, by whom, from where; without limits unless given.
     ///   - address: where the web listens, for browsers: its public address is then the same; any free port unless given.
     ///   - streams: how many may watch payments.
+    ///   - storage: where private files are; a folder unless given.
     static func with(
         serverClock: ServerClock? = nil, api: APISettings = unlimited, address: SocketAddress? = nil, streams: StreamLimits = StreamLimits(),
-        _ body: (WebStage) async throws -> Void
+        storage: ((HTTPClient) -> any ObjectStorage)? = nil, _ body: (WebStage) async throws -> Void
     ) async throws {
-        let stage = try await WebStage(serverClock: serverClock, api: api, address: address, streams: streams)
+        let stage = try await WebStage(serverClock: serverClock, api: api, address: address, streams: streams, storage: storage)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -76,16 +77,22 @@ final class WebStage: Sendable {
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
+    /// Threads for files, shared by all stages and never closed.
+    private static let pool = BlockingPool(name: "web-files", threads: 4)
+
     static var unlimited: APISettings {
         var api = APISettings()
-        (api.callsPerMinute, api.statusCallsPerMinute) = (0, 0)
+        (api.callsPerMinute, api.statusCallsPerMinute, api.openPostsPerMinute) = (0, 0, 0)
         return api
     }
 
-    private init(serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits) async throws {
+    private init(
+        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, storage: ((HTTPClient) -> any ObjectStorage)?
+    ) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
         client = HTTPClient(loop: loop)
+        self.storage = storage?(client) ?? LocalStorage(PrivateFiles(root: folder.file("private"), pool: Self.pool))
         database = try Database.open(.sqlite(path: folder.file("quittance.db")))
         _ = try database.migrate(Product.migrations)
         let clock = TurnedClock()
@@ -131,6 +138,7 @@ final class WebStage: Sendable {
             address: address ?? SocketAddress("127.0.0.1", 0), baseURL: address.map { "http://\($0)" } ?? Self.baseURL,
             ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
         configured.streams = streams
+        configured.storage = self.storage
         makeWeb = { [configured, database, relay, transport, loop] in
             WebServer(
                 configured, database: database, relay: relay, providers: providers, transport: transport,
@@ -174,14 +182,7 @@ final class WebStage: Sendable {
         await relay.stop(by: deadline)
         await client.close()
         await database.close()
-        let loop = loop
-        await withCheckedContinuation { continuation in
-            let thread = ThreadLaunch.start(name: "web-stage-end") {
-                loop.stop()
-                continuation.resume()
-            }
-            pthread_detach(thread)
-        }
+        await loop.end()
     }
 
     func turnClock(by ms: Int64) { clock.turn(by: ms) }
@@ -238,7 +239,7 @@ final class WebStage: Sendable {
 
     func send(_ method: String, _ path: String, headers: HTTPHeaders = [:], body: [UInt8] = []) async throws -> Answer {
         let response = try await client.send(
-            HTTPClient.Request(method: method, url: webURL + path, headers: headers, body: body, timeout: .seconds(20)))
+            HTTPClient.Request(method: method, url: webURL + path, headers: headers, body: body, timeout: (.seconds(20) as Duration).stretched))
         return Answer(status: response.status, headers: response.headers, body: response.body)
     }
 

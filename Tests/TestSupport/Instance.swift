@@ -89,7 +89,8 @@ public final class Instance: Sendable {
             "CINETPAY_API_KEY": "sandbox-key-of-the-tests", "CINETPAY_SITE_ID": Self.cinetPaySite, "CINETPAY_WEBHOOK_SECRET": Self.cinetPaySecret,
             "PROVIDER_MODE_PAYMENT_BACKEND": "sandbox", "PAYMENT_API_KEY": "sandbox-backend-key", "PAYMENT_WEBHOOK_SECRET": Self.backendSecret,
             "PROVIDER_MODE_STANDARD_WEBHOOKS": "sandbox", "STANDARD_WEBHOOKS_SECRET": Self.webhookSecret, "OPENAI_API_KEY": "sandbox-openai-key",
-            "API_CALLS_PER_MINUTE": "0", "API_STATUS_CALLS_PER_MINUTE": "0", "USAGE_SOURCE_KEYS": "\(Self.usageSource):\(Self.usageKey)",
+            "API_CALLS_PER_MINUTE": "0", "OPEN_POSTS_PER_MINUTE": "0",
+            "API_STATUS_CALLS_PER_MINUTE": "0", "USAGE_SOURCE_KEYS": "\(Self.usageSource):\(Self.usageKey)",
             "OPENAI_BASE_URL": "http://127.0.0.1:\(sandboxPort)/openai/v1", "OPENAI_MODEL": "sandbox-writer",
             "DOCX_PYTHON": repositoryRoot + "/.venv/bin/python", "SMTP_URL": mail?.url ?? "smtp://127.0.0.1:9", "LOG_LEVEL": "info",
         ]

@@ -144,7 +144,7 @@ public final class RedisServer: Sendable {
     ///
     /// It is asked by its unix socket, which nobody else can have; it listens there only once it has its port.
     private static func ready(_ process: ProcessFixture, _ folder: TemporaryFolder) async throws -> String? {
-        let deadline = ContinuousClock.now.advanced(by: .seconds(20))
+        let deadline = ContinuousClock.now.advanced(by: (.seconds(20) as Duration).stretched)
         while true {
             if let ending = process.ending { return "\(ending): \(process.transcript)" }
             if try await probes.run({ answersPing(folder.file("redis.sock")) }) && process.isRunning { return nil }

@@ -6,15 +6,8 @@
 public enum RepositoryFile {
     /// - Throws: when it cannot be read.
     public static func read(_ path: String) throws -> [UInt8] {
-        guard let stream = fopen("\(repositoryRoot)/\(path)", "r") else { throw FixtureError("\(path) cannot be read: error \(errno)") }
-        defer { fclose(stream) }
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = fread(&piece, 1, piece.count, stream)
-            if count == 0 { return bytes }
-            bytes += piece[..<count]
-        }
+        guard let bytes = readWhole("\(repositoryRoot)/\(path)") else { throw FixtureError("\(path) cannot be read: error \(errno)") }
+        return bytes
     }
 
     /// For files that tests write when they are asked to.
@@ -26,4 +19,17 @@ public enum RepositoryFile {
 
     /// Whether whoever runs the tests asks for something by a variable.
     public static func isAsked(for variable: String) -> Bool { getenv(variable).map { String(cString: $0) } == "1" }
+}
+
+/// The bytes of a file; nil when it cannot be opened, and `errno` says why.
+func readWhole(_ path: String) -> [UInt8]? {
+    guard let stream = fopen(path, "r") else { return nil }
+    defer { fclose(stream) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = fread(&piece, 1, piece.count, stream)
+        if count == 0 { return bytes }
+        bytes += piece[..<count]
+    }
 }

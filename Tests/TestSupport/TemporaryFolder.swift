@@ -42,17 +42,7 @@ public final class TemporaryFolder: Sendable {
     }
 
     /// The bytes of a file in the folder; nil when it is not there.
-    public func read(_ name: String) -> [UInt8]? {
-        guard let stream = fopen(file(name), "r") else { return nil }
-        defer { fclose(stream) }
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = fread(&piece, 1, piece.count, stream)
-            if count == 0 { return bytes }
-            bytes += piece[..<count]
-        }
-    }
+    public func read(_ name: String) -> [UInt8]? { readWhole(file(name)) }
 }
 
 /// Removes a folder and what is in it. A process that was just killed may still be leaving a file behind, hence a second round.

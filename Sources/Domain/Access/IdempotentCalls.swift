@@ -103,6 +103,13 @@ public enum IdempotentCalls {
             "DELETE FROM access_calls WHERE api_key = $1 AND idempotency_key = $2 AND run = $3 AND state = 'running'", bindings(claim))
     }
 
+    /// Gives the key back for the time being: the same call may come again at once and goes on with what it has made.
+    public static func suspend(_ claim: Claim, nowMs: Int64, in connection: Connection) throws {
+        try connection.execute(
+            "UPDATE access_calls SET started_at = $4 WHERE api_key = $1 AND idempotency_key = $2 AND run = $3 AND state = 'running'",
+            bindings(claim) + [.integer(nowMs - takeOverAfterMs)])
+    }
+
     /// Removes what is older than ``keepForMs``; at most `limit` a call.
     /// - Returns: how many were removed.
     @discardableResult

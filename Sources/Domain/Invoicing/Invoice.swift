@@ -93,14 +93,16 @@ public enum InvoiceStore {
     }
 
     /// Makes the invoice of a payment final: takes the next number of (issuer, kind, year) and enters the invoice under it, in
-    /// the caller's transaction, so that a number is never skipped nor given twice. A payment that has its invoice keeps it.
+    /// the caller's transaction, so that a number is never skipped nor given twice. A payment that has its invoice keeps it. What is invoiced
+    /// is what came in, up to what was owed: less, where a person has taken less as payment; a surplus was never sold.
     /// - Throws: ``InvoicingError/noIssuer(mode:)``.
     static func finalise(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> Invoice {
         if let existing = try of(payment: payment.id, in: connection) { return existing }
         guard let issuer = try Issuer.of(mode: mode, in: connection) else { throw InvoicingError.noIssuer(mode: mode) }
         let year = Int64(Timestamp.civil(nowMs).year)
         let number = try takeNumber(issuer: issuer.id, kind: "invoice", year: year, in: connection)
-        let (net, vat) = Taxation.split(gross: payment.amount, tax: issuer.tax)
+        let gross = Money(min(payment.amount.minorUnits, payment.captured), payment.amount.currency)
+        let (net, vat) = Taxation.split(gross: gross, tax: issuer.tax)
         let (rate, exemption): (Int64?, String?) =
             switch issuer.tax {
             case .rate(let rate): (rate, nil)
@@ -116,7 +118,7 @@ public enum InvoiceStore {
                 .text("inv_" + ULID.make(nowMs: nowMs)), .text(payment.id), .text(issuer.id), .text(issuer.snapshot), .integer(year),
                 .integer(number), .text(label(issuer.series, year, number)), .text(mode), .text(payment.customer.language),
                 .text(payment.customer.name), .optional(payment.customer.email), .text(payment.description), .integer(net.minorUnits),
-                .integer(vat.minorUnits), .integer(payment.amount.minorUnits), .text(payment.amount.currency.code), .optional(rate),
+                .integer(vat.minorUnits), .integer(gross.minorUnits), .text(gross.currency.code), .optional(rate),
                 .optional(exemption), .integer(nowMs), .optional(payment.paidAtMs),
             ])
         guard let made = try of(payment: payment.id, in: connection) else { throw InvoicingError.damaged(payment.id) }

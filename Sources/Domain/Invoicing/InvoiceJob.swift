@@ -42,6 +42,16 @@ public struct CreateCreditNote: JobParameters {
         self.refund = refund
     }
 
+    /// The job for money that had gone back before its payment was taken and invoiced: the one of that moment found no invoice.
+    static func late(for payment: Payment, in connection: Connection) throws -> JobRequest {
+        let refunds = try Refund.of(payment: payment.id, in: connection).filter { $0.state == .done }
+        // The reason of several would be that of none.
+        let refund = refunds.count == 1 ? refunds.first?.id : nil
+        return try JobRequest(
+            CreateCreditNote(payment: payment.id, refunded: payment.refunded, refund: refund),
+            unique: "\(kind):\(payment.id):\(payment.refunded):invoiced")
+    }
+
     /// The job for money that has just gone back. It names no payment, as it is not paid-only.
     public static func request(for payment: Payment, refund: String?) throws -> JobRequest {
         try JobRequest(
@@ -74,8 +84,8 @@ public struct InvoiceCreation: Sendable {
 
     public func run(_ parameters: CreateInvoice, job: JobEnvelope, log: Log, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
         let started = nowMs()
-        let beginning = try await database.write { connection in
-            try Self.begin(parameters, job: job, nowMs: started, in: connection)
+        let beginning = try await database.write { [outbox] connection in
+            try Self.begin(parameters, job: job, outbox: outbox, nowMs: started, in: connection)
         }
         let invoice: Invoice
         switch beginning {
@@ -89,7 +99,7 @@ public struct InvoiceCreation: Sendable {
         let stored = try await file(of: invoice)
         let finished = nowMs()
         let result = try await database.paidEffect(of: job, nowMs: finished, detail: invoice.label) { [outbox] payment, connection in
-            for mail in try SendNotification.invoice(invoice.label, path: stored.path, for: payment) {
+            for mail in try SendNotification.invoice(invoice.label, invoice.gross, path: stored.path, for: payment) {
                 try outbox.add(mail, nowMs: finished, in: connection)
             }
         }
@@ -146,16 +156,21 @@ public struct InvoiceCreation: Sendable {
         case noIssuer
     }
 
-    private static func begin(_ parameters: CreateInvoice, job: JobEnvelope, nowMs: Int64, in connection: Connection) throws -> Beginning {
+    private static func begin(
+        _ parameters: CreateInvoice, job: JobEnvelope, outbox: Outbox, nowMs: Int64, in connection: Connection
+    ) throws -> Beginning {
         if try Outbox.isFinished(job.id, in: connection) { return .finishedBefore }
         let payment = try PaymentStore.require(job.payment ?? "", in: connection)
         guard payment.state.allowsPaidWork else {
-            let reason = "payment is \(payment.state.rawValue)"
+            let reason = payment.state.skipReason
             _ = try Outbox.finish(job, as: .skipped, detail: reason, nowMs: nowMs, in: connection)
             return .skip(reason)
         }
         do {
-            return .number(try InvoiceStore.finalise(payment, mode: parameters.mode, nowMs: nowMs, in: connection))
+            let isNew = try InvoiceStore.of(payment: payment.id, in: connection) == nil
+            let invoice = try InvoiceStore.finalise(payment, mode: parameters.mode, nowMs: nowMs, in: connection)
+            if isNew && payment.refunded > 0 { try outbox.add(try CreateCreditNote.late(for: payment, in: connection), nowMs: nowMs, in: connection) }
+            return .number(invoice)
         } catch InvoicingError.noIssuer {
             return .noIssuer
         }

@@ -106,7 +106,8 @@ struct SendingDesk: Sendable {
     private func obstacle(in connection: Connection) throws -> String? {
         if let id = job.payment {
             let state = try PaymentStore.find(id, in: connection)?.state
-            guard let state, state.allowsPaidWork else { return "payment is \(state?.rawValue ?? "unknown")" }
+            // By exactly these words skipped jobs are taken up again once the payment is paid anew.
+            guard let state, state.allowsPaidWork else { return state?.skipReason ?? "payment is unknown" }
         }
         if let standing = message.standing {
             let state = try PaymentStore.find(standing.payment, in: connection)?.state.rawValue ?? "unknown"

@@ -48,8 +48,10 @@ extension SendNotification {
     }
 
     /// Sends the customer the invoice as a file.
-    public static func invoice(_ label: String, path: String, for payment: Payment) throws -> [JobRequest] {
+    /// - Parameter amount: what the invoice comes to, taxes included.
+    public static func invoice(_ label: String, _ amount: Money, path: String, for payment: Payment) throws -> [JobRequest] {
         var values = values(of: payment)
+        values["amount"] = amount.description
         values["invoice"] = label
         return try requests(.invoice, for: payment, values: values, file: path, cause: label, guarding: true)
     }

@@ -78,4 +78,34 @@ public struct Outbox: Sendable {
         return try connection.execute(
             "UPDATE outbox_jobs SET finished_at = NULL, outcome = NULL, detail = NULL WHERE id = $1 AND outcome = 'buried'", [.text(job)]) == 1
     }
+
+    /// Takes up again what was skipped of a payment for one of these reasons, and publishes it anew: the same jobs, under the same ids and
+    /// unique keys. What was done stays done, and what was skipped for anything else stays left off.
+    /// - Returns: how many jobs.
+    @discardableResult
+    public func resume(of payment: String, skippedFor reasons: Set<String>, nowMs: Int64, in connection: Connection) throws -> Int {
+        let skipped = try connection.query(
+            """
+            SELECT id, queue, kind, args, unique_key, traceparent, detail FROM outbox_jobs WHERE payment = $1 AND outcome = 'skipped'
+            ORDER BY sequence
+            """, [.text(payment)]
+        ).filter { reasons.contains(try $0.textOrNil("detail") ?? "") }
+        for job in skipped {
+            let id = SQLValue.text(try job.text("id"))
+            try connection.execute("DELETE FROM outbox_leaving WHERE job = $1", [id])
+            // A new row: queues skip numbers that are not above a slot's last, and the old number may be another slot's.
+            try connection.execute("DELETE FROM outbox_jobs WHERE id = $1", [id])
+            try connection.execute(
+                """
+                INSERT INTO outbox_jobs (id, queue, kind, args, payment, unique_key, traceparent, slot, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                """,
+                [
+                    id, .text(try job.text("queue")), .text(try job.text("kind")), .text(try job.text("args")), .text(payment),
+                    .optional(try job.textOrNil("unique_key")), .optional(try job.textOrNil("traceparent")), .text(slot), .integer(nowMs),
+                ])
+        }
+        if !skipped.isEmpty { connection.afterCommit(committed) }
+        return skipped.count
+    }
 }

@@ -3,17 +3,27 @@ import Formats
 import JobQueue
 import Outbox
 
+extension PaymentState {
+    /// Why paid-only work of a payment in this state is skipped. By exactly these words such jobs are told from others that were skipped,
+    /// and taken up again when the payment is paid after all.
+    public var skipReason: String { "payment is \(rawValue)" }
+
+    /// The words of all states that allow no paid-only work.
+    static let skipReasons = Set(allCases.filter { !$0.allowsPaidWork }.map(\.skipReason))
+}
+
 /// The guard of paid-only jobs: re-reads the payment before every attempt.
 public struct PaidGuard: JobGuard {
+    static let finishedBefore = "finished before"
     private let database: Database
     public init(database: Database) { self.database = database }
 
     public func admit(_ job: JobEnvelope) async throws -> GuardVerdict {
         guard let payment = job.payment else { return .skip(reason: "the job names no payment") }
         return try await database.read { connection in
-            if try Outbox.isFinished(job.id, in: connection) { return .skip(reason: "finished before") }
+            if try Outbox.isFinished(job.id, in: connection) { return .skip(reason: Self.finishedBefore) }
             guard let found = try PaymentStore.find(payment, in: connection) else { return .skip(reason: "payment \(payment) does not exist") }
-            return found.state.allowsPaidWork ? .run : .skip(reason: "payment is \(found.state.rawValue)")
+            return found.state.allowsPaidWork ? .run : .skip(reason: found.state.skipReason)
         }
     }
 }
@@ -38,7 +48,7 @@ extension Database {
                 return try Self.skip(job, "the payment does not exist", nowMs: nowMs, in: connection)
             }
             guard payment.state.allowsPaidWork else {
-                return try Self.skip(job, "payment is \(payment.state.rawValue)", nowMs: nowMs, in: connection)
+                return try Self.skip(job, payment.state.skipReason, nowMs: nowMs, in: connection)
             }
             guard try Outbox.finish(job, as: .done, detail: detail, nowMs: nowMs, in: connection) else { return .finishedBefore }
             return .done(try body(payment, connection))
@@ -58,7 +68,19 @@ public struct JobOutcomeRecorder: Sendable {
     private let database: Database
     public init(database: Database) { self.database = database }
 
+    /// - Throws: ``JobFailure`` where a job was skipped for its payment's state and the payment is paid meanwhile: it is to be tried again.
     public func record(_ job: JobEnvelope, as outcome: JobRecord.Outcome, reason: String, nowMs: Int64) async throws {
-        _ = try await database.write { try Outbox.finish(job, as: outcome, detail: String(reason.prefix(1000)), nowMs: nowMs, in: $0) }
+        // It has its record already; one that was taken up again since is not skipped for what was true of its first life.
+        if outcome == .skipped && reason == PaidGuard.finishedBefore { return }
+        let isPaid = try await database.write { connection in
+            if outcome == .skipped, PaymentState.skipReasons.contains(reason), let payment = job.payment,
+                try PaymentStore.find(payment, in: connection)?.state.allowsPaidWork == true
+            {
+                return true
+            }
+            _ = try Outbox.finish(job, as: outcome, detail: String(reason.prefix(1000)), nowMs: nowMs, in: connection)
+            return false
+        }
+        if isPaid { throw JobFailure.snooze(.seconds(1), "the payment is paid by now") }
     }
 }

@@ -23,6 +23,9 @@ public struct Payment: Sendable {
     public let updatedAtMs: Int64
     public let paidAtMs: Int64?
 
+    /// What is still to come of what is owed.
+    public var left: Money { Money(max(0, amount.minorUnits - captured + refunded), amount.currency) }
+
     init(_ row: Row) throws {
         id = try row.text("id")
         purpose = try row.text("purpose")
@@ -65,8 +68,6 @@ public struct PaymentAttempt: Sendable {
     public let webhookReceivedAtMs: Int64?
     public let errorCode: String?
     public let errorText: String?
-    /// Whether its provider has ever answered what became of it.
-    public let wasAnswered: Bool
 
     init(_ row: Row) throws {
         id = try row.text("id")
@@ -86,13 +87,17 @@ public struct PaymentAttempt: Sendable {
         webhookReceivedAtMs = try row.intOrNil("webhook_received_at")
         errorCode = try row.textOrNil("error_code")
         errorText = try row.textOrNil("error_text")
-        wasAnswered = try row.textOrNil("last_answer") != nil
     }
 }
 
 extension PaymentAttempt {
     /// What it asks for.
     public func asked(of payment: Payment) -> Money { amount.map { Money($0, payment.amount.currency) } ?? payment.amount }
+
+    /// Whether a customer may be led to it still: it waits, its payment takes money, and it asks for no more than is still to come.
+    public func isPayable(of payment: Payment) -> Bool {
+        isOpen && payment.state.takesAttempts && asked(of: payment).minorUnits <= payment.left.minorUnits
+    }
 }
 
 /// A payment that is to be created.

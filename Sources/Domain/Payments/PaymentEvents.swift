@@ -138,7 +138,7 @@ public struct PaymentEvents: Sendable {
             return try settle(event, .quarantined, detail: detail, attempt: attempt, in: connection)
         }
         let source = PaymentFacts.Source(actor: "provider:\(event.provider)", reference: cause)
-        let state = try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        let state = try facts.recordTold(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
         return try settle(event, .applied, detail: "payment is \(state.rawValue)", attempt: attempt, in: connection)
     }
 
@@ -266,6 +266,21 @@ public struct EventRecord: Sendable {
         try connection.query("SELECT outcome, COUNT(*) AS n FROM payments_events GROUP BY outcome ORDER BY outcome", []).map {
             (try $0.text("outcome"), try $0.int("n"))
         }
+    }
+
+    /// How long an unproven event that nothing matched is kept: anybody can post any number of them. What such an event names becomes known
+    /// within minutes, if ever.
+    public static let unprovenKeepMs: Int64 = 2 * 86_400_000
+
+    /// Removes unproven events received before `cutoffMs` that nothing has matched; at most `limit` a call.
+    public static func purgeUnproven(receivedBefore cutoffMs: Int64, limit: Int, in connection: Connection) throws -> Int {
+        try connection.execute(
+            // In the words of the index of the few that are unsettled.
+            """
+            DELETE FROM payments_events WHERE id IN (SELECT id FROM payments_events
+              WHERE outcome IN ('unmatched', 'quarantined', 'verifying') AND outcome = 'unmatched' AND received_at < $1 AND trust = $2
+              ORDER BY received_at LIMIT $3)
+            """, [.integer(cutoffMs), .text(Trust.unproven.rawValue), .integer(Int64(limit))])
     }
 
     /// Removes events received before `cutoffMs`, whatever became of them; at most `limit` a call. Facts and audit rows stay.

@@ -80,8 +80,9 @@ public struct PaymentFacts: Sendable {
             ])
         if changed == 0 { return try PaymentStore.require(attempt.payment, in: connection).state }
         let state = try follow(attempt.payment, source: source, nowMs: nowMs, in: connection)
+        guard claim == .captured, let amount = notice.amount else { return state }
         let payment = try PaymentStore.require(attempt.payment, in: connection)
-        if claim == .captured, let amount = notice.amount, !PaymentFold.counts(amount, owed: payment.amount) {
+        if !PaymentFold.counts(amount, owed: payment.amount) {
             try PaymentBooks(payment: payment, attempts: [attempt], nowMs: nowMs, connection: connection).hold(amount, attempt: attempt, factKey: key)
         }
         return state
@@ -123,11 +124,8 @@ public struct PaymentFacts: Sendable {
             log.with(fields).info(
                 "payment moved", ["from": .string(from.rawValue), "to": .string(state.rawValue), "source": .string(source.reference)])
         }
-        if firstPaid, let purpose = purposes[payment.purpose] {
-            let paid = try PaymentStore.require(id, in: connection)
-            for request in try purpose.fulfil(paid, mode: deciding?.mode ?? "live", nowMs: nowMs, in: connection) {
-                try outbox.add(request, nowMs: nowMs, in: connection)
-            }
+        if state == .paid {
+            try startWork(of: id, isFirst: firstPaid, mode: deciding?.mode ?? "live", fields: fields, nowMs: nowMs, in: connection)
         }
         if state == .failed, let purpose = purposes[payment.purpose] {
             let failed = try PaymentStore.require(id, in: connection)
@@ -136,6 +134,23 @@ public struct PaymentFacts: Sendable {
             }
         }
         return state
+    }
+
+    /// Starts what the payment buys, once. One that is paid again has its work already: what of it was skipped while the payment stood
+    /// elsewhere is taken up again.
+    private func startWork(
+        of id: String, isFirst: Bool, mode: String, fields: [String: Log.Value], nowMs: Int64, in connection: Connection
+    ) throws {
+        let payment = try PaymentStore.require(id, in: connection)
+        guard !isFirst else {
+            for request in try purposes[payment.purpose]?.fulfil(payment, mode: mode, nowMs: nowMs, in: connection) ?? [] {
+                try outbox.add(request, nowMs: nowMs, in: connection)
+            }
+            return
+        }
+        let resumed = try outbox.resume(of: id, skippedFor: PaymentState.skipReasons, nowMs: nowMs, in: connection)
+        guard resumed > 0 else { return }
+        connection.afterCommit { [log] in log.with(fields).info("work taken up again", ["jobs": .int(Int64(resumed))]) }
     }
 
     private func startRefundWork(
@@ -156,17 +171,50 @@ public struct PaymentFacts: Sendable {
         if payment.captured > 0 || payment.state == .conflicted {
             try PaymentTask.closeConcerns(of: payment.id, but: (kind, standing.concerns), nowMs: nowMs, in: connection)
         }
-        let wasOver: Set<PaymentState> = [.partiallyRefunded, .refunded, .chargedBack]
-        if standing.state == .paid && wasOver.contains(payment.state) && payment.paidAtMs != nil {
-            let detail = "paid again after it was \(payment.state.rawValue): look whether its work was done, or give the money back"
+        let before = payment.state == .conflicted ? try PaymentAudit.stateBeforeConflict(of: payment.id, in: connection) : payment.state
+        if standing.state == .paid, let before, before.isGivenBack, payment.paidAtMs != nil {
+            let detail = "paid again after it was \(before.rawValue): look whether its work was done, or give the money back"
             try PaymentTask.open(payment: payment.id, kind: "paid_again", detail: detail, nowMs: nowMs, in: connection)
         }
+        try tellLateRest(standing, payment, nowMs: nowMs, in: connection)
+        try tellUnstarted(standing, payment, nowMs: nowMs, in: connection)
     }
 
-    /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves.
+    /// Less was taken as payment in full, and invoiced as that; more that comes then is in no document.
+    private func tellLateRest(_ standing: PaymentStanding, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        let (taken, owed) = (payment.captured, payment.amount)
+        guard payment.state == .paid, standing.state == .paid, taken < owed.minorUnits, standing.captured > taken else { return }
+        let detail =
+            "\(Money(standing.captured - taken, owed.currency)) more came in after \(Money(taken, owed.currency)) had been taken as payment: "
+            + "the invoice may lack it, invoice it yourself or give it back"
+        try PaymentTask.open(payment: payment.id, kind: "late_rest", detail: detail, nowMs: nowMs, in: connection)
+    }
+
+    /// Money that went back was told before it was told to have come: nothing was ever to be done for the payment, and nobody would notice.
+    private func tellUnstarted(_ standing: PaymentStanding, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        let kind = "unstarted"
+        // It is paid after all, or the rest has gone back too.
+        let isOver = standing.state == .paid || (standing.kept == 0 && standing.refunded > payment.refunded)
+        if isOver && payment.captured > 0 && payment.paidAtMs == nil {
+            try PaymentTask.close(payment: payment.id, kind: kind, nowMs: nowMs, in: connection)
+        }
+        guard payment.paidAtMs == nil, standing.state.isGivenBack, standing.captured > payment.captured,
+            payment.captured == 0 || standing.captured >= payment.amount.minorUnits
+        else { return }
+        func money(_ units: Int64) -> Money { Money(units, payment.amount.currency) }
+        let came = "\(money(standing.captured)) came in and \(money(standing.captured - standing.kept)) of it went back before its work began"
+        let rest =
+            standing.kept > 0
+            ? "none was started, and \(money(standing.kept)) is kept: give it back, and have the customer pay anew for what they still want"
+            : "none was started: whoever still wants it pays anew"
+        try PaymentTask.open(payment: payment.id, kind: kind, detail: "\(came): \(rest)", nowMs: nowMs, in: connection)
+    }
+
+    /// Attempts that nothing more is expected of. Of a payment that still waits for money only those that are over themselves, and of one that
+    /// is conflicted too: whoever decides has to know of all money, and a notification may be lost.
     private func close(_ attempts: [PaymentAttempt], facts: [PaymentFact], state: PaymentState, in connection: Connection) throws {
         let over: Set<FactClaim> = [.captured, .failed, .cancelled, .expired, .refunded, .chargedBack]
-        let waits = state.isOpen || [.failed, .cancelled, .expired].contains(state)
+        let waits = state.isOpen || state.takesAttempts || state == .conflicted
         for attempt in attempts where attempt.isOpen {
             guard !waits || facts.contains(where: { $0.attempt == attempt.id && over.contains($0.claim) }) else { continue }
             try connection.execute("UPDATE payments_attempts SET open = 0, next_check_at = NULL WHERE id = $1", [.text(attempt.id)])

@@ -70,14 +70,16 @@ public enum PaymentFold {
         if !live.isEmpty && brought < owed.minorUnits && !allowsDeposits { conflicts.append("\(sum) of \(owed.decimalText) \(owed.currency)") }
         // One that is too much by itself has said so.
         let areParts = live.allSatisfy { $0.minorUnits < owed.minorUnits }
-        if kept > owed.minorUnits && areParts { conflicts.append("\(sum), more than \(owed.decimalText) \(owed.currency)") }
+        // Once the earlier ones were exactly what is owed, what comes besides is too much and changes nothing else.
+        let wereWhole = sums(live).contains(owed.minorUnits)
+        if kept > owed.minorUnits && areParts && !wereWhole { conflicts.append("\(sum), more than \(owed.decimalText) \(owed.currency)") }
         conflicts.sort()
         let captured = captures.reduce(0) { $0 + $1.minorUnits }
         let acceptances = captured > 0 ? facts.filter { accepts($0, Money(captured, owed.currency), conflicts) } : []
         let isAccepted = !acceptances.isEmpty
         var concerns = isAccepted ? [] : conflicts
         // What is too much has to go back, whoever decided what.
-        if kept > owed.minorUnits && (exactCaptures > 0 || isAccepted) {
+        if kept > owed.minorUnits && (exactCaptures > 0 || wereWhole || isAccepted) {
             concerns.append((exactCaptures > 1 ? "paid \(exactCaptures) times" : "\(sum) of \(owed.decimalText)") + ": the surplus is to be refunded")
         }
         let state: PaymentState
@@ -88,9 +90,21 @@ public enum PaymentFold {
         } else {
             // What was in hand when it was taken as payment in full is what is owed.
             let taken = acceptances.map { min($0.kept ?? captured, owed.minorUnits) }.min()
-            state = inHand(captures, owed: taken ?? owed.minorUnits)
+            let found = inHand(captures, owed: taken ?? owed.minorUnits)
+            // What came besides a sum that was taken as payment in full makes it no part payment again.
+            let wasTaken = facts.contains { $0.claim == .accepted && $0.amount.map { $0.minorUnits <= captured } ?? false }
+            state = found == .partiallyPaid && wasTaken ? .paid : found
         }
         return PaymentStanding(state: state, captures: captures, conflicts: conflicts, concerns: concerns.sorted())
+    }
+
+    /// What the first, the first two, … of them brought.
+    private static func sums(_ captures: [AttemptCapture]) -> [Int64] {
+        var sum: Int64 = 0
+        return captures.map { capture in
+            sum += capture.minorUnits
+            return sum
+        }
     }
 
     /// What was told, after what people have decided about money that could not be counted: what was given back never came, what was

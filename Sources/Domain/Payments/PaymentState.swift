@@ -15,6 +15,17 @@ public enum PaymentState: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether a further attempt may be started: money is still to come, and nobody has to look at the payment first.
+    public var takesAttempts: Bool {
+        switch self {
+        case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: true
+        default: false
+        }
+    }
+
+    /// Whether money that had come in is no longer there.
+    var isGivenBack: Bool { [.partiallyRefunded, .refunded, .chargedBack].contains(self) }
+
     /// Whether paid-only work may run: all that is owed is in hand.
     public var allowsPaidWork: Bool { self == .paid }
 

@@ -80,22 +80,45 @@ public enum PaymentStore {
 
     /// Starts an attempt and registers our reference for it, to be committed *before* the provider is called: whatever the
     /// call comes to, its webhook and the reconciliation find the attempt.
-    /// - Parameter amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    /// - Parameters:
+    ///   - amount: a part of what is owed, where the purpose allows deposits; else what is still owed.
+    ///   - capabilities: the provider's, which say when it may be asked about the attempt for the first time.
     /// - Throws: ``PaymentError/notAllowed(_:)`` when the payment no longer waits for money.
     public static func startAttempt(
-        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil, nowMs: Int64,
-        in connection: Connection
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, amount: Int64? = nil,
+        capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
     ) throws -> PaymentAttempt {
-        switch payment.state {
-        case .created, .pending, .processing, .failed, .cancelled, .expired, .partiallyPaid: break
-        default: throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
+        guard payment.state.takesAttempts else {
+            throw PaymentError.notAllowed("payment \(payment.id) is \(payment.state.rawValue): no further attempt can be started")
         }
-        let left = payment.amount.minorUnits - payment.captured + payment.refunded
+        let left = payment.left.minorUnits
         guard left > 0, amount.map({ (1...left).contains($0) }) ?? true else {
-            throw PaymentError.invalid(
-                field: "amount", rule: "must be positive and at most \(Money(max(0, left), payment.amount.currency).decimalText)")
+            throw PaymentError.invalid(field: "amount", rule: "must be positive and at most \(payment.left.decimalText)")
         }
-        let part = amount ?? left
+        return try enterAttempt(
+            of: payment, provider: provider, mode: mode, method: method, network: network, part: amount ?? left, capabilities: capabilities,
+            nowMs: nowMs, in: connection)
+    }
+
+    /// Starts the attempt by which a person records a sum that has come in by hand, and which nobody is asked to pay by. Such money is there
+    /// whatever the payment waits for: beside a payment that waits it may be the rest of a conflicted one, or a second transfer of a paid one.
+    /// - Throws: ``PaymentError/notAllowed(_:)`` when money of the payment went back: what comes then is another payment.
+    public static func startReceipt(
+        of payment: Payment, received sum: Money, provider: String, mode: String, method: String?, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentAttempt {
+        guard payment.state == .conflicted || payment.state == .paid else {
+            return try startAttempt(of: payment, provider: provider, mode: mode, method: method, nowMs: nowMs, in: connection)
+        }
+        // It asks for what came: only the sum of all is compared with what is owed. What is more than all that is owed contradicts by itself.
+        let owed = payment.amount
+        let part = PaymentFold.counts(sum, owed: owed) ? min(sum.minorUnits, owed.minorUnits) : owed.minorUnits
+        return try enterAttempt(of: payment, provider: provider, mode: mode, method: method, part: part, nowMs: nowMs, in: connection)
+    }
+
+    private static func enterAttempt(
+        of payment: Payment, provider: String, mode: String, method: String?, network: String? = nil, part: Int64,
+        capabilities: ProviderCapabilities? = nil, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentAttempt {
         let id = attemptID(nowMs: nowMs)
         try connection.execute(
             """
@@ -104,7 +127,7 @@ public enum PaymentStore {
             """,
             [
                 .text(id), .text(payment.id), .text(provider), .text(mode), .optional(method), .integer(nowMs),
-                .integer(nowMs + ReconciliationLadder.delayMs(afterChecks: 0)), .optional(network),
+                .integer(ReconciliationLadder.nextCheckMs(afterChecks: 0, createdAtMs: nowMs, nowMs: nowMs, capabilities)), .optional(network),
                 .optional(part == payment.amount.minorUnits ? nil : part),
             ])
         try register([.ours(id)], attempt: id, provider: provider, nowMs: nowMs, in: connection)
@@ -153,14 +176,14 @@ public enum PaymentStore {
         }
     }
 
-    /// Enters the references of what a provider says of an attempt. What is said under a reference that is another attempt's is not said of
-    /// this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a person to look at; money
-    /// that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
+    /// Enters the references of what a provider says of an attempt, where it ties them to it: what claims nothing of the attempt and does not
+    /// name it may be about anybody's payment, and what is another attempt's is not this one's. What is said under a reference that is another
+    /// attempt's is not said of this one: a capture would pay twice with one sum, and is entered as one that is no payment of ours, for a
+    /// person to look at; money that went back would be taken from the wrong attempt, and is a task; anything else says nothing.
     static func claimed(
         _ notice: ProviderNotice, by attempt: PaymentAttempt, nowMs: Int64, in connection: Connection
     ) throws -> ProviderNotice {
-        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
-        guard notice.claim != .unknown else { return notice }
+        guard notice.claim != .unknown || notice.references.contains(.ours(attempt.id)) else { return notice }
         for reference in notice.references {
             guard let owner = try self.attempt(of: [reference], provider: attempt.provider, in: connection), owner.id != attempt.id else { continue }
             let problem = "\(reference.kind) \(reference.value.prefix(80)) is of attempt \(owner.id)"
@@ -175,6 +198,7 @@ public enum PaymentStore {
             }
             return ProviderNotice(references: [], claim: .unknown, errorCode: "foreign_reference", errorText: problem)
         }
+        try register(notice.references, attempt: attempt.id, provider: attempt.provider, nowMs: nowMs, in: connection)
         return notice
     }
 
@@ -232,6 +256,13 @@ public struct PaymentAudit: Sendable {
         try record(
             payment: payment.id, from: payment.state, to: payment.state, actor: actor, source: source, detail: String(detail.prefix(1000)),
             nowMs: nowMs, in: connection)
+    }
+
+    /// Where a payment stood when it became conflicted the last time.
+    static func stateBeforeConflict(of payment: String, in connection: Connection) throws -> PaymentState? {
+        try connection.first(
+            "SELECT from_state FROM payments_audit WHERE payment = $1 AND to_state = 'conflicted' AND from_state <> 'conflicted' ORDER BY id DESC",
+            [.text(payment)])?.textOrNil("from_state").flatMap(PaymentState.init(rawValue:))
     }
 
     /// The trail of one payment, oldest first.

@@ -38,6 +38,13 @@ public struct PaymentTask: Sendable {
             [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
     }
 
+    /// Closes all of a kind.
+    static func close(payment: String, kind: String, nowMs: Int64, in connection: Connection) throws {
+        try connection.execute(
+            "UPDATE payments_tasks SET closed_at = $3 WHERE payment = $1 AND kind = $2 AND closed_at IS NULL",
+            [.text(payment), .text(kind), .integer(nowMs)])
+    }
+
     /// Open tasks, oldest first, then calls to the outside of which nobody knows whether they were carried out; of one payment or of all.
     public static func open(of payment: String? = nil, limit: Int = 200, in connection: Connection) throws -> [PaymentTask] {
         let tasks = try connection.query(

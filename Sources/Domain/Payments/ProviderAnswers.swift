@@ -75,6 +75,13 @@ extension PaymentStore {
         try connection.execute(
             "UPDATE payments_attempts SET last_answer = $2 WHERE id = $1", [.text(attempt), .text(JSON.object(JSONObject(members)).text)])
     }
+
+    /// What a provider said of an attempt when it was asked last; nil where it never answered.
+    static func lastAnswer(of attempt: String, in connection: Connection) throws -> ProviderClaim? {
+        guard let text = try connection.first("SELECT last_answer FROM payments_attempts WHERE id = $1", [.text(attempt)])?.textOrNil("last_answer")
+        else { return nil }
+        return try JSON(parsing: text)["claim"]?.string.flatMap { ProviderClaim(rawValue: $0) } ?? .unknown
+    }
 }
 
 /// Takes out of an answer what must not be kept: the values of members whose names tell of secrets, and numbers of cards. All other bytes stay

@@ -4,8 +4,8 @@ import JobQueue
 import Outbox
 import ProviderPort
 
-/// When an attempt that still waits is asked about: after 2, 5, 15 and 60 minutes, 6 hours and a day, because providers promise no retry of
-/// a lost notification. Whoever dislikes being polled is spared the first two.
+/// When an attempt that still waits is asked about: after 2, 5, 15 and 60 minutes, 6 hours and a day, each counted from the question before,
+/// because providers promise no retry of a lost notification. Whoever dislikes being polled is spared the first two.
 public enum ReconciliationLadder {
     private static let minutes: [Int64] = [2, 5, 15, 60, 360, 1440]
     private static let earlyRungs = 2
@@ -16,8 +16,18 @@ public enum ReconciliationLadder {
         return minutes[min(rung, minutes.count - 1)] * 60_000
     }
 
-    /// An attempt that still waits after all rungs, and a little for the last answer to come in, is given up: 34 hours.
+    /// An attempt that still waits after all rungs, which takes 31 hours and 22 minutes, and a little for the last answer to come in, is given
+    /// up: 34 hours after its start, unless its provider is known to take longer.
     public static let giveUpAfterMs: Int64 = 34 * 3_600_000
+
+    /// How old an attempt may become.
+    static func patienceMs(_ capabilities: ProviderCapabilities?) -> Int64 { capabilities?.giveUpAfterMs ?? giveUpAfterMs }
+
+    /// When an attempt is looked at next: to be asked about, or at the end of its time to be given up.
+    static func nextCheckMs(afterChecks checks: Int64, createdAtMs: Int64, nowMs: Int64, _ capabilities: ProviderCapabilities?) -> Int64 {
+        let delay = delayMs(afterChecks: checks, politely: capabilities?.discouragesPolling ?? false)
+        return min(nowMs + delay, createdAtMs + patienceMs(capabilities))
+    }
 }
 
 /// Finds attempts that should have been heard of and asks their providers, through `payment.verify` jobs.
@@ -54,8 +64,8 @@ public struct Reconciliation: Sendable {
             let attempt = try PaymentAttempt(row)
             let age = nowMs - attempt.createdAtMs
             let capabilities = providers.known(attempt.provider)?.capabilities
-            let patience = capabilities?.giveUpAfterMs ?? ReconciliationLadder.giveUpAfterMs
-            let action: Finding.Action = age > patience ? .giveUp : capabilities?.hasStatus == true ? .ask : .none
+            let isOld = age >= ReconciliationLadder.patienceMs(capabilities)
+            let action: Finding.Action = isOld ? .giveUp : capabilities?.hasStatus == true ? .ask : .none
             return Finding(payment: attempt.payment, attempt: attempt.id, provider: attempt.provider, ageMs: age, action: action)
         }
     }
@@ -82,8 +92,8 @@ public struct Reconciliation: Sendable {
             case .none: break
             }
             try connection.execute(
-                "UPDATE payments_attempts SET checks = checks + 1, next_check_at = $2 + $3 WHERE id = $1 AND open = 1",
-                [.text(attempt.id), .integer(nowMs), .integer(try delay(of: attempt, in: connection))])
+                "UPDATE payments_attempts SET checks = checks + 1, next_check_at = $2 WHERE id = $1 AND open = 1",
+                [.text(attempt.id), .integer(try nextCheckMs(of: attempt, nowMs: nowMs, in: connection))])
         }
         return (asked, givenUp)
     }
@@ -126,12 +136,11 @@ public struct Reconciliation: Sendable {
     /// How far back the books are compared each day.
     static let comparedMs: Int64 = 2 * 86_400_000
 
-    /// Nobody pays any more what its provider says is not paid. What its provider never told anything about may be paid all the same: the
-    /// attempt is closed, and a person is told.
+    /// Nobody pays any more what its provider says is not paid. What its provider does not say that of may be paid all the same: the attempt
+    /// is closed, and a person is told.
     private func giveUp(_ attempt: PaymentAttempt, cause: String, nowMs: Int64, in connection: Connection) throws {
-        let askable = providers.known(attempt.provider)?.capabilities.hasStatus ?? false
-        if askable && !attempt.wasAnswered {
-            let detail = "attempt \(attempt.id): \(attempt.provider) never answered what became of it; look there before the customer pays again"
+        if let doubt = try doubt(about: attempt, in: connection) {
+            let detail = "attempt \(attempt.id): \(attempt.provider) \(doubt); look there before the customer pays again"
             try PaymentTask.open(payment: attempt.payment, kind: "unresolved", detail: detail, nowMs: nowMs, in: connection)
         }
         let notice = ProviderNotice(references: [], claim: .expired, errorText: "it waited to the end of its time")
@@ -139,9 +148,23 @@ public struct Reconciliation: Sendable {
         try facts.record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
     }
 
-    private func delay(of attempt: PaymentAttempt, in connection: Connection) throws -> Int64 {
-        let row = try connection.first("SELECT checks FROM payments_attempts WHERE id = $1", [.text(attempt.id)])
-        let politely = providers.known(attempt.provider)?.capabilities.discouragesPolling ?? false
-        return ReconciliationLadder.delayMs(afterChecks: try row?.int("checks") ?? 0, politely: politely)
+    /// Why an attempt that waits may be paid nevertheless; nil where its provider says that it is not, or knows nothing of payments.
+    private func doubt(about attempt: PaymentAttempt, in connection: Connection) throws -> String? {
+        switch try PaymentStore.lastAnswer(of: attempt.id, in: connection) {
+        case .processing: return "was at it still when it answered last"
+        case .unknown: return "answered last what tells neither that it was paid nor that it was not"
+        case .some: return nil
+        case nil: break
+        }
+        if providers.known(attempt.provider)?.capabilities.hasStatus == true { return "never answered what became of it" }
+        let told = try PaymentFacts.facts(of: attempt.payment, in: connection)
+        return told.contains { $0.attempt == attempt.id && $0.claim == .processing } ? "was at it when it was last heard of" : nil
+    }
+
+    /// When an attempt is looked at after this time.
+    private func nextCheckMs(of attempt: PaymentAttempt, nowMs: Int64, in connection: Connection) throws -> Int64 {
+        let before = try connection.first("SELECT checks FROM payments_attempts WHERE id = $1", [.text(attempt.id)])?.int("checks") ?? 0
+        return ReconciliationLadder.nextCheckMs(
+            afterChecks: before + 1, createdAtMs: attempt.createdAtMs, nowMs: nowMs, providers.known(attempt.provider)?.capabilities)
     }
 }

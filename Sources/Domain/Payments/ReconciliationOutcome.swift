@@ -61,6 +61,27 @@ public enum ReconciliationOutcome: String, Sendable, CaseIterable {
 }
 
 extension PaymentFacts {
+    /// Enters what a provider told, or answered because it was told. Nobody here wanted a charge-back: the first word of one is put before a
+    /// person, since there is a time in which it can be contested.
+    @discardableResult
+    func recordTold(
+        _ notice: ProviderNotice, attempt: PaymentAttempt, source: Source, nowMs: Int64, in connection: Connection
+    ) throws -> PaymentState {
+        let isNews = try notice.claim == .chargedBack && !isChargedBack(attempt, in: connection)
+        let state = try record(notice, attempt: attempt, source: source, nowMs: nowMs, in: connection)
+        // What was told under another attempt's reference was not entered.
+        if isNews, try isChargedBack(attempt, in: connection) {
+            let words = "says that the customer's bank took the money back; contest it there, or settle it with the customer"
+            let detail = "attempt \(attempt.id): \(attempt.provider) \(words)"
+            try PaymentTask.open(payment: attempt.payment, kind: "charge_back", detail: detail, nowMs: nowMs, in: connection)
+        }
+        return state
+    }
+
+    private func isChargedBack(_ attempt: PaymentAttempt, in connection: Connection) throws -> Bool {
+        try Self.facts(of: attempt.payment, in: connection).contains { $0.attempt == attempt.id && $0.claim == .chargedBack }
+    }
+
     /// Compares a provider's word with the books, enters what it adds to them, and puts a contradiction before a person.
     @discardableResult
     func reconcile(

@@ -44,20 +44,17 @@ public struct RefundSending: Sendable {
     }
 
     public func run(_ parameters: RefundPayment, context: JobContext, nowMs: @Sendable () -> Int64) async throws -> JobOutcome {
-        let (refund, order, isBehind) = try await database.read { [refunds] connection in
+        let (refund, order, provider, isBehind) = try await database.read { [refunds] connection in
             guard let refund = try Refund.find(parameters.refund, in: connection) else { throw PaymentError.notFound(parameters.refund) }
             let source = try refunds.source(of: refund, in: connection)
             let order = RefundOrder(
                 question: try StatusQuestion(source.attempt, in: connection), amount: refund.amount, captured: source.captured,
                 refundedBefore: source.refunded, key: refund.id, reason: refund.reason)
-            return (refund, order, try refund.isBehindAnother(in: connection))
+            return (refund, order, source.attempt.provider, try refund.isBehindAnother(in: connection))
         }
         guard !refund.state.isOver else { return .done }
         guard !isBehind else { throw JobFailure.snooze(Self.turn, "an earlier refund of attempt \(refund.attempt) is not over") }
-        let attempt = try await database.read { try PaymentStore.requireAttempt(refund.attempt, in: $0) }
-        guard let adapter = providers.known(attempt.provider) else {
-            throw ProviderError(.misconfigured, "provider \(attempt.provider) is off here")
-        }
+        guard let adapter = providers.known(provider) else { throw ProviderError(.misconfigured, "provider \(provider) is off here") }
         let heard = ListeningTransport(transport)
         do {
             let said: Answered

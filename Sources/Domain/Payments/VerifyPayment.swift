@@ -88,7 +88,7 @@ public struct PaymentVerification: Sendable {
             try UnverifiedReferences.markAsked(question.unverified, attempt: attempt.id, in: connection)
             let source = PaymentFacts.Source(actor: "provider:\(attempt.provider)", reference: job.id)
             guard parameters.reconciles == true else {
-                try events.facts.record(answer, attempt: attempt, source: source, nowMs: now, in: connection)
+                try events.facts.recordTold(answer, attempt: attempt, source: source, nowMs: now, in: connection)
                 return
             }
             // As it stands now: it may have been heard of since it was read.

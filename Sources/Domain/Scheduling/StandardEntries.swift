@@ -5,7 +5,7 @@ import Payments
 
 /// The entries that every installation has.
 public enum StandardEntries {
-    /// Finished job records and settled events are kept this long: 90 days.
+    /// Finished job records and ticks are kept this long: 90 days. Events and answers have a time of their own.
     public static let keepMs: Int64 = 90 * 24 * 60 * 60_000
     /// Rows removed by one tick, so that a purge never holds the writer for long.
     static let purgeMax = 5000
@@ -20,11 +20,14 @@ public enum StandardEntries {
     /// Removes what a room keeps for a while only: at most `limit` rows; answers how many.
     public typealias Purge = @Sendable (_ nowMs: Int64, _ limit: Int, Connection) throws -> Int
 
-    /// - Parameter purges: of the rooms that this one does not know, with the word for what they remove.
+    /// - Parameters:
+    ///   - keepEventsMs: how long events, quarantined ones among them, and providers' answers are kept.
+    ///   - purges: of the rooms that this one does not know, with the word for what they remove.
     public static func all(
-        reconciliation: Reconciliation, relay: OutboxRelay, database: Database, purges: [(what: String, purge: Purge)]
+        reconciliation: Reconciliation, relay: OutboxRelay, database: Database, keepEventsMs: Int64 = keepMs,
+        purges: [(what: String, purge: Purge)]
     ) -> [CronEntry] {
-        [reconcile(reconciliation), compareBooks(reconciliation), sweep(relay, database), purge(purges)]
+        [reconcile(reconciliation), compareBooks(reconciliation), sweep(relay, database), purge(purges, keepEventsMs: keepEventsMs)]
     }
 
     /// Publishes the jobs of programs that went away between commit and publication.
@@ -65,11 +68,18 @@ public enum StandardEntries {
     }
 
     /// Small and often: what falls due in a minute is removed in it, and no tick holds the writer for long.
-    static func purge(_ others: [(what: String, purge: Purge)]) -> CronEntry {
+    static func purge(_ others: [(what: String, purge: Purge)], keepEventsMs: Int64) -> CronEntry {
         let own: [(what: String, purge: Purge)] = [
             ("jobs", { now, limit, connection in try JobRecord.purge(finishedBefore: now - keepMs, limit: limit, in: connection) }),
-            ("events", { now, limit, connection in try EventRecord.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
-            ("answers", { now, limit, connection in try ProviderAnswers.purge(receivedBefore: now - keepMs, limit: limit, in: connection) }),
+            (
+                "events",
+                { now, limit, connection in
+                    let old = try EventRecord.purge(receivedBefore: now - keepEventsMs, limit: limit, in: connection)
+                    let cutoffMs = now - min(EventRecord.unprovenKeepMs, keepEventsMs)
+                    return try old + EventRecord.purgeUnproven(receivedBefore: cutoffMs, limit: limit, in: connection)
+                }
+            ),
+            ("answers", { now, limit, connection in try ProviderAnswers.purge(receivedBefore: now - keepEventsMs, limit: limit, in: connection) }),
             ("ticks", { now, limit, connection in try CronTable.purge(dueBefore: now - keepMs, limit: limit, in: connection) }),
             (
                 "effects",
@@ -79,7 +89,7 @@ public enum StandardEntries {
             ),
         ]
         return CronEntry(
-            name: "purge", expression: "* * * * *", summary: "remove job records, events, answers, ticks and effects after 90 days"
+            name: "purge", expression: "* * * * *", summary: "remove job records, events, answers, ticks and effects when their time is over"
         ) { run, connection in
             let counts = try (own + others).map { "\(try $0.purge(run.nowMs, purgeMax, connection)) \($0.what)" }
             return counts.joined(separator: ", ") + " removed"

@@ -8,9 +8,14 @@ public struct QueueKeys: Sendable, Equatable {
 
     public init(prefix: String = "quittance:", queue: String) {
         precondition(JobEnvelope.isQueueName(queue), "a queue's name is made of letters, digits, '.', '_' and '-'")
-        precondition(!prefix.utf8.contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }, "a prefix has no braces")
+        Self.require(prefix: prefix)
         self.prefix = prefix
         self.queue = queue
+    }
+
+    /// Braces in front of a queue's own would make a cluster spread its keys.
+    static func require(prefix: String) {
+        precondition(!prefix.utf8.contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }, "a prefix has no braces")
     }
 
     /// List of bodies nobody works on; producers LPUSH, workers take from the right.

@@ -9,7 +9,7 @@ public struct RedisBreakers: BreakerStore {
 
     /// - Parameter connection: started, and shared with whoever likes.
     public init(connection: RedisConnection, prefix: String = "quittance:") {
-        precondition(!prefix.utf8.contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }, "a prefix has no braces")
+        QueueKeys.require(prefix: prefix)
         self.connection = connection
         self.prefix = prefix
     }

@@ -1,5 +1,5 @@
 /// A numeric IP address, version 4 or 6. A version 4 address that is written as one of version 6 (`::ffff:192.0.2.1`) is the one of version 4.
-public struct IPAddress: Sendable, Hashable {
+public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     /// 4 or 16 bytes.
     let bytes: [UInt8]
 
@@ -23,6 +23,33 @@ public struct IPAddress: Sendable, Hashable {
         guard text.utf8.count <= 45, let bytes = text.contains(":") ? Self.version6(text) : Self.version4(text) else { return nil }
         let isMapped = bytes.count == 16 && bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
         self.bytes = isMapped ? Array(bytes[12...]) : bytes
+    }
+
+    /// The usual form; of version 6 that of RFC 5952.
+    public var description: String {
+        bytes.count == 4 ? bytes.map(String.init).joined(separator: ".") : Self.text(groups: Self.groups(bytes))
+    }
+
+    /// What belongs to one holder: a version 4 address itself, the first 64 bits of one of version 6.
+    public var network: String {
+        bytes.count == 4 ? description : Self.text(groups: Array(Self.groups(bytes)[..<4]) + [0, 0, 0, 0]) + "/64"
+    }
+
+    private static func groups(_ bytes: [UInt8]) -> [UInt16] {
+        stride(from: 0, to: bytes.count, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
+    }
+
+    /// The longest run of at least two zeros, the first of those that are as long, becomes `::`.
+    private static func text(groups: [UInt16]) -> String {
+        var gap = 0..<0
+        var place = 0
+        while place < groups.count {
+            let end = groups[place...].firstIndex { $0 != 0 } ?? groups.count
+            if end - place > max(gap.count, 1) { gap = place..<end }
+            place = end + 1
+        }
+        func hex(_ part: ArraySlice<UInt16>) -> String { part.map { String($0, radix: 16) }.joined(separator: ":") }
+        return gap.isEmpty ? hex(groups[...]) : hex(groups[..<gap.lowerBound]) + "::" + hex(groups[gap.upperBound...])
     }
 
     private static func isPort(_ text: Substring) -> Bool {

@@ -1,21 +1,28 @@
 /// Recognises the numbers of payment cards, so that they are refused and masked wherever somebody types one in.
 public enum CardNumber {
-    /// Whether a text holds what looks like one: 13 to 19 digits in one piece or in groups, with single blanks or hyphens between them,
-    /// beginning as the card schemes' numbers do (2 to 6), whose check digit is right.
+    /// Whether a text holds what looks like one: 13 to 19 digits in one piece or in groups, with blanks, hyphens, dashes or points between
+    /// them, beginning as the card schemes' numbers do (2 to 6), whose check digit is right.
     public static func isIn(_ text: String) -> Bool {
         var groups: [[UInt8]] = []
-        var gap = 2
-        for byte in text.utf8 {
-            if ASCII.isDigit(byte) {
-                if gap == 0 { groups[groups.count - 1].append(byte) } else { groups = (gap == 1 ? groups : []) + [[byte]] }
+        var gap = gapMax + 1
+        for scalar in text.unicodeScalars {
+            if let byte = UInt8(exactly: scalar.value), ASCII.isDigit(byte) {
+                if gap == 0 { groups[groups.count - 1].append(byte) } else { groups = (gap <= gapMax ? groups : []) + [[byte]] }
                 gap = 0
             } else {
                 if gap == 0, holdsNumber(groups) { return true }
-                gap = gap == 0 && (byte == UInt8(ascii: " ") || byte == UInt8(ascii: "-")) ? 1 : 2
+                gap = separators.contains(scalar) ? gap + 1 : gapMax + 1
             }
         }
         return gap == 0 && holdsNumber(groups)
     }
+
+    /// Blanks of every width, hyphens and dashes, the point.
+    private static let separators: Set<Unicode.Scalar> = [
+        " ", ".", "-", "\u{A0}", "\u{2009}", "\u{200A}", "\u{202F}", "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2212}",
+    ]
+    /// Separators beside each other.
+    private static let gapMax = 2
 
     /// Whether the last groups, taken together, are a card's number.
     private static func holdsNumber(_ groups: [[UInt8]]) -> Bool {

@@ -24,6 +24,12 @@ extension Connection {
         }
     }
 
+    /// No answer is going to come. Ignored when the request is no longer waiting.
+    func hangUp(on number: UInt64) {
+        guard hasOpenExchange, number == exchangeNumber else { return }
+        close()
+    }
+
     /// The server's own answer to what it does not take; the connection ends with it.
     func refuse(_ refusal: Refusal, _ failure: HTTPUploadFailure) {
         hasOpenExchange = false
@@ -42,7 +48,8 @@ extension Connection {
         let date = lane.date.current()
         let framing = framing
         var isSound = true
-        let body = framing.isHead || !ResponseEncoder.mayHaveBody(response.status) ? [] : response.body
+        let sendsBody = !framing.isHead && ResponseEncoder.mayHaveBody(response.status)
+        let body = sendsBody && response.file == nil ? response.body : []
         let isLarge = body.count >= OutputQueue.copyMax
         output.append { buffer in
             isSound = ResponseEncoder.appendHead(response, framing: framing, date: date, to: &buffer)
@@ -53,6 +60,7 @@ extension Connection {
             return queue(.problem(500, ReasonPhrase.text(for: 500)), keepAlive: keepAlive)
         }
         if isLarge { output.append(large: body) }
+        if sendsBody, let file = response.file { output.append(file) }
         lane.server.metrics.count(response.status)
     }
 }

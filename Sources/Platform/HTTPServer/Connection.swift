@@ -236,6 +236,8 @@ final class Connection: @unchecked Sendable {
             lane.takeBuffer(of: &output)
             if phase == .flushing { return flushed() }
             if phase == .streaming { deadline = .max }
+            // A long answer was under way when the server was asked to stop.
+            if phase == .idle && lane.isStopping { deadline = min(deadline, lane.now() + lane.patience) }
         }
         goOn()
     }

@@ -11,6 +11,9 @@ public struct HTTPResponder: Sendable {
 
     /// Answers the request. Only the first call counts.
     public func respond(_ response: HTTPResponse) { exchange.respond(response) }
+
+    /// Ends the connection without an answer, as a peer does that breaks down. Like an answer it counts only when it is the first.
+    public func hangUp() { exchange.hangUp() }
 }
 
 /// One request under way: watches over "exactly one answer". The connection does not hold it, so that its end is noticed.
@@ -40,6 +43,13 @@ final class Exchange: Sendable {
         } else {
             connection.lane.loop.execute { connection.answer(response, to: number) }
         }
+    }
+
+    func hangUp() {
+        guard claim() else { return }
+        let (connection, number) = (connection, number)
+        // Never at once: the request may still be in the middle of being read.
+        connection.lane.loop.execute { connection.hangUp(on: number) }
     }
 
     /// Whether this is the first answer, which alone counts.

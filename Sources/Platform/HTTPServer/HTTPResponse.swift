@@ -5,12 +5,22 @@ public struct HTTPResponse: Sendable {
     public var status: Int
     public var headers: HTTPHeaders
     public var body: [UInt8]
+    /// Sent in place of `body`, from the system's cache to the socket, at the client's pace: it never passes through our memory.
+    public var file: FilePiece?
 
     public init(status: Int, headers: HTTPHeaders = [:], body: [UInt8] = []) {
         self.status = status
         self.headers = headers
         self.body = body
     }
+
+    public init(status: Int, headers: HTTPHeaders = [:], file: FilePiece) {
+        self.init(status: status, headers: headers)
+        self.file = file
+    }
+
+    /// Bytes of the body, whatever it is.
+    var length: Int { file.map { Int($0.count) } ?? body.count }
 
     public static func text(_ status: Int, _ text: String) -> HTTPResponse {
         HTTPResponse(status: status, headers: ["Content-Type": "text/plain; charset=utf-8"], body: Array(text.utf8))

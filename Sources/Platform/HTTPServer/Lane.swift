@@ -19,6 +19,8 @@ final class Lane: @unchecked Sendable {
     let input: UnsafeMutableRawBufferPointer
     var date = DateHeader()
     private(set) var isStopping = false
+    /// Of a lane that stops: milliseconds that a silent connection may still ask.
+    private(set) var patience: Int64 = 0
 
     let requestMax: Int64
     let uploadMax: Int64
@@ -69,6 +71,7 @@ final class Lane: @unchecked Sendable {
 
     func open() {
         loop.preconditionOnLoop()
+        ignoreBrokenPipes()
         for listener in listeners {
             // Retained until the lane is empty again: the loop may call it at any time.
             let event = event_new(
@@ -77,6 +80,14 @@ final class Lane: @unchecked Sendable {
             acceptEvents.append(event)
             event_add(event, nil)
         }
+    }
+
+    /// Unlike `send`, `sendfile` cannot be told to leave the signal of a closed socket out: on this thread it is an error code only.
+    private func ignoreBrokenPipes() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
     fileprivate func acceptable(_ listener: Int32) {
@@ -206,6 +217,7 @@ final class Lane: @unchecked Sendable {
         // Who has connected in good faith is served once more.
         if !acceptEvents.isEmpty { for listener in listeners { acceptable(listener) } }
         isStopping = true
+        self.patience = patience.milliseconds
         onEmpty = whenEmpty
         acceptPause?.cancel()
         acceptPause = nil
@@ -213,7 +225,7 @@ final class Lane: @unchecked Sendable {
         listenerReferences = acceptEvents.count
         acceptEvents = []
         for listener in listeners { close(listener) }
-        for connection in connections { connection.stopGently(patience: patience.milliseconds) }
+        for connection in connections { connection.stopGently(patience: self.patience) }
         guard !connections.isEmpty else { return finishStop() }
         let timer = LoopTimer(on: loop) { [self] in
             for connection in connections { connection.close() }

@@ -28,7 +28,7 @@ enum ResponseEncoder {
             if !framing.version10 { append("Transfer-Encoding: chunked\r\n", to: &output) }
         } else if mayHaveBody(response.status) {
             append("Content-Length: ", to: &output)
-            append(decimal: response.body.count, to: &output)
+            append(decimal: response.length, to: &output)
             append("\r\n", to: &output)
         }
         if !framing.keepAlive {

@@ -1,3 +1,5 @@
+import Formats
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -65,7 +67,6 @@ struct OpenFile: ~Copyable {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// Writes everything and waits until it is on stable storage.
     func write(_ bytes: [UInt8]) throws(PrivateFilesError) {
         var written = 0
         while written < bytes.count {
@@ -73,19 +74,37 @@ struct OpenFile: ~Copyable {
             guard count >= 0 || errno == EINTR else { throw .system("writing", path) }
             written += max(count, 0)
         }
+    }
+
+    /// Waits until what was written is on stable storage.
+    func sync() throws(PrivateFilesError) {
         guard fsync(descriptor) == 0 else { throw .system("syncing", path) }
+    }
+
+    /// The plain file for whoever sends it, open for as long as somebody holds it.
+    func readable() throws(PrivateFilesError) -> ReadableFile {
+        let size = try plainSize()
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { throw .system("opening", path) }
+        posix_fadvise(copy, 0, 0, POSIX_FADV_SEQUENTIAL)
+        return ReadableFile(owning: copy, size: size)
+    }
+
+    private func plainSize() throws(PrivateFilesError) -> Int64 {
+        var information = stat()
+        guard fstat(descriptor, &information) == 0 else { throw .system("reading", path) }
+        guard information.st_mode & S_IFMT == S_IFREG else { throw PrivateFilesError(code: .invalidPath, message: "\(path) is no plain file") }
+        return Int64(information.st_size)
     }
 
     /// Everything, when it is a plain file of at most `limit` bytes.
     func read(limit: Int) throws(PrivateFilesError) -> [UInt8] {
-        var information = stat()
-        guard fstat(descriptor, &information) == 0 else { throw .system("reading", path) }
-        guard information.st_mode & S_IFMT == S_IFREG else { throw PrivateFilesError(code: .invalidPath, message: "\(path) is no plain file") }
+        let size = Int(try plainSize())
         func tooLarge() -> PrivateFilesError { PrivateFilesError(code: .tooLarge, message: "\(path) is larger than \(limit) bytes") }
-        guard information.st_size <= limit else { throw tooLarge() }
+        guard size <= limit else { throw tooLarge() }
         // One byte more than the file had, to see its end; a file that grows meanwhile is read on, up to the limit.
         var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: min(Int(information.st_size), 1 << 20) + 1)
+        var chunk = [UInt8](repeating: 0, count: min(size, 1 << 20) + 1)
         while true {
             let count = Glibc.read(descriptor, &chunk, chunk.count)
             if count < 0 && errno == EINTR { continue }

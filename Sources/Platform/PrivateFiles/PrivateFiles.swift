@@ -57,21 +57,48 @@ public final class PrivateFiles: Sendable {
         }
     }
 
+    /// Begins a file that comes in pieces. It appears when the writer has finished.
+    public func begin(_ relativePath: String) async throws(PrivateFilesError) -> PrivateFileWriter {
+        let path = try RelativePath(relativePath)
+        return try await onPool { [self] () throws(PrivateFilesError) in
+            let work = try Folder.root(root).below([RelativePath.workFolder], making: true, path: path.text)
+            sweep(work)
+            let temporary = Hex.encode(SecureRandom.bytes(12))
+            let file = try OpenFile(in: work, temporary, flags: O_WRONLY | O_CREAT | O_EXCL, path: path.text)
+            return PrivateFileWriter(file, temporary: temporary, path: path, files: self)
+        }
+    }
+
+    /// Opens a plain file for whoever sends it: what is written to the path from now on does not change it.
+    public func open(_ relativePath: String) async throws(PrivateFilesError) -> ReadableFile {
+        let path = try RelativePath(relativePath)
+        return try await onPool { [self] () throws(PrivateFilesError) in
+            let folder = try Folder.root(root).below(path.folders, making: false, path: path.text)
+            return try OpenFile(in: folder, path.name, flags: O_RDONLY | O_NONBLOCK, path: path.text).readable()
+        }
+    }
+
     /// Whether there is a plain file.
-    public func exists(_ relativePath: String) async throws(PrivateFilesError) -> Bool {
+    public func exists(_ relativePath: String) async throws(PrivateFilesError) -> Bool { try await size(relativePath) != nil }
+
+    /// Bytes of the plain file; nil when there is none.
+    public func size(_ relativePath: String) async throws(PrivateFilesError) -> Int64? {
         let path = try RelativePath(relativePath)
         return try await onPool { [self] () throws(PrivateFilesError) in
             do throws(PrivateFilesError) {
                 let folder = try Folder.root(root).below(path.folders, making: false, path: path.text)
                 var information = stat()
                 guard fstatat(folder.descriptor, path.name, &information, AT_SYMLINK_NOFOLLOW) == 0 else { throw .system("looking up", path.text) }
-                return information.st_mode & S_IFMT == S_IFREG
+                return information.st_mode & S_IFMT == S_IFREG ? Int64(information.st_size) : nil
             } catch {
-                if error.code == .notFound { return false }
+                if error.code == .notFound { return nil }
                 throw error
             }
         }
     }
+
+    /// Refuses what is no path of a private file, without looking for one.
+    public static func check(_ relativePath: String) throws(PrivateFilesError) { _ = try RelativePath(relativePath) }
 
     /// Takes a file away; false when there was none.
     @discardableResult
@@ -102,10 +129,10 @@ public final class PrivateFiles: Sendable {
 
     // MARK: On the pool's threads
 
-    private func onPool<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(PrivateFilesError) -> Value
-    ) async throws(PrivateFilesError) -> Value {
-        let result: Result<Value, PrivateFilesError> = await withCheckedContinuation { continuation in
+    func onPool<Value: Sendable, Failure: Error>(
+        _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
             pool.submit { continuation.resume(returning: Result(catching: body)) }
         }
         return try result.get()
@@ -120,6 +147,7 @@ public final class PrivateFiles: Sendable {
         do throws(PrivateFilesError) {
             let file = try OpenFile(in: work, temporary, flags: O_WRONLY | O_CREAT | O_EXCL, path: path.text)
             try file.write(bytes)
+            try file.sync()
             guard renameat(work.descriptor, temporary, target.descriptor, path.name) == 0 else { throw .system("naming", path.text) }
             try target.sync(path: path.text)
         } catch {

@@ -9,8 +9,9 @@ struct RelativePath: Sendable {
 
     init(_ text: String) throws(PrivateFilesError) {
         func refuse(_ rule: String) -> PrivateFilesError { PrivateFilesError(code: .invalidPath, message: "a private file's path \(rule)") }
-        guard !text.hasPrefix("/") else { throw refuse("must be relative to the root") }
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        // By bytes, as the system takes a path apart: to Swift a slash with an accent is another letter.
+        guard text.utf8.first != UInt8(ascii: "/") else { throw refuse("must be relative to the root") }
+        let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
         guard parts.count <= 16 else { throw refuse("must have at most 16 parts") }
         for part in parts {
             guard !part.isEmpty, part != ".", part != ".." else { throw refuse("must not contain empty parts, '.' or '..'") }

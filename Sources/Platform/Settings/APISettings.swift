@@ -18,6 +18,8 @@ public struct APISettings: Sendable, Equatable {
     public var callsPerMinute = 100
     /// The same for questions where a payment stands.
     public var statusCallsPerMinute = 600
+    /// How many forms and orders anybody may post from one address in a minute, without a key; 0 for any number.
+    public var openPostsPerMinute = 60
     /// Without any, no tokens are taken.
     public var tokenSecrets: [TokenSecret] = []
     public var tokenIssuer: String?
@@ -38,6 +40,7 @@ extension SettingsReader {
         var api = APISettings()
         api.callsPerMinute = whole("API_CALLS_PER_MINUTE", 0...Self.callsMax)
         api.statusCallsPerMinute = whole("API_STATUS_CALLS_PER_MINUTE", 0...Self.callsMax)
+        api.openPostsPerMinute = whole("OPEN_POSTS_PER_MINUTE", 0...Self.callsMax)
         api.tokenSecrets = tokenSecrets()
         api.tokenIssuer = raw("API_JWT_ISSUER")
         api.tokenAudience = raw("API_JWT_AUDIENCE")

@@ -38,7 +38,7 @@ extension Settings {
     public static let variables: [SettingVariable] =
         general + ProviderDescription.all.flatMap(\.variables) + usage + NotificationSettings.variables
 
-    private static let general: [SettingVariable] = places + programs + api + services
+    private static let general: [SettingVariable] = places + programs + api + services + storageVariables
 
     private static let places: [SettingVariable] = [
         SettingVariable(
@@ -94,6 +94,10 @@ extension Settings {
         SettingVariable(
             "DEAD_KEEP_COUNT", in: "Stores", standard: "100000",
             "How many buried jobs stay there at most; the oldest go first. 0 keeps them all."),
+        SettingVariable(
+            "EVENT_KEEP_DAYS", in: "Stores", standard: "90",
+            "How many days the raw bytes of events and of providers' answers stay in SQL, 1 to 3650; what they came to stays. An unproven event that "
+                + "nothing matched goes after two days."),
     ]
 
     private static let programs: [SettingVariable] = [
@@ -101,8 +105,8 @@ extension Settings {
             "INGEST_ADDRESS", in: "Programs", standard: "127.0.0.1:8080", "Where ingest listens for webhooks, host:port. Port 0 takes a free one."),
         SettingVariable(
             "TRUSTED_PROXIES", in: "Programs", sample: "127.0.0.1 ::1",
-            "Addresses and ranges of the proxies before ingest, by blanks. Only their X-Forwarded-For tells where a post comes from; without any the "
-                + "connection does."),
+            "Addresses and ranges of the proxies before ingest and web, by blanks. Only their X-Forwarded-For tells where a post comes from; without any the "
+                + "connection does, and for web what a proxy on this machine says."),
         SettingVariable(
             "WEB_ADDRESS", in: "Programs", standard: "127.0.0.1:8081", "Where the API, the checkout pages and the console listen, host:port."),
         SettingVariable("SANDBOX_ADDRESS", in: "Programs", standard: "127.0.0.1:8082", "Where the played providers listen, host:port."),
@@ -139,6 +143,9 @@ extension Settings {
         SettingVariable(
             "API_STATUS_CALLS_PER_MINUTE", in: "API", standard: "600",
             "The same for questions where a payment stands, which are counted apart: whoever asks too often can still start payments."),
+        SettingVariable(
+            "OPEN_POSTS_PER_MINUTE", in: "API", standard: "60",
+            "How many forms and orders anybody may post from one address in a minute where no key is asked for; 0 lets everything pass."),
         SettingVariable(
             "API_JWT_SECRET", in: "API", sample: "2026-11:$(openssl rand -hex 32)", .secret,
             "Signs the tokens (JWT, HS256) of a merchant who calls the API with them; none are taken unless set. At least 32 characters; kid: in "

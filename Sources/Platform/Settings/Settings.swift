@@ -36,6 +36,9 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let deadKeepDays: Int?
     public let deadKeepCount: Int?
 
+    /// How long the events that came in, and providers' answers, stay as raw bytes in SQL.
+    public let eventKeepDays: Int
+
     public let ingestAddress: SocketAddress
     public let webAddress: SocketAddress
     public let sandboxAddress: SocketAddress
@@ -70,6 +73,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let usageBodyLimit: Int
     public let usage: UsageSettings
     public let notifications: NotificationSettings
+    public let storage: StorageSettings
     public let api: APISettings
 
     /// What the sources file says; nil where nobody has read it.
@@ -105,6 +109,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         let (days, count) = (reader.whole("DEAD_KEEP_DAYS", 0...36_500), reader.whole("DEAD_KEEP_COUNT", 0...100_000_000))
         deadKeepDays = days == 0 ? nil : days
         deadKeepCount = count == 0 ? nil : count
+        eventKeepDays = reader.whole("EVENT_KEEP_DAYS", 1...3650)
 
         ingestAddress = reader.address("INGEST_ADDRESS") ?? SocketAddress("127.0.0.1", 8080)
         webAddress = reader.address("WEB_ADDRESS") ?? SocketAddress("127.0.0.1", 8081)
@@ -139,6 +144,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         usageBodyLimit = reader.byteCount("BODY_LIMIT_USAGE", most: 10_000_000)
         usage = reader.usage()
         notifications = reader.notifications(sandbox: sandboxAddress.description)
+        storage = reader.storage()
         api = reader.api()
         reader.refuseUnknown(
             prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable) + NotificationSettings.modeVariables)

@@ -1,5 +1,8 @@
+import EventLoop
 import HTTPClient
+import ObjectStorage
 import PaymentsService
+import PrivateFiles
 import ProgramStart
 import Settings
 import WebService
@@ -7,8 +10,10 @@ import WorkerService
 
 let program = await WorkerProgram.begin("web", migrations: Product.migrations, sources: .seeding)
 do {
-    let transport = CurlTransport(HTTPClient(loop: program.loop))
-    await program.run([try WebServer(program, transport: transport)])
+    let client = HTTPClient(loop: program.loop)
+    let files = PrivateFiles(root: program.settings.privateMediaRoot, pool: BlockingPool(name: "files", threads: 4))
+    let storage = program.settings.objectStorage(files: files, client: client)
+    await program.run([try WebServer(program, transport: CurlTransport(client), storage: storage)])
 } catch {
     ProgramStart.fail("web: \(error)")
 }

@@ -6,9 +6,10 @@ import ProviderPort
 /// CinetPay, checkout v2. A notification says only that there is something to ask for: money is moved by the check call alone.
 public struct CinetPayProvider: PaymentProvider {
     public let name = "cinetpay"
+    /// Its documentation wants notifications to be the way, and advises against scheduled questions; it promises no repetition of a lost one.
     public let capabilities = ProviderCapabilities(
         hasProof: true, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["ours", "token"],
-        standardPolicy: .fetch)
+        discouragesPolling: true, standardPolicy: .fetch)
 
     public let offer = CheckoutRules.offer
 

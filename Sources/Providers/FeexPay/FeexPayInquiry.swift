@@ -51,12 +51,13 @@ struct FeexPayInquiry: Sendable {
         let record = try await api.transaction(reference, over: transport)
         let asked = ProviderReference("reference", reference)
         switch record.tie(to: question.attempt) {
+        // Without the reference: what FeexPay does not tie to the attempt may not become one that it gave us for it.
         case .another:
             return ProviderNotice(
-                references: [asked], claim: .unknown, errorCode: "foreign_reference", errorText: "FeexPay ties this reference to another attempt")
+                references: [], claim: .unknown, errorCode: "foreign_reference", errorText: "FeexPay ties this reference to another attempt")
         case .silent where !isProven:
             return ProviderNotice(
-                references: [asked], claim: .unknown, errorCode: "unnamed_reference", errorText: "FeexPay does not say whose this reference is")
+                references: [], claim: .unknown, errorCode: "unnamed_reference", errorText: "FeexPay does not say whose this reference is")
         case .ours, .silent:
             return record.notice(references: [asked, .ours(question.attempt)], currency: question.amount.currency)
         }

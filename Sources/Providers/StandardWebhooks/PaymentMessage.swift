@@ -17,9 +17,12 @@ enum PaymentMessage {
         "payment.created": .pending, "payment.pending": .pending, "payment.processing": .processing,
         "payment.succeeded": .captured, "payment.completed": .captured, "payment.captured": .captured, "payment.paid": .captured,
         "payment.failed": .failed, "payment.cancelled": .cancelled, "payment.canceled": .cancelled, "payment.expired": .expired,
-        "payment.refunded": .refunded, "payment.partially_refunded": .refunded,
+        "payment.refunded": .refunded, partialRefund: .refunded,
         "payment.charged_back": .chargedBack, "payment.chargeback": .chargedBack,
     ]
+
+    /// Tells that a part went back: which part must be said, for the fold takes a refund without an amount for the whole.
+    private static let partialRefund = "payment.partially_refunded"
 
     /// Statuses in `data` that contradict a success.
     private static let unfinished: Set<String> = ["pending", "processing", "failed", "cancelled", "canceled", "expired", "refused", "declined"]
@@ -38,6 +41,10 @@ enum PaymentMessage {
         let references = references(in: data)
         guard !references.isEmpty else { throw ProviderError(.unreadable, "none of data.order_id, data.id, data.provider_reference is a text") }
         let money = amount(in: data, of: claim)
+        if type == partialRefund, money.amount == nil || isMissing(data["refunded_amount"]) {
+            let why = money.problem.map { ": \($0)" } ?? ""
+            throw ProviderError(.unreadable, "type '\(type)' does not say in data.refunded_amount what has gone back\(why)")
+        }
         return ProviderNotice(
             references: references, claim: claim, amount: money.amount, amountProblem: money.problem,
             transaction: text(data["id"]) ?? text(data["provider_reference"]),
@@ -53,9 +60,11 @@ enum PaymentMessage {
         return references
     }
 
-    /// A refund states what went back in `refunded_amount`; everything else what is owed or paid in `amount`.
+    private static func isMissing(_ value: JSON?) -> Bool { value?.isNull ?? true }
+
+    /// A refund states what went back so far, in all, in `refunded_amount`; everything else what is owed or paid in `amount`.
     private static func amount(in data: JSON, of claim: ProviderClaim) -> (amount: Money?, problem: String?) {
-        let refunded = claim == .refunded ? data["refunded_amount"] : nil
+        let refunded = claim == .refunded && !isMissing(data["refunded_amount"]) ? data["refunded_amount"] : nil
         guard let stated = refunded ?? data["amount"], !stated.isNull else { return (nil, nil) }
         guard let digits = stated.string ?? stated.numberText else { return (nil, "amount is neither a text nor a number") }
         guard let code = data["currency"]?.string else { return (nil, "an amount without a currency") }

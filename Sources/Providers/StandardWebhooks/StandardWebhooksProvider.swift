@@ -7,7 +7,10 @@ import ProviderPort
 /// The signature covers status, amount and currency, so an event is applied without asking back; there is no API to ask.
 public struct StandardWebhooksProvider: PaymentProvider {
     public let name = "standard-webhooks"
-    public let capabilities = ProviderCapabilities(hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: false)
+    /// An order of another system's is paid when its customer pays, by whichever way, and nobody can be asked before: given up like a checkout,
+    /// the payment of the third day would be a conflict.
+    public let capabilities = ProviderCapabilities(
+        hasProof: true, proofCoversMoney: true, hasInitiate: false, hasStatus: false, giveUpAfterMs: 60 * 24 * 3_600_000)
     public let offer = ProviderOffer([])
 
     private let verifier: StandardWebhooksVerifier

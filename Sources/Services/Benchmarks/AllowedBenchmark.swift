@@ -19,8 +19,6 @@ enum AllowedBenchmark {
     private static let rounds = 5
     private static let seconds = 4.0
     private static let goal = 1.0
-    /// Milliseconds: a generator that is later is itself what is measured.
-    private static let lagMax = 0.5
 
     static func run(in arena: Arena) async throws -> BenchmarkResult {
         let redis = try await arena.startRedis()
@@ -33,40 +31,21 @@ enum AllowedBenchmark {
         try await check(key, port, arena)
 
         var result = BenchmarkResult()
-        var outcomes: [OpenLoop.Outcome] = []
-        var lags: [Double] = []
+        let loop = OpenLoop(port: port, requests: requests(key), perSecond: perSecond, seconds: seconds, connections: connections)
         var sizes: [Double] = []
-        let requests = requests(key)
-        for round in 0...rounds {
-            let loop = OpenLoop(
-                port: port, requests: requests, perSecond: perSecond, seconds: round == 0 ? 2 : seconds, connections: connections)
-            let outcome = try await arena.pool.run { try loop.run() }
-            if outcome.failures > 0 { result.problems.append("\(outcome.failures) requests of round \(round) were not answered 200") }
-            sizes.append(Machine.residentMB(of: web.pid) ?? 0)
-            // Round 0 warms up.
-            guard round > 0 else { continue }
-            outcomes.append(outcome)
-            let lag = Statistics.percentile(outcome.lags, 99)
-            lags.append(lag)
-            result.notes.append(
-                "round \(round): \(Number.text(outcome.perSecond))/s, p50 \(time(outcome, 50)), p99 \(time(outcome, 99)), "
-                    + "p999 \(time(outcome, 99.9)), most \(time(outcome, 100)) ms; generator late p99 \(Number.text(lag)) ms")
-        }
-        let lag = Statistics.median(lags)
-        if lag > lagMax { result.problems.append("the generator itself was late, p99 \(Number.text(lag)) ms: the machine is too busy") }
-        func median(_ percent: Double) -> Double { Statistics.median(outcomes.map { Statistics.percentile($0.latencies, percent) }) }
-        result.figures.append(Figure("allowed.requests_per_s", Statistics.median(outcomes.map(\.perSecond)), "requests/s"))
-        result.figures.append(Figure("allowed.p50_ms", median(50), "ms"))
-        result.figures.append(Figure("allowed.p99_ms", median(99), "ms", goal: .atMost(goal)))
-        result.figures.append(Figure("allowed.p999_ms", median(99.9), "ms"))
+        let run = try await OpenLoopRounds.run(
+            loop, rounds: rounds, in: arena, into: &result,
+            after: { _ in
+                sizes.append(Machine.residentMB(of: web.pid) ?? 0)
+            })
+        result.figures.append(Figure("allowed.requests_per_s", run.perSecond, "requests/s"))
+        result.figures.append(Figure("allowed.p50_ms", run.median(50), "ms"))
+        result.figures.append(Figure("allowed.p99_ms", run.median(99), "ms", goal: .atMost(goal)))
+        result.figures.append(Figure("allowed.p999_ms", run.median(99.9), "ms"))
         result.figures.append(Figure("allowed.web_rss_start_mb", idle, "MB resident"))
         result.figures.append(Figure("allowed.web_rss_mb", sizes[rounds], "MB resident, after \(rounds) rounds"))
         result.figures.append(Figure("allowed.web_rss_growth_mb", sizes[rounds] - sizes[1], "MB, from round 1 to \(rounds)"))
         return result
-    }
-
-    private static func time(_ outcome: OpenLoop.Outcome, _ percent: Double) -> String {
-        Number.text(Statistics.percentile(outcome.latencies, percent))
     }
 
     /// The answer is what is meant to be measured: one of a project within its limits, and one beyond.

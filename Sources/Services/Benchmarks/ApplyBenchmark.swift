@@ -1,7 +1,6 @@
 import Database
 import Formats
 import RedisClient
-import StandardWebhooks
 import Telemetry
 
 /// How fast worker-payments applies events that prove themselves: nobody is asked, and nothing else runs beside it.
@@ -23,21 +22,12 @@ enum ApplyBenchmark {
         let (_, port) = try await arena.startIngest(redis: redis)
         for round in 1...rounds {
             let attempts = try await PipelineBenchmark.prepare(arena, payments, named: "apply-\(round)")
-            let signer = try StandardWebhooksSigner(secret: SignedPosts.secret)
-            let now = WallClock.nowMs
-            let requests = attempts.enumerated().map { number, attempt in
-                let body = SignedPosts.body(order: attempt, id: "bench-\(round)-\(number)", nowMs: now)
-                return SignedPosts.request(id: "msg_\(round)_\(number)", body: body, nowMs: now, signer: signer)
-            }
+            let requests = try SignedPosts.requests(for: attempts, named: "\(round)")
             let posting = try await Poster.post(requests, port: port, connections: connections, pool: arena.pool)
             guard posting.accepted == payments else { throw BenchmarkError("only \(posting.accepted) of \(payments) posts were answered 200") }
             // Put aside until the worker is there, so that its start is not in the time.
             _ = try await redis.connection.call("RENAME", list, aside)
-            _ = try await redis.connection.call("DEL", "quittance:{events}:leases")
-            let worker = try await arena.start("worker-payments", try Arena.program("worker-payments"), environment: arena.environment(redis: redis))
-            try await arena.wait("worker-payments is at work") {
-                try await redis.connection.call("ZCARD", "quittance:{events}:leases").int ?? 0 > 0
-            }
+            let worker = try await arena.startPaymentsWorker(redis: redis)
             let database = try arena.openDatabase()
             let begun = ContinuousClock.now
             _ = try await redis.connection.call("RENAME", aside, list)
@@ -53,7 +43,7 @@ enum ApplyBenchmark {
             rates.append(rate)
             result.notes.append("round \(round): \(Number.text(rate)) events/s")
         }
-        result.figures.append(Figure("apply.events_per_s_sqlite", Statistics.median(rates), "events/s", goal: .atLeast(goal)))
+        result.figures.append(Figure("payments.apply_per_s", Statistics.median(rates), "events/s", goal: .atLeast(goal)))
         return result
     }
 }

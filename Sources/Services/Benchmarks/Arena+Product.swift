@@ -24,19 +24,32 @@ extension Arena {
 
     /// worker-usage, at work on its lists.
     func startUsageWorker(redis: RedisServer, _ more: [String: String] = [:]) async throws -> ChildProcess {
+        try await startWorker("worker-usage", list: "samples", redis: redis, more)
+    }
+
+    /// worker-payments, at work on its lists.
+    @discardableResult
+    func startPaymentsWorker(redis: RedisServer, _ more: [String: String] = [:]) async throws -> ChildProcess {
+        try await startWorker("worker-payments", list: "events", redis: redis, more)
+    }
+
+    private func startWorker(_ name: String, list: String, redis: RedisServer, _ more: [String: String]) async throws -> ChildProcess {
         // One that was killed before may still be in the set of leases.
-        _ = try await redis.connection.call("DEL", "quittance:{samples}:leases")
-        let process = try await start("worker-usage", try Self.program("worker-usage"), environment: environment(redis: redis, more))
-        try await wait("worker-usage is at work") { try await redis.connection.call("ZCARD", "quittance:{samples}:leases").int ?? 0 > 0 }
+        _ = try await redis.connection.call("DEL", "quittance:{\(list)}:leases")
+        let process = try await start(name, try Self.program(name), environment: environment(redis: redis, more))
+        try await wait("\(name) is at work") { try await redis.connection.call("ZCARD", "quittance:{\(list)}:leases").int ?? 0 > 0 }
         return process
     }
+
+    /// Of every installation of a benchmark.
+    static let secretKey = String(repeating: "k", count: 32)
 
     /// web, ready to answer.
     func startWeb(redis: RedisServer, _ more: [String: String] = [:]) async throws -> (process: ChildProcess, port: Int) {
         let port = try Self.freePort()
         // Calls are counted as always, and none is refused: the one caller is the benchmark.
         let settings = [
-            "WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": String(repeating: "k", count: 32), "API_CALLS_PER_MINUTE": "1000000",
+            "WEB_ADDRESS": "127.0.0.1:\(port)", "SECRET_KEY": Self.secretKey, "API_CALLS_PER_MINUTE": "1000000",
             "API_STATUS_CALLS_PER_MINUTE": "1000000",
         ]
         let process = try await start(

@@ -46,10 +46,7 @@ enum PaidBenchmark {
         let (_, port) = try await arena.startIngest(redis: redis, played)
         // Most of a question is waiting for its answer: ten at a time leave the machine idle.
         let working = played.merging(["WORKER_CONCURRENCY": "\(questions)"]) { $1 }
-        try await arena.start("worker-payments", try Arena.program("worker-payments"), environment: arena.environment(redis: redis, working))
-        try await arena.wait("worker-payments is at work") {
-            try await redis.connection.call("ZCARD", "quittance:{events}:leases").int ?? 0 > 0
-        }
+        try await arena.startPaymentsWorker(redis: redis, working)
         var before: [String: Int] = [:]
         for queue in queues { before[queue] = try await redis.length(of: "quittance:{\(queue)}:ready") }
         var random = SeededRandom(seed: 5)
@@ -74,7 +71,7 @@ enum PaidBenchmark {
             "\(perHouse) payments of each of \(PlayedHouses.all.map(\.name).joined(separator: ", ")), begun and paid within "
                 + "\(Number.text(preparation)) s; posted over \(connections) connections within \(Number.text(posted)) s; all jobs queued after "
                 + "\(Number.text(seconds)) s")
-        result.figures.append(Figure("paid.mixed_per_s", Double(count) / seconds, "payments/s", goal: .atLeast(goal)))
+        result.figures.append(Figure("payments.paid_per_s_mixed", Double(count) / seconds, "payments/s", goal: .atLeast(goal)))
         return result
     }
 }

@@ -5,7 +5,6 @@ import Payments
 import PaymentsService
 import ProviderPort
 import RedisClient
-import StandardWebhooks
 import Telemetry
 
 /// Paid payments from the provider's post to all their jobs queued: HTTP, proof, Redis, one SQLite transaction per batch (archive,
@@ -25,17 +24,8 @@ enum PipelineBenchmark {
         let attempts = try await prepare(arena, payments, named: "bench")
         let preparation = ContinuousClock.now - prepared
         let (_, port) = try await arena.startIngest(redis: redis)
-        try await arena.start("worker-payments", try Arena.program("worker-payments"), environment: arena.environment(redis: redis))
-        try await arena.wait("worker-payments is at work") {
-            let leases = try await redis.connection.call("ZCARD", "quittance:{events}:leases").int ?? 0
-            return leases > 0
-        }
-        let signer = try StandardWebhooksSigner(secret: SignedPosts.secret)
-        let now = WallClock.nowMs
-        let requests = attempts.enumerated().map { number, attempt in
-            let body = SignedPosts.body(order: attempt, id: "bench-\(number)", nowMs: now)
-            return SignedPosts.request(id: "msg_\(number)", body: body, nowMs: now, signer: signer)
-        }
+        try await arena.startPaymentsWorker(redis: redis)
+        let requests = try SignedPosts.requests(for: attempts, named: "0")
 
         let begun = ContinuousClock.now
         let posting = try await Poster.post(requests, port: port, connections: connections, pool: arena.pool)

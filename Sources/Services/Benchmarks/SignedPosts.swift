@@ -46,11 +46,16 @@ enum SignedPosts {
 
     /// Posts of so many distinct deliveries.
     static func make(_ count: Int) throws -> [[UInt8]] {
+        try requests(for: (0..<count).map { "bench-order-\($0)" }, named: "\(WallClock.nowMs)")
+    }
+
+    /// One post for each attempt. - Parameter name: tells these deliveries from others.
+    static func requests(for attempts: [String], named name: String) throws -> [[UInt8]] {
         let signer = try StandardWebhooksSigner(secret: secret)
         let now = WallClock.nowMs
-        return (0..<count).map { number in
-            let id = "msg_\(now)_\(number)"
-            return request(id: id, body: body(order: "bench-order-\(number)", id: "bench-\(number)", nowMs: now), nowMs: now, signer: signer)
+        return attempts.enumerated().map { number, attempt in
+            let body = body(order: attempt, id: "bench-\(name)-\(number)", nowMs: now)
+            return request(id: "msg_\(name)_\(number)", body: body, nowMs: now, signer: signer)
         }
     }
 

@@ -19,8 +19,6 @@ enum StatusBenchmark {
     private static let rounds = 3
     private static let seconds = 10.0
     private static let goal = 5.0
-    /// Milliseconds: a generator that is later is itself what is measured.
-    private static let lagMax = 0.5
 
     static func run(in arena: Arena) async throws -> BenchmarkResult {
         let redis = try await arena.startRedis()
@@ -38,34 +36,15 @@ enum StatusBenchmark {
         }
         var result = BenchmarkResult()
         result.notes.append("\(payments) payments, each with an attempt and its reference, within \(Number.text(filled)) s")
-        var outcomes: [OpenLoop.Outcome] = []
-        var lags: [Double] = []
-        for round in 0...rounds {
-            let loop = OpenLoop(
-                port: port, requests: Array(requests[(round * asked / 4)...]), perSecond: perSecond, seconds: round == 0 ? 2 : seconds,
-                connections: connections)
-            let outcome = try await arena.pool.run { try loop.run() }
-            if outcome.failures > 0 { result.problems.append("\(outcome.failures) requests of round \(round) were not answered 200") }
-            // Round 0 warms up.
-            guard round > 0 else { continue }
-            outcomes.append(outcome)
-            let lag = Statistics.percentile(outcome.lags, 99)
-            lags.append(lag)
-            result.notes.append(
-                "round \(round): \(Number.text(outcome.perSecond))/s, p50 \(time(outcome, 50)), p99 \(time(outcome, 99)), "
-                    + "most \(time(outcome, 100)) ms; generator late p99 \(Number.text(lag)) ms")
+        let loop = OpenLoop(port: port, requests: requests, perSecond: perSecond, seconds: seconds, connections: connections)
+        // Each round begins with payments that none has asked for before it.
+        let run = try await OpenLoopRounds.run(loop, rounds: rounds, in: arena, into: &result) { round, loop in
+            loop.requests = Array(requests[(round * asked / (rounds + 1))...])
         }
-        let lag = Statistics.median(lags)
-        if lag > lagMax { result.problems.append("the generator itself was late, p99 \(Number.text(lag)) ms: the machine is too busy") }
-        func median(_ percent: Double) -> Double { Statistics.median(outcomes.map { Statistics.percentile($0.latencies, percent) }) }
-        result.figures.append(Figure("status.p50_ms_1m_payments", median(50), "ms"))
-        result.figures.append(Figure("status.p99_ms_1m_payments", median(99), "ms", goal: .atMost(goal)))
+        result.figures.append(Figure("api.status_p50_ms", run.median(50), "ms"))
+        result.figures.append(Figure("api.status_p99_ms", run.median(99), "ms", goal: .atMost(goal)))
         result.figures.append(Figure("status.web_rss_mb", Machine.residentMB(of: web.pid) ?? 0, "MB resident"))
         return result
-    }
-
-    private static func time(_ outcome: OpenLoop.Outcome, _ percent: Double) -> String {
-        Number.text(Statistics.percentile(outcome.latencies, percent))
     }
 
     /// One payment as the product makes it, and a million like it under other ids.

@@ -158,7 +158,7 @@ final class IngestLane: @unchecked Sendable {
     /// what is refused is limited: behind a proxy all posts have one address, and a forger must not shut the provider out.
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, _ source: WebhookSource, reason: String, _ nowMs: Int64) {
         let client = clients.address(of: request)
-        let limiterKey = source.name + " " + client
+        let limiterKey = source.name + " " + clients.limitKey(of: request)
         if let seconds = limiter.wait(limiterKey, nowMs: nowMs) { return responder.respond(throttled(source, seconds)) }
         source.counters.refused.add()
         limiter.failed(limiterKey, nowMs: nowMs)
@@ -177,7 +177,7 @@ final class IngestLane: @unchecked Sendable {
         }
         source.counters.unlisted.add()
         guard source.addresses.check == .log else { return false }
-        let key = source.name + " " + client
+        let key = source.name + " " + clients.limitKey(of: request)
         if elsewhereLimiter.wait(key, nowMs: nowMs) == nil {
             elsewhereLimiter.failed(key, nowMs: nowMs)
             log.warning("a post comes from elsewhere", ["provider": .string(source.name), "address": .string(client)])
@@ -191,7 +191,7 @@ final class IngestLane: @unchecked Sendable {
             source.counters.refused.add()
             return .problem(413, "a post without a proof may have \(Self.unprovenBodyMax) bytes")
         }
-        let key = source.name + " " + clients.address(of: request)
+        let key = source.name + " " + clients.limitKey(of: request)
         if let seconds = unprovenLimiter.wait(key, nowMs: nowMs) { return throttled(source, seconds) }
         unprovenLimiter.failed(key, nowMs: nowMs)
         return nil

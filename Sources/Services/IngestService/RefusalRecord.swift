@@ -67,7 +67,7 @@ struct FailureLimiter {
     /// For refused posts.
     static let refused = FailureLimiter(burst: 100, perSecond: 5)
     /// For posts that are taken without a proof: a provider's notices without a token, which only make us ask.
-    static let unproven = FailureLimiter(burst: 1000, perSecond: 50)
+    static let unproven = FailureLimiter(burst: 1000, perSecond: 10)
     /// For lines of the log about posts from elsewhere.
     static let elsewhere = FailureLimiter(burst: 5, perSecond: 1.0 / 60)
 

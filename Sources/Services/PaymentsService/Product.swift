@@ -1,5 +1,6 @@
 import Access
 import Database
+import Downloads
 import Drafts
 import Formats
 import Invoicing
@@ -23,8 +24,8 @@ import WorkerService
 public enum Product {
     /// The rooms' migrations in the order they must run.
     public static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, NotificationRecord.migrations,
-        InquiryStore.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, Downloads.migrations,
+        NotificationRecord.migrations, InquiryStore.migrations,
         PlanPurpose.migrations, InvoiceStore.migrations, UsageStore.migrations, CronTable.migrations,
     ]
 

@@ -68,6 +68,7 @@ public final class SchedulerService: PulsedService {
         let facts = PaymentFacts(purposes: Product.purposes, outbox: relay.outbox)
         return StandardEntries.all(
             reconciliation: Reconciliation(facts: facts, providers: providers), relay: relay, database: database,
+            keepEventsMs: Int64(settings.eventKeepDays) * 86_400_000,
             purges: [
                 ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
                 ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),

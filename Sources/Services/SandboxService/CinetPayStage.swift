@@ -9,6 +9,14 @@ struct CinetPayStage: HouseStage {
     let configuration: SandboxConfiguration
     let book: SandboxBook
 
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        switch path {
+        case "/v2/payment": .start
+        case "/v2/payment/check": .other
+        default: nil
+        }
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

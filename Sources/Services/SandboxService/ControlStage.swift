@@ -16,7 +16,7 @@ struct ControlStage: Sendable {
         case ("POST", "/sandbox/pay"): return try await settled(request, .paid, settle)
         case ("POST", "/sandbox/refuse"): return try await settled(request, .refused, settle)
         case ("POST", "/sandbox/cancel"): return try await settled(request, .cancelled, settle)
-        case ("POST", "/sandbox/scenario"): return try await setScenario(try Self.body(request))
+        case ("POST", "/sandbox/scenario"): return try await setScenario(request)
         case ("POST", "/sandbox/messages"): return try await messages.setSteps(try Self.body(request))
         case ("GET", "/sandbox/messages"): return await messages.listing()
         case ("POST", "/sandbox/openai"): return try await setTextScenarios(try Self.body(request))
@@ -47,17 +47,39 @@ struct ControlStage: Sendable {
         return .json(200, try await settle(try await book.require(name), state).json)
     }
 
-    private func setScenario(_ body: JSON) async throws(SandboxError) -> HTTPResponse {
+    private func setScenario(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse {
+        if request.headers["content-type"]?.hasPrefix("application/x-www-form-urlencoded") == true { return try await setPressed(request) }
+        let body = try Self.body(request)
         guard let steps = body["steps"]?.array else { throw SandboxError(400, "field 'steps' is required, a list") }
         let scenario = try Scenario(steps: steps)
         if let name = body["reference"]?.string {
             try await book.setScenario(scenario, of: name)
         } else if body["next"]?.bool == true {
             await book.setNextScenario(scenario)
+        } else if let name = body["provider"]?.string {
+            try await setTroubles(scenario, of: name)
         } else {
-            throw SandboxError(400, "field 'reference' or 'next': true is required")
+            throw SandboxError(400, "field 'reference', 'provider' or 'next': true is required")
         }
         return .json(200, ["steps": .array(scenario.steps.map { .string($0) })])
+    }
+
+    /// A button of the front page.
+    private func setPressed(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse {
+        let fields = (try? FormURLEncoded.parse(request.body)) ?? []
+        func value(_ name: String) -> String { fields.first { $0.name == name }?.value ?? "" }
+        try await setTroubles(try Scenario(text: value("steps")), of: value("provider"))
+        return .redirect(303, "/")
+    }
+
+    private func setTroubles(_ scenario: Scenario, of provider: String) async throws(SandboxError) {
+        guard let house = SandboxPayment.House(rawValue: provider) else {
+            throw SandboxError(400, "field 'provider' is \(SandboxPayment.House.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        var calls = Scenario()
+        calls.troubles = scenario.troubles
+        guard calls == scenario else { throw SandboxError(400, "a provider's steps are \(CallTroubles.names.joined(separator: ", "))") }
+        await book.setTroubles(scenario.troubles, of: house)
     }
 
     private func setTextScenarios(_ body: JSON) async throws(SandboxError) -> HTTPResponse {

@@ -13,11 +13,17 @@ struct FeexPayStage: HouseStage {
 
     private static let root = "/api/transactions/"
     private static let start = "public/requesttopay/"
+    private static let card = "public/initcard"
     private static let status = "public/single/status/"
     private static let historyRowsMax = 500
     private static let historyDaysMax: Int64 = 31
 
     private var keys: HouseKeys { configuration.houses[house.rawValue] ?? HouseKeys() }
+
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        guard path.hasPrefix(Self.root) else { return nil }
+        return path.hasPrefix(Self.root + Self.start) || path == Self.root + Self.card ? .start : .other
+    }
 
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
@@ -33,7 +39,7 @@ struct FeexPayStage: HouseStage {
                 return Self.fault(404, "Cannot POST \(path.prefix(120))")
             }
             return try await pay(request, by: network, base, settle)
-        case "POST" where rest == "public/initcard": return try await pay(request, by: nil, base, settle)
+        case "POST" where rest == Self.card: return try await pay(request, by: nil, base, settle)
         case "POST" where rest == "history": return await history(request)
         case "GET" where rest.hasPrefix(Self.status): return await status(String(rest.dropFirst(Self.status.count)))
         default: return Self.fault(404, "Cannot \(request.method) \(path.prefix(120))")

@@ -6,6 +6,10 @@ protocol HouseStage: Sendable {
     /// As people know it.
     var label: String { get }
 
+    /// What a call of the provider's API is for; nil for what is none of it, as the customer's own pages are not.
+    /// - Parameter path: without the provider's name in front.
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose?
+
     /// Answers a call of the provider's API; nil when the path is none of it.
     /// - Parameters:
     ///   - path: without the provider's name in front.

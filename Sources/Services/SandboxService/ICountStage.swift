@@ -19,6 +19,11 @@ struct ICountStage: HouseStage {
 
     private var keys: HouseKeys? { configuration.houses[house.rawValue] }
 
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        guard path.hasPrefix(Self.root) else { return nil }
+        return path == Self.root + "paypage/generate_sale" ? .start : .other
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

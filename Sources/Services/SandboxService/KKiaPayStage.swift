@@ -11,6 +11,15 @@ struct KKiaPayStage: HouseStage {
 
     private var keys: HouseKeys { configuration.houses["kkiapay"] ?? HouseKeys() }
 
+    /// The widget is the customer's: what becomes of a payment there is no call of ours.
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        switch path {
+        case "/api/v1/payments/request": .start
+        case "/api/v1/transactions/status", "/api/v1/transactions/revert": .other
+        default: nil
+        }
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

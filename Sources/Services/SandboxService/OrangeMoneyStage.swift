@@ -26,6 +26,11 @@ struct OrangeMoneyStage: HouseStage {
 
     private var keys: HouseKeys? { configuration.houses[house.rawValue] }
 
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        guard path == Self.tokenPath || path.hasPrefix(Self.root) else { return nil }
+        return path.hasSuffix("/webpayment") ? .start : .other
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

@@ -3,12 +3,21 @@ import HTTPServer
 
 /// The hosted page where a customer pays, refuses or cancels, and the way back to the shop.
 enum PayPage {
+    /// What a customer may do about a payment.
+    static let actions: [(name: String, label: String, state: SandboxPayment.State, fault: SandboxPayment.Fault?)] = [
+        ("pay", "Pay", .paid, nil), ("refuse", "Refuse", .refused, nil), ("poor", "Not enough money", .refused, .insufficientFunds),
+        ("expire", "Let it expire", .refused, .expired), ("cancel", "Cancel", .cancelled, nil),
+    ]
+
     static func choice(_ payment: SandboxPayment) -> HTTPResponse {
         let title = "\(HTML.escape(payment.amount)) \(HTML.escape(payment.currency))"
         guard !payment.state.isFinal else { return .html(200, page(title, "<p>This payment is \(payment.state.rawValue).</p>")) }
-        let buttons = [("pay", "Pay"), ("refuse", "Refuse"), ("cancel", "Cancel")]
-            .map { "<button name=\"action\" value=\"\($0.0)\">\($0.1)</button>" }.joined(separator: " ")
-        let text = "<p>\(HTML.escape(payment.description))</p><form method=\"post\">\(buttons)</form>"
+        let buttons = actions.map { "<button name=\"action\" value=\"\($0.name)\">\($0.label)</button>" }.joined(separator: " ")
+        // What is of a start to come cannot be chosen any more.
+        let boxes = Scenario.names.filter { $0 != "initiate_error" }
+            .map { "<label><input type=\"checkbox\" name=\"step\" value=\"\($0)\"> \($0)</label><br>" }.joined(separator: "\n")
+        let scene = "<details><summary>And then</summary>\(boxes)</details>"
+        let text = "<p>\(HTML.escape(payment.description))</p><form method=\"post\"><p>\(buttons)</p>\(scene)</form>"
         return .html(200, page(title, text))
     }
 

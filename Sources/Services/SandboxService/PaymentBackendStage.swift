@@ -20,6 +20,11 @@ struct PaymentBackendStage: HouseStage {
         signer = configuration.backendSecret.flatMap { try? StandardWebhooksSigner(secret: $0) }
     }
 
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        guard path.hasPrefix(Self.root) else { return nil }
+        return path == Self.root + "initiate" ? .start : .other
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

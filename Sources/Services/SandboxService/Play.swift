@@ -8,6 +8,7 @@ struct Play: Sendable {
     let book: SandboxBook
     let courier: Courier
     let couriers: Couriers
+    let pauses: Couriers
     let log: Log
     /// In the order in which they are asked for paths at the root.
     private let stages: [any HouseStage]
@@ -15,11 +16,12 @@ struct Play: Sendable {
     private let messages: MessageStage
     private let control: ControlStage
 
-    init(configuration: SandboxConfiguration, book: SandboxBook, courier: Courier, couriers: Couriers, log: Log) {
+    init(configuration: SandboxConfiguration, book: SandboxBook, courier: Courier, couriers: Couriers, pauses: Couriers, log: Log) {
         self.configuration = configuration
         self.book = book
         self.courier = courier
         self.couriers = couriers
+        self.pauses = pauses
         self.log = log
         stages = [
             CinetPayStage(configuration: configuration, book: book),
@@ -35,28 +37,34 @@ struct Play: Sendable {
         control = ControlStage(configuration: configuration, book: book, courier: courier, messages: messages)
     }
 
-    func respond(_ request: HTTPRequest) async -> HTTPResponse {
-        let response: HTTPResponse
+    /// - Returns: nil when no answer is to come: the connection was held open for long enough.
+    func respond(_ request: HTTPRequest) async -> HTTPResponse? {
+        let response: HTTPResponse?
         do throws(SandboxError) {
             response = try await lead(request)
         } catch {
             response = .problem(error.status, "The sandbox cannot do that", detail: error.description)
         }
         if !request.path.hasPrefix("/sandbox/") { await book.record(call: Self.record(request, response)) }
+        if response == nil { await pauses.pause(Mishap.heldFor) }
         return response
     }
 
-    private func lead(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse {
+    private func lead(_ request: HTTPRequest) async throws(SandboxError) -> HTTPResponse? {
         let base = "http://\(request.headers["host"] ?? configuration.address.description)"
         let path = request.path
         if path == "/healthz" { return .text(200, "ok\n") }
-        if path == "/" { return index }
+        if path == "/" { return await FrontPage.response(stages, book) }
         if let response = try await payPage(request) { return response }
         if let response = await messages.respond(request) { return response }
         if let response = try await control.respond(request, path, settle: settle) { return response }
         for stage in stages {
             let path = Self.path(path, under: "/" + stage.house.rawValue)
-            if let response = try await stage.respond(request, path, base: base, settle: settle) { return response }
+            let mishap = await mishap(of: request, path, at: stage)
+            if mishap == .failure { return Mishap.answer }
+            guard let response = try await stage.respond(request, path, base: base, settle: settle) else { continue }
+            if case .late(let ms) = mishap { await pauses.pause(.milliseconds(ms)) }
+            return mishap == .unanswered ? nil : response
         }
         if let response = await text.respond(request, Self.path(path, under: "/openai")) { return response }
         throw SandboxError(404, "nobody here answers \(request.method) \(path.prefix(200))")
@@ -64,6 +72,22 @@ struct Play: Sendable {
 
     private static func path(_ path: String, under name: String) -> String {
         path.hasPrefix(name + "/") ? String(path.dropFirst(name.count)) : path
+    }
+
+    // MARK: Calls that go wrong
+
+    private func mishap(of request: HTTPRequest, _ path: String, at stage: any HouseStage) async -> Mishap? {
+        guard let purpose = stage.purpose(of: request, path) else { return nil }
+        if purpose == .start, let mishap = TestPhone.mishap(ofStart: request.body) { return mishap }
+        return await book.takeMishap(stage.house, purpose) { Self.names(request, path) }
+    }
+
+    /// Whatever of a call may be a payment's name.
+    private static func names(_ request: HTTPRequest, _ path: String) -> [String] {
+        let parts = path.split(separator: "/").map { PercentEncoding.decode(String($0)) ?? String($0) }
+        let query = (try? FormURLEncoded.parse(request.query.map { Array($0.utf8) } ?? [])) ?? []
+        let members = (try? JSON(parsing: request.body))?.object ?? [:]
+        return parts + query.map(\.value) + members.compactMap { $0.value.string }
     }
 
     // MARK: The customer
@@ -76,11 +100,14 @@ struct Play: Sendable {
         case "GET": return PayPage.choice(payment)
         case "POST":
             let fields = (try? FormURLEncoded.parse(request.body)) ?? []
-            let states: [String: SandboxPayment.State] = ["pay": .paid, "refuse": .refused, "cancel": .cancelled]
-            guard let state = states[fields.first { $0.name == "action" }?.value ?? ""] else {
-                throw SandboxError(400, "field 'action' is pay, refuse or cancel")
+            guard let action = PayPage.actions.first(where: { action in fields.contains { $0.name == "action" && $0.value == action.name } }) else {
+                throw SandboxError(400, "field 'action' is \(PayPage.actions.map(\.name).joined(separator: ", "))")
             }
-            return PayPage.leave(try await settle(payment, state), stage(of: payment))
+            let steps = fields.filter { $0.name == "step" }.map { JSON.string($0.value) }
+            if !steps.isEmpty { try await book.setScenario(try Scenario(steps: steps), of: payment.reference) }
+            if let fault = action.fault { try await book.setFault(fault, of: payment.reference) }
+            let settled = try await settle(try await book.require(payment.reference), action.state)
+            return PayPage.leave(settled, stage(of: payment))
         default: return nil
         }
     }
@@ -129,7 +156,7 @@ struct Play: Sendable {
     private static let unlisted = ["apikey", "phoneNumber", "phone", "otp", "merchant_key", "pass", "sid"]
 
     /// A call as it is listed: never the keys it was made with.
-    private static func record(_ request: HTTPRequest, _ response: HTTPResponse) -> JSON {
+    private static func record(_ request: HTTPRequest, _ response: HTTPResponse?) -> JSON {
         var body = String(decoding: request.body.prefix(4096), as: UTF8.self)
         // What is sent to people, and to which number.
         let isMessage = MessageStage.carriers.contains { request.path.hasPrefix("/\($0)/") }
@@ -144,20 +171,8 @@ struct Play: Sendable {
         }
         return [
             "at": .string(Timestamp.rfc3339(WallClock.nowMs)), "method": .string(request.method), "path": .string(request.path),
-            "query": .optional(request.query), "headers": .object(JSONObject(headers)), "body": .string(body), "status": .int(Int64(response.status)),
+            "query": .optional(request.query), "headers": .object(JSONObject(headers)), "body": .string(body),
+            "status": .optional((response?.status).map { Int64($0) }),
         ]
-    }
-
-    private var index: HTTPResponse {
-        let played = stages.map { "<li>\(HTML.escape($0.label)) (<code>/\($0.house.rawValue)</code>)</li>" }.joined()
-        return .html(
-            200,
-            PayPage.page(
-                "Sandbox",
-                """
-                <p>Plays:</p><ul>\(played)<li>an OpenAI-compatible endpoint (<code>/openai/v1</code>)</li>
-                <li>SMS by Africa's Talking (<code>/africas-talking</code>) and Orange (<code>/orange-sms</code>), WhatsApp (<code>/whatsapp</code>)</li></ul>
-                <p><a href="/sandbox/payments">Payments</a> · <a href="/sandbox/messages">Messages</a> · <a href="/sandbox/calls">Calls</a> · <a href="/sandbox/deliveries">Deliveries</a></p>
-                """))
     }
 }

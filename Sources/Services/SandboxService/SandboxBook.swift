@@ -9,6 +9,9 @@ actor SandboxBook {
     /// Alias → reference; the newest payment of an alias counts, as a retried attempt has the same metadata.
     private var references: [String: String] = [:]
     private var nextScenarios: [Scenario] = []
+    private var houseTroubles: [SandboxPayment.House: CallTroubles] = [:]
+    /// References of payments with calls that are to go wrong.
+    private var troubled: Set<String> = []
     private var textScenarios: [String] = []
     private var calls: [JSON] = []
     private var deliveries: [JSON] = []
@@ -22,6 +25,9 @@ actor SandboxBook {
         guard payments.count < Self.paymentsMax else { throw SandboxError(503, "the sandbox holds \(Self.paymentsMax) payments: restart it") }
         var payment = payment
         if !nextScenarios.isEmpty { payment.scenario = nextScenarios.removeFirst() }
+        // It is started now.
+        payment.scenario.troubles.failingStarts = 0
+        if !payment.scenario.troubles.isEmpty { troubled.insert(payment.reference) }
         payments[payment.reference] = payment
         for alias in payment.aliases { references[alias] = payment.reference }
         return (payment, true)
@@ -71,9 +77,11 @@ actor SandboxBook {
     }
 
     func setScenario(_ scenario: Scenario, of name: String) throws(SandboxError) {
+        guard scenario.troubles.failingStarts == 0 else { throw SandboxError(400, "initiate_error is for starts to come, not for a payment") }
         var payment = try require(name)
         payment.scenario = scenario
         payments[payment.reference] = payment
+        if scenario.troubles.isEmpty { troubled.remove(payment.reference) } else { troubled.insert(payment.reference) }
     }
 
     func setNextScenario(_ scenario: Scenario) { nextScenarios.append(scenario) }
@@ -86,6 +94,35 @@ actor SandboxBook {
         if !answers { payment.scenario.statusUnavailable -= 1 }
         payments[payment.reference] = payment
         return answers
+    }
+
+    // MARK: Calls that go wrong
+
+    /// Sets what goes wrong with a provider's calls, whichever payment they are about; takes back what was set before.
+    func setTroubles(_ troubles: CallTroubles, of house: SandboxPayment.House) { houseTroubles[house] = troubles }
+
+    func troubles(of house: SandboxPayment.House) -> CallTroubles { houseTroubles[house] ?? CallTroubles() }
+
+    /// Takes what a call meets: by what is set for its provider, else for the next start, else for the payment that it names.
+    /// - Parameter names: whatever of the call may be a payment's name; read only where some payment has troubles.
+    func takeMishap(_ house: SandboxPayment.House, _ purpose: CallPurpose, names: @Sendable () -> [String]) -> Mishap? {
+        if let mishap = houseTroubles[house]?.take(purpose) { return mishap }
+        if purpose == .start { return takeMishapOfNextStart() }
+        guard !troubled.isEmpty else { return nil }
+        for name in names() {
+            guard var payment = find(name), payment.house == house, let mishap = payment.scenario.troubles.take(purpose) else { continue }
+            payments[payment.reference] = payment
+            if payment.scenario.troubles.isEmpty { troubled.remove(payment.reference) }
+            return mishap
+        }
+        return nil
+    }
+
+    private func takeMishapOfNextStart() -> Mishap? {
+        guard !nextScenarios.isEmpty, let mishap = nextScenarios[0].troubles.take(.start) else { return nil }
+        // A start that fails enters no payment, which would take the scenario along.
+        if mishap == .failure, nextScenarios[0] == Scenario() { nextScenarios.removeFirst() }
+        return mishap
     }
 
     // MARK: Text generation
@@ -107,6 +144,7 @@ actor SandboxBook {
     /// Forgets everything.
     func reset() {
         (payments, references, nextScenarios, textScenarios, calls, deliveries) = ([:], [:], [], [], [], [])
+        (houseTroubles, troubled) = ([:], [])
     }
 
     private static func append(_ record: JSON, to records: inout [JSON]) {

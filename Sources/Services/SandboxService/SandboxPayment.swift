@@ -2,7 +2,7 @@ import Formats
 
 /// A payment as the played provider knows it.
 struct SandboxPayment: Sendable {
-    enum House: String, Sendable {
+    enum House: String, Sendable, CaseIterable {
         case cinetPay = "cinetpay"
         case paymentBackend = "payment-backend"
         case kkiapay

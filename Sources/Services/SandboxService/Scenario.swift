@@ -17,6 +17,8 @@ public struct Scenario: Sendable, Equatable {
     public var wrongCurrency = false
     /// So many status calls are answered 503.
     public var statusUnavailable: Int64 = 0
+    /// What goes wrong with the calls about it.
+    var troubles = CallTroubles()
 
     public static let delayDefaultMs: Int64 = 2000
     public static let delayMaxMs: Int64 = 600_000
@@ -42,9 +44,8 @@ public struct Scenario: Sendable, Equatable {
         for step in text.split(whereSeparator: { $0 == "," || $0.isWhitespace }) { try take(String(step)) }
     }
 
-    public static let names = [
-        "duplicate", "early_waiting", "reordered", "delayed", "dropped", "wrong_amount", "wrong_currency", "status_unavailable",
-    ]
+    public static let names =
+        ["duplicate", "early_waiting", "reordered", "delayed", "dropped", "wrong_amount", "wrong_currency", "status_unavailable"] + CallTroubles.names
 
     /// The steps as texts, for listings.
     public var steps: [String] {
@@ -57,7 +58,7 @@ public struct Scenario: Sendable, Equatable {
         if wrongAmount { steps.append("wrong_amount") }
         if wrongCurrency { steps.append("wrong_currency") }
         if statusUnavailable > 0 { steps.append("status_unavailable:\(statusUnavailable)") }
-        return steps
+        return steps + troubles.steps
     }
 
     /// Amounts that carry a scenario in their last three digits, so that a person can choose one at the checkout.
@@ -72,6 +73,9 @@ public struct Scenario: Sendable, Equatable {
         case "930": scenario.reordered = true
         case "935": scenario.delayMs = delayDefaultMs
         case "940": scenario.statusUnavailable = 2
+        case "945": scenario.troubles.failures = 2
+        case "950": scenario.troubles.unanswered = 1
+        case "955": scenario.troubles.slowMs = CallTroubles.slowDefaultMs
         default: break
         }
         return scenario
@@ -85,6 +89,7 @@ public struct Scenario: Sendable, Equatable {
     }
 
     private mutating func take(_ name: String, _ number: Int64?) throws(SandboxError) {
+        if try troubles.set(name, number) { return }
         switch name {
         case "duplicate": duplicate = true
         case "early_waiting": earlyWaiting = true
@@ -95,9 +100,7 @@ public struct Scenario: Sendable, Equatable {
         case "dropped": dropped = true
         case "wrong_amount": wrongAmount = true
         case "wrong_currency": wrongCurrency = true
-        case "status_unavailable":
-            statusUnavailable = number ?? 2
-            guard (0...1000).contains(statusUnavailable) else { throw SandboxError(400, "status_unavailable takes 0 to 1000 calls") }
+        case "status_unavailable": statusUnavailable = try CallTroubles.count(name, number ?? 2)
         default: throw SandboxError(400, "step '\(name.prefix(60))' is not one of \(Self.names.joined(separator: ", "))")
         }
     }

@@ -20,6 +20,11 @@ struct WaveStage: HouseStage {
 
     private var keys: HouseKeys { configuration.houses["wave"] ?? HouseKeys() }
 
+    func purpose(of request: HTTPRequest, _ path: String) -> CallPurpose? {
+        guard path == Self.root || path.hasPrefix(Self.root + "/") else { return nil }
+        return request.method == "POST" && path == Self.root ? .start : .other
+    }
+
     func respond(
         _ request: HTTPRequest, _ path: String, base: String, settle: SandboxSettling
     ) async throws(SandboxError) -> HTTPResponse? {

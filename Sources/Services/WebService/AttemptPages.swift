@@ -30,7 +30,7 @@ struct AttemptPages: Sendable {
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(PaymentSentence.recap(payment, words))")
         }
-        guard attempt.isOpen, let step = attempt.step else { return ended(shown) }
+        guard attempt.isPayable(of: payment), let step = attempt.step else { return ended(shown) }
         switch step.kind {
         case .redirect:
             guard let url = attempt.paymentURL, SafeLink.isSafe(url) else { return ended(shown) }

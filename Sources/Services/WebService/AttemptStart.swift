@@ -76,7 +76,8 @@ struct AttemptStart: Sendable {
         let adapter = try adapter(named: plan.provider)
         let now = nowMs()
         let (payment, attempt) = try await database.write { connection in try enter(plan, open, nowMs: now, in: connection) }
-        if attempt.paymentURL != nil { return try await standing(of: attempt.id) }
+        // Started before, or, where a run that died is taken over, over by now: nobody is to pay by it any more.
+        guard attempt.paymentURL == nil, attempt.isPayable(of: payment) else { return try await standing(of: attempt.id) }
         let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
         let initiation: Initiation
         let heard = ListeningTransport(transport)
@@ -142,7 +143,7 @@ struct AttemptStart: Sendable {
         _ error: EffectError, _ payment: Payment, _ attempt: PaymentAttempt, _ plan: Plan, _ heard: ListeningTransport
     ) async throws -> WebProblem {
         switch error {
-        case .busy, .fenced: return .conflict("the payment is being started already; try again in a few seconds")
+        case .busy, .fenced: return .startingAlready
         case .doubtful, .unanswered, .unreadable, .noStore:
             log.error("nobody knows whether an attempt was started", ["attempt": .string(attempt.id), "error": .string("\(error)")])
             return try await refused(ProviderError(.unavailable, "\(error)", code: "in_doubt"), payment, attempt, plan, heard)
@@ -161,7 +162,8 @@ struct AttemptStart: Sendable {
     private func enter(
         _ plan: Plan, _ open: (Connection) throws -> Payment, nowMs: Int64, in connection: Connection
     ) throws -> (Payment, PaymentAttempt) {
-        // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment.
+        // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment. What has
+        // become of attempt and payment meanwhile is the caller's to look at.
         if let made = plan.claim?.made {
             let attempt = try PaymentStore.requireAttempt(made, in: connection)
             return (try PaymentStore.require(attempt.payment, in: connection), attempt)
@@ -172,7 +174,7 @@ struct AttemptStart: Sendable {
         let mode = events.providers.mode(of: plan.provider) ?? "sandbox"
         let attempt = try PaymentStore.startAttempt(
             of: payment, provider: plan.provider, mode: mode, method: plan.method, network: plan.network, amount: plan.amount,
-            nowMs: nowMs, in: connection)
+            capabilities: events.providers.known(plan.provider)?.capabilities, nowMs: nowMs, in: connection)
         try plan.claim?.note(attempt.id, in: connection)
         if plan.replaces { try events.facts.replaceOpenAttempts(of: payment, by: attempt, actor: plan.actor, nowMs: nowMs, in: connection) }
         return (payment, attempt)
@@ -182,20 +184,19 @@ struct AttemptStart: Sendable {
     private func refuseWhileUndecided(_ payment: Payment, in connection: Connection) throws {
         let attempts = try PaymentStore.attempts(of: payment.id, in: connection)
         guard let undecided = try attempts.first(where: { try $0.isOpen && AttemptIntent.isUndecided($0.id, in: connection) }) else { return }
-        throw WebProblem(
-            status: 409, title: "Not possible now",
-            detail: "nobody knows yet whether attempt \(undecided.id) was started at \(undecided.provider); it is being asked about",
-            extra: [("attempt", .string(undecided.id))], headers: [("Retry-After", "60")])
+        throw WebProblem.conflict(
+            "nobody knows yet whether attempt \(undecided.id) was started at \(undecided.provider); it is being asked about",
+            extra: [("attempt", .string(undecided.id))], afterSeconds: 60)
     }
 
     private func reusable(of payment: Payment, _ plan: Plan, nowMs: Int64, in connection: Connection) throws -> PaymentAttempt? {
         let young = try PaymentStore.attempts(of: payment.id, in: connection).filter {
-            $0.isOpen && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
+            $0.isPayable(of: payment) && $0.provider == plan.provider && (plan.method == nil || $0.method == plan.method) && $0.errorCode == nil
                 && nowMs - $0.createdAtMs < Self.reuseForMs
         }
         if let ready = young.last(where: { $0.paymentURL != nil && ($0.expiresAtMs ?? .max) > nowMs }) { return ready }
         if young.contains(where: { $0.paymentURL == nil && nowMs - $0.createdAtMs < AttemptIntent.callMaxMs }) {
-            throw WebProblem.conflict("the payment is being started already; try again in a few seconds")
+            throw WebProblem.startingAlready
         }
         return nil
     }
@@ -248,6 +249,10 @@ struct AttemptStart: Sendable {
             payment: try PaymentStore.require(attempt.payment, in: connection), attempt: attempt,
             references: try PaymentStore.references(of: id, in: connection))
     }
+}
+
+extension WebProblem {
+    fileprivate static let startingAlready = conflict("the payment is being started already; try again in a few seconds", afterSeconds: 5)
 }
 
 /// What a provider's refusal to start an attempt means for the caller.

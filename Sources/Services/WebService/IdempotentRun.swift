@@ -23,6 +23,7 @@ struct IdempotentRun: Sendable {
             if required { throw WebProblem.badRequest("the header Idempotency-Key is required") }
             return try await body(nil)
         }
+        guard !CardNumber.isIn(text) else { throw WebProblem.badRequest("the header Idempotency-Key must not hold the number of a card") }
         guard IdempotentCalls.isKey(text) else {
             throw WebProblem.badRequest("the header Idempotency-Key must have 1 to \(IdempotentCalls.keyLimit) visible ASCII characters")
         }
@@ -63,12 +64,16 @@ struct IdempotentRun: Sendable {
         }
     }
 
-    /// Keeps what is final, 502 (sent, outcome unknown) included; gives the key back for what was not carried out.
+    /// Keeps what is final, 502 (sent, outcome unknown) included; gives the key back for what was not carried out. What says when to come
+    /// again is not final: the same call then goes on, with what it had made.
     private func settle(_ claim: IdempotentCalls.Claim, _ response: HTTPResponse?) async {
         let now = nowMs()
         do {
             guard let response, response.status < 500 || response.status == 502 else {
                 return try await database.write { try IdempotentCalls.release(claim, in: $0) }
+            }
+            guard response.headers["retry-after"] == nil else {
+                return try await database.write { try IdempotentCalls.suspend(claim, nowMs: now, in: $0) }
             }
             let answer = IdempotentCalls.Answer(
                 status: response.status, contentType: response.headers["content-type"] ?? "application/json", body: response.body)

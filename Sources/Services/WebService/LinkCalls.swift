@@ -20,7 +20,7 @@ struct LinkCalls: Sendable {
             Route("POST", "/pay/{token}/initiate", .capability, bodyLimit: 4096) { try await initiate($0, replaces: false) },
             Route("POST", "/pay/{token}/retry", .capability, bodyLimit: 4096) { try await initiate($0, replaces: true) },
             Route(following: "/pay/{token}/events", .capability) { call in
-                try await streams.open(try await gate.admit(call).payment.id, call, who: CallerAddress.of(call.request))
+                try await streams.open(try await gate.admit(call).payment.id, call, who: gate.clients.limitKey(of: call.request))
             },
         ]
         return routes + ["status", "choices", "initiate", "retry", "events"].map { Self.preflight("/pay/{token}/\($0)") }

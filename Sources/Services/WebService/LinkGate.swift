@@ -4,7 +4,6 @@ import Formats
 import HTTPServer
 import Payments
 import ProviderPort
-import Synchronization
 
 /// Lets the holders of a payment's link in: everything below `/pay/<token>` passes here first.
 struct LinkGate: Sendable {
@@ -15,13 +14,15 @@ struct LinkGate: Sendable {
     let database: Database
     /// Nil where the installation has no secret to sign with.
     let link: PaymentLink?
+    let clients: ClientAddresses
     let nowMs: @Sendable () -> Int64
     private let requests = AddressBudget(limit: LinkGate.requestsMax)
     private let failures = AddressBudget(limit: LinkGate.failuresMax)
 
-    init(database: Database, link: PaymentLink?, nowMs: @escaping @Sendable () -> Int64) {
+    init(database: Database, link: PaymentLink?, clients: ClientAddresses, nowMs: @escaping @Sendable () -> Int64) {
         self.database = database
         self.link = link
+        self.clients = clients
         self.nowMs = nowMs
     }
 
@@ -42,7 +43,7 @@ struct LinkGate: Sendable {
     func admit(_ call: WebCall) async throws -> Admitted {
         let now = nowMs()
         let token = call.value("token")
-        let address = CallerAddress.of(call.request)
+        let address = clients.limitKey(of: call.request)
         guard requests.take(address, nowMs: now), failures.hasRoom(address, nowMs: now) else { throw LinkRefusal.tooFast }
         guard let link, let grant = link.read(token) else {
             _ = failures.take(address, nowMs: now)
@@ -69,8 +70,7 @@ enum LinkRefusal: Error {
         switch self {
         case .unknown: .notFound("there is no such link")
         case .over: WebProblem(status: 410, title: "Link is over", detail: "the link has run out; whoever sent it can send a new one")
-        case .tooFast:
-            WebProblem(status: 429, title: "Too many requests", detail: "try again in a minute", headers: [("Retry-After", "60")])
+        case .tooFast: .tooMany("try again in a minute", afterSeconds: 60)
         }
     }
 }
@@ -86,56 +86,8 @@ struct OwnLinks: Sendable {
     func path(to payment: String, _ purpose: PaymentLink.Purpose, lifeMs: Int64 = OwnLinks.lifeMs, in connection: Connection) throws -> String? {
         guard let link else { return nil }
         let generation = try PaymentLinks.generation(of: payment, in: connection)
+        // Once staff has taken links back, it is theirs to send a new one: whoever knows an attempt's address may watch, no more.
+        if purpose == .pay, generation > 0 { return nil }
         return link.token(for: payment, purpose, generation: generation, lifeMs: lifeMs, nowMs: nowMs()).map { LinkGate.path($0.text) }
-    }
-}
-
-/// Who asks, by address: what a proxy on this machine says, or else what the socket says. Nobody else's word is taken.
-enum CallerAddress {
-    static func of(_ request: HTTPRequest) -> String {
-        let peer = request.remoteAddress
-        guard peer.hasPrefix("127.") || peer == "::1" || peer == "::ffff:127.0.0.1" else { return peer }
-        guard let told = request.headers["x-forwarded-for"]?.split(separator: ",").last else { return peer }
-        let address = told.filter { $0 != " " }
-        let isAddress = (2...45).contains(address.utf8.count) && address.allSatisfy { $0.isHexDigit || $0 == "." || $0 == ":" }
-        return isAddress ? String(address) : peer
-    }
-}
-
-/// How much each address may do in a minute. What does not fit into memory is forgotten, never refused.
-final class AddressBudget: Sendable {
-    static let addressesMax = 20_000
-
-    private struct Minute {
-        var number: Int64 = -1
-        var used: [String: Int] = [:]
-    }
-
-    private let limit: Int
-    private let minute = Mutex(Minute())
-
-    init(limit: Int) { self.limit = limit }
-
-    /// - Returns: false when the address has used its minute up.
-    func take(_ address: String, nowMs: Int64) -> Bool {
-        minute.withLock { minute in
-            Self.turn(&minute, nowMs)
-            let used = minute.used[address, default: 0]
-            guard used < limit else { return false }
-            if used > 0 || minute.used.count < Self.addressesMax { minute.used[address] = used + 1 }
-            return true
-        }
-    }
-
-    func hasRoom(_ address: String, nowMs: Int64) -> Bool {
-        minute.withLock { minute in
-            Self.turn(&minute, nowMs)
-            return minute.used[address, default: 0] < limit
-        }
-    }
-
-    private static func turn(_ minute: inout Minute, _ nowMs: Int64) {
-        let number = nowMs / 60_000
-        if minute.number != number { minute = Minute(number: number) }
     }
 }

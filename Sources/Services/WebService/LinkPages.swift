@@ -18,20 +18,27 @@ struct LinkPages: Sendable {
 
     var routes: [Route] {
         [
-            Route("GET", "/pay/{token}", .page, bodyLimit: 0, show),
-            Route("POST", "/pay/{token}/pay/{provider}", .page, bodyLimit: 4096, pay),
+            Route("GET", "/pay/{token}", .page, bodyLimit: 0) { try await admitted($0, show) },
+            Route("POST", "/pay/{token}/pay/{provider}", .page, bodyLimit: 4096) { try await admitted($0, pay) },
         ]
     }
 
-    // MARK: Showing
-
-    private func show(_ call: WebCall) async throws -> HTTPResponse {
+    /// Answers whoever the link lets in, and says why to the others.
+    private func admitted(
+        _ call: WebCall, _ answer: (WebCall, LinkGate.Admitted) async throws -> HTTPResponse
+    ) async throws -> HTTPResponse {
         let admitted: LinkGate.Admitted
         do {
             admitted = try await gate.admit(call)
         } catch let refusal as LinkRefusal {
             return refused(refusal)
         }
+        return try await answer(call, admitted)
+    }
+
+    // MARK: Showing
+
+    private func show(_ call: WebCall, _ admitted: LinkGate.Admitted) async throws -> HTTPResponse {
         let (payment, words) = (admitted.payment, admitted.words)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
             return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(PaymentSentence.recap(payment, words))")
@@ -65,7 +72,7 @@ struct LinkPages: Sendable {
     /// The way back to an attempt that still waits.
     private func goOn(_ admitted: LinkGate.Admitted) -> Markup {
         let now = gate.nowMs()
-        let waiting = admitted.attempts.last { $0.isOpen && ($0.expiresAtMs ?? .max) > now }
+        let waiting = admitted.attempts.last { $0.isPayable(of: admitted.payment) && ($0.expiresAtMs ?? .max) > now }
         guard let url = waiting?.paymentURL, SafeLink.isSafe(url) else { return .empty }
         return "<p><a href=\"\(url)\">\(admitted.words("Reprendre le paiement commencé", "Take up the payment that was started"))</a></p>"
     }
@@ -85,13 +92,7 @@ struct LinkPages: Sendable {
 
     // MARK: Paying
 
-    private func pay(_ call: WebCall) async throws -> HTTPResponse {
-        let admitted: LinkGate.Admitted
-        do {
-            admitted = try await gate.admit(call)
-        } catch let refusal as LinkRefusal {
-            return refused(refusal)
-        }
+    private func pay(_ call: WebCall, _ admitted: LinkGate.Admitted) async throws -> HTTPResponse {
         let words = admitted.words
         guard admitted.grant.mayPay, let choice = CheckoutChoice.all.first(where: { $0.provider == call.value("provider") }) else {
             return page.notFound(words)

@@ -85,7 +85,8 @@ struct PaymentActions: Sendable {
                 let waiting = attempts.last { $0.provider == "manual" && $0.isOpen }
                 let attempt =
                     try waiting
-                    ?? PaymentStore.startAttempt(of: payment, provider: "manual", mode: mode, method: method, nowMs: now, in: connection)
+                    ?? PaymentStore.startReceipt(
+                        of: payment, received: sum, provider: "manual", mode: mode, method: method, nowMs: now, in: connection)
                 let told = ProviderReference("receipt", reference)
                 if let other = try PaymentStore.attempt(of: [told], provider: "manual", in: connection), other.id != attempt.id {
                     throw WebProblem.conflict(

@@ -66,7 +66,9 @@ struct PaymentCalls: Sendable {
         _ order: ForeignOrder, of payment: Payment, at provider: String, nowMs: Int64, in connection: Connection
     ) throws {
         let mode = events.providers.mode(of: provider) ?? "sandbox"
-        let attempt = try PaymentStore.startAttempt(of: payment, provider: provider, mode: mode, method: nil, nowMs: nowMs, in: connection)
+        let attempt = try PaymentStore.startAttempt(
+            of: payment, provider: provider, mode: mode, method: nil, capabilities: events.providers.known(provider)?.capabilities, nowMs: nowMs,
+            in: connection)
         let reference = ProviderReference("order", payment.subject)
         try PaymentStore.register([reference], attempt: attempt.id, provider: provider, nowMs: nowMs, in: connection)
         try events.rematch(attempt, nowMs: nowMs, in: connection)

@@ -1,5 +1,6 @@
 import Access
 import Database
+import Downloads
 import ErrorReports
 import Formats
 import HTTPServer
@@ -16,6 +17,8 @@ struct Site: Sendable {
     private let allowed: AllowedProjects
     private let meter: CallMeter
     private let crossOrigin: CrossOrigin
+    private let clients: ClientAddresses
+    private let openPosts: AddressBudget
     private let page: Page
     private let log: Log
     private let nowMs: @Sendable () -> Int64
@@ -36,7 +39,8 @@ struct Site: Sendable {
         let pay = CheckoutStart(database: database, start: start, nowMs: nowMs)
         let link = configuration.secretKey.map { PaymentLink(secret: $0.value) }
         let links = OwnLinks(link: link, nowMs: nowMs)
-        let gate = LinkGate(database: database, link: link, nowMs: nowMs)
+        let clients = ClientAddresses(proxies: configuration.trustedProxies)
+        let gate = LinkGate(database: database, link: link, clients: clients, nowMs: nowMs)
         let streams = StatusStreams(database: database, limits: configuration.streams, log: log)
         let checkout = CheckoutPages(database: database, providers: events.providers, start: pay, page: page)
         let returns = ReturnPages(
@@ -73,8 +77,14 @@ struct Site: Sendable {
             allowed.routes,
             CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
             teamPages.routes,
+            DownloadPages(
+                database: database, storage: configuration.storage, link: configuration.secretKey.map { DownloadLink(secret: $0.value) }, log: log,
+                nowMs: nowMs
+            ).routes,
         ]
         router = Router(routes: Array(routes.joined()))
+        self.clients = clients
+        openPosts = AddressBudget(limit: configuration.api.openPostsPerMinute)
         self.page = page
         self.log = log
         self.nowMs = nowMs
@@ -149,10 +159,18 @@ struct Site: Sendable {
             try known.require(scope)
             caller = known
             if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
-        case .openAPI, .page: if route.method == "POST" { try callers.refuseCrossSite(request) }
+        case .openAPI, .page: if route.method == "POST" { try admitPost(request) }
         case .returnPage, .operation, .capability: break
         }
         return try await route.handler(WebCall(request: request, values: values, caller: caller))
+    }
+
+    /// Anybody may post there, so nobody may do it in masses.
+    private func admitPost(_ request: HTTPRequest) throws {
+        try callers.refuseCrossSite(request)
+        guard openPosts.take(clients.limitKey(of: request), nowMs: nowMs()) else {
+            throw WebProblem.tooMany("so much comes from this address that it has to wait", afterSeconds: 60)
+        }
     }
 
     /// What a failed call is answered; what is no caller's fault is recorded.

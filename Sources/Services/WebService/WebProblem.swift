@@ -37,6 +37,11 @@ struct WebProblem: Error {
         WebProblem(status: 409, title: "Not possible now", detail: detail, extra: extra)
     }
 
+    /// What the same call, with the same key, may get through when it comes again.
+    static func conflict(_ detail: String, extra: [(String, JSON)] = [], afterSeconds seconds: Int) -> WebProblem {
+        WebProblem(status: 409, title: "Not possible now", detail: detail, extra: extra, headers: [("Retry-After", String(seconds))])
+    }
+
     /// Every field that breaks a rule, at once.
     static func invalid(_ faults: [Fault]) -> WebProblem {
         WebProblem(
@@ -57,6 +62,10 @@ struct WebProblem: Error {
         return WebProblem(
             status: 429, title: "Too many calls", detail: "\(standing.limit) calls a minute are taken; try again in \(seconds) s",
             headers: [("Retry-After", String(seconds))])
+    }
+
+    static func tooMany(_ detail: String, afterSeconds seconds: Int) -> WebProblem {
+        WebProblem(status: 429, title: "Too many requests", detail: detail, headers: [("Retry-After", String(seconds))])
     }
 
     static let unavailable = WebProblem(

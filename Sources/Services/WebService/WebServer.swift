@@ -4,6 +4,7 @@ import Formats
 import HTTPServer
 import JobQueue
 import JobQueueRedis
+import ObjectStorage
 import Outbox
 import Payments
 import PaymentsService
@@ -26,8 +27,12 @@ public struct WebConfiguration: Sendable {
     public var secretKey: Secret?
     /// How much may be asked, by whom, and from which pages.
     public var api: APISettings
+    /// Proxies whose word is taken for where a request comes from; those of this machine unless others are named.
+    public var trustedProxies = ClientAddresses.loopback
     /// How many may watch payments at once.
     public var streams = StreamLimits()
+    /// Where downloads come from; without one there are none.
+    public var storage: (any ObjectStorage)?
 
     public init(
         address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil,
@@ -47,6 +52,7 @@ public struct WebConfiguration: Sendable {
             address: settings.webAddress, baseURL: settings.baseURL, ingestURL: Product.ingestURL(settings),
             payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted(),
             secretKey: settings.secretKey, api: settings.api)
+        if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
     }
 }
 
@@ -86,10 +92,13 @@ public final class WebServer: Service {
     static let callsToProviderMax = 32
 
     /// The web of an installation.
-    public convenience init(_ program: WorkerProgram, transport: any ProviderTransport) throws {
+    /// - Parameter storage: where private files are.
+    public convenience init(_ program: WorkerProgram, transport: any ProviderTransport, storage: any ObjectStorage) throws {
         let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
+        var configuration = WebConfiguration(program.settings)
+        configuration.storage = storage
         self.init(
-            WebConfiguration(program.settings), database: program.database, relay: program.relay,
+            configuration, database: program.database, relay: program.relay,
             providers: try Product.providers(
                 program.settings, calls: program.outboundCalls(simultaneousMax: Self.callsToProviderMax), log: program.log),
             transport: transport,

@@ -61,7 +61,7 @@ enum EventsCommands {
                 "After a payment has become known, a provider was turned on or a release has learnt to read more. Each replay has a name of its own, "
                     + "so that it is not taken for a repetition; what was applied once is not applied again. The provider is asked once more "
                     + "where an event alone is not believed.",
-                "Events are kept for 90 days. --dry-run judges each by itself.",
+                "Events are kept for EVENT_KEEP_DAYS, 90 unless set; an unproven one that nothing matched for two. --dry-run judges each by itself.",
                 "Exit codes: 0 taken up, 3 no event is meant by the filter, 4 there is no such event.",
             ])
     ) { invocation, context in

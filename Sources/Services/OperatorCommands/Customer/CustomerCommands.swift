@@ -20,8 +20,9 @@ enum CustomerCommands {
             ])
     ) { invocation, context in
         let who = invocation.operands[0]
-        let holding = try await context.withDatabase { database in try await database.read { try CustomerHolding(of: who, in: $0) } }
-        guard !holding.isEmpty else { throw CommandFailure(.notFound, "nothing is held of \(who.onOneLine)") }
+        let person = try PersonNamed(who)
+        let holding = try await context.withDatabase { database in try await database.read { try CustomerHolding(of: person, in: $0) } }
+        guard holding.isSomebody else { throw unknown(person, .notFound) }
         var tables: [(String, JSON)] = []
         for table in Set(holding.found.map(\.shape.name)).sorted() {
             let rows = holding.found.filter { $0.shape.name == table }
@@ -45,10 +46,11 @@ enum CustomerCommands {
                 "Not reached: backups, journals of ingest (gone after 24 hours), mail that was sent, what providers hold.",
             ])
     ) { invocation, context in
-        let who = invocation.operands[0]
+        let person = try PersonNamed(invocation.operands[0])
         let isTrial = invocation.has("--dry-run")
         return try await context.withDatabase { database in
-            let holding = try await database.read { try CustomerHolding(of: who, in: $0) }
+            let holding = try await database.read { try CustomerHolding(of: person, in: $0) }
+            guard holding.isSomebody else { throw unknown(person, .nothingDue) }
             let drafts = holding.files.filter { $0.hasPrefix("drafts/") }
             let pool = BlockingPool(name: "erase", threads: 1)
             defer { pool.close() }
@@ -61,7 +63,7 @@ enum CustomerCommands {
                 throw CommandFailure(.failed, "it is too early: \(obstacle). Nothing was changed.")
             }
             let count = standing.count
-            let rows = try await (isTrial ? tried(erasing, count, database) : done(erasing, count, database, who))
+            let rows = try await (isTrial ? tried(erasing, count, database) : done(erasing, count, database, person))
             guard rows > 0 || count > 0 else {
                 context.output.line("Nothing personal is held.")
                 return .nothingDue
@@ -77,10 +79,19 @@ enum CustomerCommands {
         }
     }
 
+    /// - Parameter code: of an address or a number; an erased one is as unknown as one that never was.
+    private static func unknown(_ person: PersonNamed, _ code: ExitCode) -> CommandFailure {
+        switch person {
+        case .record(let id): CommandFailure(.notFound, "there is no payment or inquiry \(id.onOneLine)")
+        case .email(let text), .phone(let text):
+            CommandFailure(code, "no payment, inquiry or member of a team is of \(text.onOneLine). Nothing was done.")
+        }
+    }
+
     /// The record is read again where it is changed: something may have come in the meantime.
-    private static func done(_ erasing: CustomerErasing, _ files: Int, _ database: Database, _ who: String) async throws -> Int {
+    private static func done(_ erasing: CustomerErasing, _ files: Int, _ database: Database, _ person: PersonNamed) async throws -> Int {
         try await database.write { connection in
-            let now = CustomerErasing(holding: try CustomerHolding(of: who, in: connection), actor: erasing.actor, nowMs: erasing.nowMs)
+            let now = CustomerErasing(holding: try CustomerHolding(of: person, in: connection), actor: erasing.actor, nowMs: erasing.nowMs)
             if let obstacle = try now.obstacle(in: connection) {
                 throw CommandFailure(.failed, "it is too early: \(obstacle). Nothing was changed.")
             }

@@ -22,8 +22,8 @@ struct CustomerErasing: Sendable {
         case metadata
     }
 
-    /// Columns that say something about the person; what is not listed loses their marks and names only. What a payment's state is folded
-    /// from is not among them: a charge-back may come years later.
+    /// Columns that say something about the person; what is not listed loses only their marks, and their names where its ``TableShape/Wording``
+    /// is prose. What a payment's state is folded from is not among them: a charge-back may come years later.
     private static let fates: [String: [String: Fate]] = [
         "payments_payments": ["customer_name": .word, "customer_email": .null, "customer_phone": .null, "description": .word, "metadata": .metadata],
         "payments_attempts": ["payment_url": .null, "qr_code": .null, "error_text": .null, "last_answer": .null, "step": .null],
@@ -42,6 +42,9 @@ struct CustomerErasing: Sendable {
             "failure": .null,
         ],
         "drafts_answers": ["content": .word],
+        "downloads_grants": ["file_name": .word],
+        "downloads_uses": ["origin": .bytes([])],
+        "downloads_audit": ["reason": .word],
     ]
     private static let keptMetadata: Set<String> = ["order_id", "inquiry_id", "team_id", "new_plan", "plan_version", "plan_upgrade"]
 
@@ -71,7 +74,7 @@ struct CustomerErasing: Sendable {
         var changed = 0
         for found in holding.found where !CustomerHolding.isKeptByLaw(found.shape.name) {
             let changes = changes(of: found)
-            if found.shape.name == "teams_members" {
+            if found.shape.name == "teams_members", found.isOwn {
                 changed += try delete(found, in: connection)
             } else if !changes.isEmpty {
                 try guards.lift(of: found.shape.name, in: connection)
@@ -88,7 +91,7 @@ struct CustomerErasing: Sendable {
         found.shape.worded.compactMap { column in
             let old = found.row[column.name]
             let fate = found.isOwn ? Self.fates[found.shape.name]?[column.name] : nil
-            let new = fate.map { value($0, for: old) } ?? cleaned(old, isOwn: found.isOwn, isBlob: column.type == "BLOB")
+            let new = fate.map { value($0, for: old) } ?? cleaned(old, of: column, in: found)
             return new == old ? nil : (column.name, new)
         }
     }
@@ -102,21 +105,36 @@ struct CustomerErasing: Sendable {
         case .bytes(let bytes): if case .text = old { return .text(String(decoding: bytes, as: UTF8.self)) } else { return .blob(bytes) }
         case .metadata:
             let members = (old.words.flatMap { try? JSON(parsing: $0) })?.object ?? [:]
-            return .text(JSON.object(JSONObject(members.filter { Self.keptMetadata.contains($0.key) }.map { ($0.key, $0.value) })).text)
+            return .text(withoutMarks(JSON.object(JSONObject(members.filter { Self.keptMetadata.contains($0.key) }.map { ($0.key, $0.value) })).text))
         }
     }
 
-    /// A text without their marks; of bytes that hold one nothing is left.
-    private func cleaned(_ value: SQLValue, isOwn: Bool, isBlob: Bool) -> SQLValue {
-        let words = isOwn ? holding.marks.union(holding.names) : holding.marks
-        if isBlob {
-            guard case .blob(let bytes) = value else { return value }
-            let text = String(decoding: bytes, as: UTF8.self).lowercased()
-            return words.contains { text.contains($0.lowercased()) } ? .blob([]) : value
+    /// A text without their marks, and without their names where people wrote it. Of bytes that hold a mark nothing is left, but those of
+    /// somebody else's payment, which only mention them, keep the rest.
+    private func cleaned(_ value: SQLValue, of column: TableShape.Column, in found: CustomerHolding.Found) -> SQLValue {
+        let takesNames = found.isOwn && column.wording == .prose
+        switch value {
+        case .blob(let bytes):
+            let ranges = PersonalMark.ranges(of: holding.marks, in: bytes)
+            let isAnothers = !found.isOwn && found.shape.has("payment") && !found.row["payment"].isNull
+            if isAnothers { return .blob(bytes.replacing(ranges, with: Self.erased)) }
+            let text = String(decoding: bytes, as: UTF8.self)
+            let hasName = takesNames && holding.names.contains { text.replacingWord($0, with: Self.erased) != text }
+            return ranges.isEmpty && !hasName ? value : .blob([])
+        case .text(let old):
+            if column.isOneAddress { return holding.marks.contains { $0.isAll(of: old) } ? .text(Self.erased) : value }
+            var text = withoutMarks(old)
+            if takesNames {
+                for name in holding.names.sorted(by: { $0.count > $1.count }) { text = text.replacingWord(name, with: Self.erased) }
+            }
+            return .text(text)
+        default: return value
         }
-        guard case .text(var text) = value else { return value }
-        for word in words.sorted(by: { $0.count > $1.count }) { text = text.replacingWithoutCase(word, with: Self.erased) }
-        return .text(text)
+    }
+
+    private func withoutMarks(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        return String(decoding: bytes.replacing(PersonalMark.ranges(of: holding.marks, in: bytes), with: Self.erased), as: UTF8.self)
     }
 
     private func update(
@@ -162,24 +180,45 @@ private final class AppendOnlyGuards {
     }
 }
 
+extension [UInt8] {
+    /// The bytes with each of some ranges, which are in order and apart, replaced.
+    fileprivate func replacing(_ ranges: [Range<Int>], with word: String) -> [UInt8] {
+        var (result, at): ([UInt8], Int) = ([], 0)
+        for range in ranges {
+            result += self[at..<range.lowerBound] + Array(word.utf8)
+            at = range.upperBound
+        }
+        return result + self[at...]
+    }
+}
+
 extension String {
-    /// The text with each occurrence of a word, in capitals or not, replaced.
-    fileprivate func replacingWithoutCase(_ word: String, with other: String) -> String {
-        let (text, wanted) = (Array(self), Array(word.lowercased()))
+    /// The text with each occurrence of some words, in capitals or not, replaced where they stand alone.
+    fileprivate func replacingWord(_ word: String, with other: String) -> String {
+        let (text, wanted) = (Array(self), word.map { $0.lowercased() })
         guard !wanted.isEmpty, text.count >= wanted.count else { return self }
         let lower = text.map { $0.lowercased() }
-        let letters = wanted.map(String.init)
         var result = ""
         var at = 0
         while at < text.count {
-            if at + letters.count <= text.count, Array(lower[at..<at + letters.count]) == letters {
+            let end = at + wanted.count
+            if end <= text.count, lower[at] == wanted[0], lower[at..<end].elementsEqual(wanted), text.isWordApart(at..<end) {
                 result += other
-                at += letters.count
+                at = end
             } else {
                 result.append(text[at])
                 at += 1
             }
         }
         return result
+    }
+}
+
+extension [Character] {
+    /// Whether no letter or digit stands beside a range. The letter of an escape, as in JSON's `\n`, is none.
+    fileprivate func isWordApart(_ range: Range<Int>) -> Bool {
+        func isOfWord(_ index: Int) -> Bool { indices.contains(index) && (self[index].isLetter || self[index].isNumber) }
+        let isEscape = range.lowerBound >= 2 && self[range.lowerBound - 2] == "\\" && "nrtbf".contains(self[range.lowerBound - 1])
+        return (isEscape || !isOfWord(range.lowerBound - 1)) && !isOfWord(range.upperBound)
     }
 }

@@ -5,7 +5,8 @@ import Payments
 /// Everything that is held of one customer.
 ///
 /// Customers have no row of their own: one is whoever an e-mail address or a phone number belongs to. Their payments are those that name it,
-/// the inquiries of these payments and those that name it; rows are theirs that belong to one of them, or hold the address or the number.
+/// the inquiries of these payments and those that name it; rows are theirs that belong to one of them, are a membership of the address or a mail
+/// to it, or hold the address or the number.
 struct CustomerHolding: Sendable {
     /// Records that laws want kept as they are, for years.
     static func isKeptByLaw(_ table: String) -> Bool { table.hasPrefix("invoicing_") || table.hasPrefix("ledger_") }
@@ -15,36 +16,43 @@ struct CustomerHolding: Sendable {
     struct Found: Sendable {
         let shape: TableShape
         let row: Row
-        /// Whether it belongs to one of their payments or inquiries; others only hold an address or a number.
+        /// Whether it belongs to one of their payments or inquiries, or is their membership or a mail to them; others only hold an address or
+        /// a number.
         let isOwn: Bool
     }
 
     private(set) var payments: [String] = []
     private(set) var attempts: [String] = []
     private(set) var inquiries: [String] = []
-    /// E-mail addresses and digits of phone numbers, as they stand in texts: nobody else has them.
-    private(set) var marks: Set<String> = []
+    private(set) var downloads: [String] = []
+    /// Whether a team has them as a member or belongs to them.
+    private(set) var isOfTeam = false
+    /// E-mail addresses and phone numbers: nobody else has them.
+    private(set) var marks: Set<PersonalMark> = []
     /// Names, which others may have too.
     private(set) var names: Set<String> = []
     private(set) var found: [Found] = []
     /// Below the private media root; invoices are among them.
     private(set) var files: [String] = []
 
-    var isEmpty: Bool { found.isEmpty }
+    /// Whether anybody is meant at all. Texts alone make nobody a customer: what they hold may be anyone's.
+    var isSomebody: Bool { !payments.isEmpty || !inquiries.isEmpty || isOfTeam }
 
-    /// - Parameter who: an e-mail address, a phone number, or the id of a payment or an inquiry of theirs.
-    init(of who: String, in connection: Connection) throws {
-        try identify(who, in: connection)
+    init(of person: PersonNamed, in connection: Connection) throws {
+        try identify(person, in: connection)
+        guard isSomebody else { return }
         attempts = try ids("payments_attempts", "payment", payments, "id", in: connection)
+        downloads = try ids("downloads_grants", "payment", payments, "id", in: connection)
         for shape in try TableShape.all(in: connection) {
-            let own = ownConditions(shape)
-            let ownRows = try shape.rows(own, in: connection)
+            let ownRows = try shape.rows(ownConditions(shape), in: connection)
             found += ownRows.map { Found(shape: shape, row: $0, isOwn: true) }
             let known = Set(ownRows.map { row in shape.keys.map { row[$0] } })
-            let holding = marks.flatMap { mark in shape.worded.map { TableShape.Condition.holds($0.name, mark) } }
-            for row in try shape.rows(holding, in: connection) where !known.contains(shape.keys.map { row[$0] }) {
-                found.append(Found(shape: shape, row: row, isOwn: false))
+            let proposals = marks.flatMap { mark in shape.worded.map { TableShape.Condition.mayHold($0.name, mark) } }
+            let others = try shape.rows(proposals, in: connection) { row in
+                !known.contains(shape.keys.map { row[$0] })
+                    && shape.worded.contains { column in marks.contains { $0.stands(in: row[column.name], of: column) } }
             }
+            found += others.map { Found(shape: shape, row: $0, isOwn: false) }
         }
         files = found.compactMap { found in
             found.shape.name == "drafts_generated" ? try? found.row.text("path") : found.shape.has("pdf_path") ? found.row["pdf_path"].words : nil
@@ -53,26 +61,20 @@ struct CustomerHolding: Sendable {
 
     // MARK: Who it is
 
-    private mutating func identify(_ who: String, in connection: Connection) throws {
+    private mutating func identify(_ person: PersonNamed, in connection: Connection) throws {
         var (emails, phones): (Set<String>, Set<String>) = ([], [])
-        if who.contains("@") {
-            emails = [who.lowercased()]
-        } else if let digits = Self.digits(who) {
-            phones = [digits]
-        } else {
-            try identify(record: who, &emails, &phones, in: connection)
+        switch person {
+        case .email(let email): emails = [email]
+        case .phone(let digits): phones = [digits]
+        case .record(let id): try identify(record: id, &emails, &phones, in: connection)
         }
         try gather(emails, phones, in: connection)
-        marks = emails.union(phones)
-        for email in emails { marks.insert(email.replacing("@", with: "%40")) }
+        marks = Set(emails.map(PersonalMark.email)).union(phones.map(PersonalMark.phone))
+        for email in emails {
+            let sql = "SELECT 1 AS found FROM teams_members WHERE lower(email) = $1 UNION SELECT 1 FROM teams_teams WHERE lower(owner) = $1"
+            if try connection.first(sql, [.text(email)]) != nil { isOfTeam = true }
+        }
         try addOwnMarks(in: connection)
-    }
-
-    /// The digits of a number in international form; nil for what is none.
-    private static func digits(_ text: String) -> String? {
-        let digits = text.filter(\.isNumber)
-        guard text.hasPrefix("+"), (8...15).contains(digits.utf8.count), text.allSatisfy({ $0.isNumber || "+ -.()".contains($0) }) else { return nil }
-        return digits
     }
 
     private mutating func identify(
@@ -84,8 +86,8 @@ struct CustomerHolding: Sendable {
         ]
         for (table, query) in sql {
             guard let row = try connection.first(query, [.text(id)]) else { continue }
-            if let email = try row.textOrNil("email"), email.contains("@") { emails.insert(email.lowercased()) }
-            if let phone = try row.textOrNil("phone").flatMap(Self.digits) { phones.insert(phone) }
+            if let email = try row.textOrNil("email"), let email = PersonNamed.address(email) { emails.insert(email) }
+            if let phone = try row.textOrNil("phone").flatMap(PersonNamed.digits) { phones.insert(phone) }
             if table == "payments_payments" { payments.append(id) } else { inquiries.append(id) }
         }
     }
@@ -119,11 +121,13 @@ struct CustomerHolding: Sendable {
     }
 
     private mutating func add(email: String?, phone: String?, in connection: Connection) throws {
-        if let email = email?.lowercased(), email.contains("@"), !marks.contains(email), try isOnlyTheirs("customer_email", email, in: connection) {
-            marks.formUnion([email, email.replacing("@", with: "%40")])
+        if let email = email.flatMap(PersonNamed.address), !marks.contains(.email(email)), try isOnlyTheirs("customer_email", email, in: connection) {
+            marks.insert(.email(email))
         }
-        if let digits = phone.flatMap(Self.digits), !marks.contains(digits), try isOnlyTheirs("customer_phone", "+" + digits, in: connection) {
-            marks.insert(digits)
+        if let digits = phone.flatMap(PersonNamed.digits), !marks.contains(.phone(digits)),
+            try isOnlyTheirs("customer_phone", "+" + digits, in: connection)
+        {
+            marks.insert(.phone(digits))
         }
     }
 
@@ -144,15 +148,18 @@ struct CustomerHolding: Sendable {
 
     private func ownConditions(_ shape: TableShape) -> [TableShape.Condition] {
         var conditions: [TableShape.Condition] = []
-        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries)] where shape.has(column) {
+        for (column, ids) in [("payment", payments), ("attempt", attempts), ("inquiry", inquiries), ("download", downloads)] where shape.has(column) {
             conditions += ids.map { .equals(column, $0) }
         }
+        let addresses = marks.compactMap { if case .email(let email) = $0 { email } else { nil } }
         switch shape.name {
+        case "teams_members": conditions += addresses.map { .equalsWithoutCase("email", $0) }
         case "payments_payments": conditions += payments.map { .equals("id", $0) }
         case "drafts_inquiries": conditions += inquiries.map { .equals("id", $0) }
         case let name where Self.loose.contains(name):
             let ids = payments + attempts + inquiries
-            conditions += shape.worded.flatMap { column in ids.map { .holds(column.name, $0) } }
+            conditions += shape.texts.flatMap { column in ids.map { .holds(column.name, $0) } }
+            if shape.has("recipient") { conditions += addresses.map { .equalsWithoutCase("recipient", $0) } }
         default: break
         }
         return conditions

@@ -66,12 +66,19 @@ enum SourceChecks {
 
     private static func address(of source: ProviderCatalog.Source, _ context: CommandContext) -> Finding {
         let name = source.adapter.name
-        let url = "\(Product.ingestURL(context.settings))/webhooks/\(name)"
         let isMade = source.adapter.addressSigner != nil
+        let url = told(name, isMade, context) ?? "\(Product.ingestURL(context.settings))/webhooks/\(name)"
         let text = url + (isMade ? "/<payment>/<code>, made for each payment" : "") + (places[name].map { ": \($0.url)" } ?? "")
         let isLocal = ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains { url.hasPrefix($0) }
         guard isLocal, source.mode == ProviderMode.live.rawValue else { return .ok("\(name) address", text) }
         return .warn("\(name) address", "\(text); no provider reaches this machine there: set BASE_URL")
+    }
+
+    /// Orange's notices may go to an address of their own, `OM_NOTIFY_URL`; where each payment has its own path only the host of it counts.
+    private static func told(_ name: String, _ isMade: Bool, _ context: CommandContext) -> String? {
+        guard let url = context.settings.provider(name)?.values["notify_url"] else { return nil }
+        guard isMade else { return url }
+        return url.split(separator: "/", maxSplits: 2).prefix(2).joined(separator: "//") + "/webhooks/\(name)"
     }
 
     private static func secret(of source: ProviderCatalog.Source, _ context: CommandContext) -> Finding {
@@ -81,7 +88,8 @@ enum SourceChecks {
         let place = places[name].map { ": \($0.secret)" } ?? ""
         let set = "`quittance source rotate \(name)\(Settings.choosesSecret(of: name) ? " --generate" : "")`"
         switch count {
-        case 0 where context.settings.provider(name)?.hasProof == true: return .warn(what, "none: every webhook of it is refused; \(set)\(place)")
+        case 0 where context.settings.provider(name)?.hasProof == true && !source.policy.takesUnproven:
+            return .warn(what, "none: every webhook of it is refused; \(set)\(place)")
         case 0: return .warn(what, "none: its webhooks prove nothing; \(set)\(place)")
         case 1: return .ok(what, "1\(place)")
         default: return .ok(what, "\(count), being rotated (`quittance source rotate \(name) --retire` ends the older)\(place)")
