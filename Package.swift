@@ -98,14 +98,19 @@ let domain: [Target] = [
         ]),
     room(
         "Domain", "Drafts",
-        ["Notifications", "Payments", "Outbox", "ProviderPort", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        [
+            "Notifications", "Payments", "Outbox", "ProviderPort", "Money", "ObjectStorage", "Cryptography", "Database", "JobQueue", "Formats",
+            "Telemetry",
+        ],
         resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "DraftGeneration",
         [
-            "Drafts", "Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Subprocess", "EventLoop", "Database", "JobQueue",
-            "Formats", "Telemetry",
+            "Drafts", "Notifications", "Payments", "Outbox", "HTTPClient", "PrivateFiles", "Subprocess", "EventLoop", "Cryptography", "Database",
+            "JobQueue", "Formats", "Telemetry",
         ]),
+    room(
+        "Domain", "Publication", ["Drafts", "Downloads", "NotificationDelivery", "Payments", "Outbox", "Database", "JobQueue", "Formats"]),
     room(
         "Domain", "Plans", ["Notifications", "Payments", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
@@ -166,8 +171,8 @@ let carriers: [Target] = [
 
 let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
-    "Payments", "Downloads", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Plans", "Teams", "UsageSamples", "Usage", "Invoicing",
-    "Scheduling", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+    "Payments", "Downloads", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Publication", "Plans", "Teams", "UsageSamples", "Usage",
+    "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
 ]
 
 let services: [Target] = [
@@ -187,9 +192,9 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Plans", "Invoicing", "Notifications", "Downloads", "Payments",
-            "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
-            "ProviderPort", "Money",
+            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Publication", "Plans", "Invoicing", "Notifications",
+            "Downloads", "Payments", "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings",
+            "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
     room(
         "Services", "UsageService",
@@ -216,14 +221,14 @@ let services: [Target] = [
         "Services", "OperatorCommands",
         everyRoom + adapters + [
             "PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles",
-            "MessagePort", "MessageCatalog",
+            "MessagePort", "MessageCatalog", "DraftGeneration", "ObjectStorage",
         ]),
     room(
         "Services", "Benchmarks",
         [
-            "PaymentsService", "UsageService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads",
-            "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database", "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient",
-            "HTTPServer", "ObjectStorage", "PrivateFiles", "Cryptography",
+            "PaymentsService", "UsageService", "DraftGeneration", "Drafts", "InvoiceDocuments", "Invoicing", "StorageMetering", "Usage",
+            "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads", "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database",
+            "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "HTTPServer", "ObjectStorage", "PrivateFiles", "Cryptography",
             "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
     room(
@@ -247,7 +252,8 @@ let programs: [Target] = [
     program(
         "worker-invoices",
         ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings"]),
-    program("worker-notifications", ["NotificationsService", "WorkerService", "ProgramStart"]),
+    program(
+        "worker-notifications", ["NotificationsService", "Publication", "Downloads", "WorkerService", "ProgramStart", "Settings"]),
     program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program(
@@ -307,7 +313,7 @@ let testTargets: [Target] = [
     tests(
         "DomainTests",
         everyRoom + carrierRooms + [
-            "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "HTTPClient", "HTTPServer", "RedisClient",
+            "DraftGeneration", "InvoiceDocuments", "NotificationDelivery", "PrivateFiles", "ObjectStorage", "HTTPClient", "HTTPServer", "RedisClient",
             "JobQueueRedis", "JobQueueTestKit", "SandboxService", "Subprocess", "Typesetting", "MessagePort", "MessageCatalog",
             "NotificationsService", "IngestService", "WorkerService",
         ]),

@@ -15,6 +15,7 @@ struct OutsideCallTests {
         "Sources/Services/PaymentsService/CurlTransport.swift": "carries the adapters' calls",
         "Sources/Services/PaymentsService/PaymentsWorker.swift": "makes the transport; payment.verify asks only",
         "Sources/Services/UsageService/UsageWorker.swift": "makes the client that asks Docker",
+        "Sources/Services/OperatorCommands/Commands/KitFileCommands.swift": "reaches the storage of finals",
         "Sources/Services/OperatorCommands/Doctor/MailChecks.swift": "greets the mail server",
         "Sources/Services/OperatorCommands/Doctor/UsageChecks.swift": "asks Docker whether it is there",
         "Sources/Programs/web/main.swift": "makes the transport", "Sources/Programs/worker-drafts/main.swift": "makes the client of texts",
@@ -43,8 +44,11 @@ struct OutsideCallTests {
 
     @Test("no program is started that could call for us: one fills documents, one is ours and makes backups")
     func noOtherWay() throws {
-        let known: Set = ["Sources/Domain/DraftGeneration/DocumentTemplate.swift", "Sources/Services/PaymentsService/DailyBackup.swift"]
-        let starting = try Self.sources().filter { try SourceTree.text($0).contains("Subprocess.run(") }
+        let known: Set = ["Sources/Domain/DraftGeneration/DocumentTemplates.swift", "Sources/Services/PaymentsService/DailyBackup.swift"]
+        let starting = try Self.sources().filter { path in
+            let text = try SourceTree.text(path)
+            return text.contains("Subprocess.run(") || text.contains("ServingProcess(")
+        }
         #expect(Set(starting) == known)
     }
 

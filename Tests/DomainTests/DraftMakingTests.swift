@@ -95,7 +95,7 @@ struct DraftMakingTests {
                 if not marker.exists():
                     marker.touch()
                     os.kill(os.getpid(), signal.SIGKILL)
-                sys.argv = ["\(DraftingFixture.script)"]
+                sys.argv[0] = "\(DraftingFixture.script)"
                 runpy.run_path(sys.argv[0], run_name="__main__")
 
                 """, to: "dying.py")
@@ -188,7 +188,9 @@ struct DraftMakingTests {
                                 guard case .busy = error else { throw error }
                                 putOff.add()
                                 try await eventually(within: .seconds(20)) {
-                                    try await room.domain.database.read { try $0.query("SELECT inquiry FROM drafts_answers").count } == 1
+                                    try await room.domain.database.read {
+                                        try EffectTable.list(EffectFilter(), in: $0).contains { $0.state == .done }
+                                    }
                                 }
                                 return try await making.deliver(job)
                             }
@@ -198,6 +200,7 @@ struct DraftMakingTests {
                 }
             }
             #expect(asked.count == 1)
+            #expect(try await room.domain.database.read { try DraftCharge.of(inquiry: id, in: $0).map(\.outcome) } == [.kept])
             let draft = try #require(try await room.draft(of: id))
             #expect(Digest.sha256Hex(try await room.files.read(draft.path)) == draft.sha256)
             let kept = try await room.domain.database.read { try $0.first("SELECT content FROM drafts_answers")?.text("content") ?? "" }

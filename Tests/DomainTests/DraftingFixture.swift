@@ -6,6 +6,7 @@ import Formats
 import HTTPClient
 import HTTPServer
 import JobQueue
+import ObjectStorage
 import Outbox
 import Payments
 import PrivateFiles
@@ -84,11 +85,19 @@ final class DraftingFixture: Sendable {
 
     /// A text endpoint of the test's own: `answer` gets the number of the call, from 1.
     func withWriter(_ answer: @escaping @Sendable (Int) async -> HTTPResponse, _ body: (_ baseURL: String) async throws -> Void) async throws {
+        try await withWriter(recording: RecordedBodies(), answer, body)
+    }
+
+    func withWriter(
+        recording: RecordedBodies, _ answer: @escaping @Sendable (Int) async -> HTTPResponse = { _ in written("Text") },
+        _ body: (_ baseURL: String) async throws -> Void
+    ) async throws {
         let count = Mutex(0)
         let server = HTTPServer(
             configuration: HTTPServerConfiguration(address: SocketAddress("127.0.0.1", 0)), loops: [loop], name: "writer", log: Log(),
-            handler: HTTPServer.asyncHandler { _ in
-                await answer(
+            handler: HTTPServer.asyncHandler { request in
+                recording.add(request)
+                return await answer(
                     count.withLock { count in
                         count += 1
                         return count
@@ -130,8 +139,8 @@ final class DraftingFixture: Sendable {
     }
 
     /// An inquiry whose payment came in, with the job that this started.
-    func paidInquiry() async throws -> (id: String, payment: String, job: JobEnvelope) {
-        let (inquiry, _, payment) = try await inquiry()
+    func paidInquiry(_ changes: [String: String] = [:]) async throws -> (id: String, payment: String, job: JobEnvelope) {
+        let (inquiry, _, payment) = try await inquiry(changes)
         _ = try await domain.tell(.captured, of: payment)
         return (inquiry.id, payment, try await domain.delivered(GenerateDraft.kind, of: payment))
     }
@@ -144,20 +153,64 @@ final class DraftingFixture: Sendable {
 
     // MARK: Work
 
+    static func templates(script: String = script, timeout: Duration = .seconds(60)) -> DocumentTemplates {
+        DocumentTemplates(python: python, script: script, timeout: timeout, processes: 1)
+    }
+
+    /// Where finals and attachments go.
+    var storage: any ObjectStorage { LocalStorage(files) }
+
+    var shelf: TemplateShelf { TemplateShelf(database: domain.database, files: files, templates: Self.templates()) }
+
+    /// The template of the set-up.
+    func kitTemplate() async throws -> [UInt8] { try await Self.kit.value }
+
+    /// A one-paragraph Word document with a text, as a template or a final.
+    func document(_ text: String) async throws -> [UInt8] {
+        let name = "made-\(ULID.make()).docx"
+        let maker = try await ProcessFixture.start(Self.python, [fixture("python/make_docx.py"), domain.folder.file(name), text])
+        guard try await maker.waitForExit(within: .seconds(60)) == .exited(0), let bytes = domain.folder.read(name) else {
+            throw FixtureError("no document: \(maker.transcript)")
+        }
+        return bytes
+    }
+
+    /// An inquiry whose draft was made.
+    func drafted(_ changes: [String: String] = [:]) async throws -> (id: String, payment: String) {
+        let (id, payment, job) = try await paidInquiry(changes)
+        guard try await making().deliver(job) == .done else { throw FixtureError("no draft of \(id)") }
+        return (id, payment)
+    }
+
+    /// The job of a version of the draft, as its queue delivers it.
+    func job(of payment: String, version: Int64) async throws -> JobEnvelope {
+        try await domain.database.read { connection in
+            let rows = try connection.query(
+                "SELECT id, args FROM outbox_jobs WHERE payment = $1 AND kind = $2 ORDER BY sequence", [.text(payment), .text(GenerateDraft.kind)])
+            for row in rows {
+                let args = try JSON(parsing: try row.text("args"))
+                guard (args["version"]?.int ?? 1) == version else { continue }
+                return JobEnvelope(
+                    id: try row.text("id"), kind: GenerateDraft.kind, queue: GenerateDraft.queue, args: args, payment: payment,
+                    enqueuedAtMs: DomainFixture.nowMs)
+            }
+            throw FixtureError("there is no job of version \(version)")
+        }
+    }
+
     /// - Parameters:
     ///   - baseURL: of another text endpoint than the sandbox's.
     ///   - script: in place of the product's own.
     func making(
         database: Database? = nil, baseURL: String? = nil, script: String = DraftingFixture.script, timeout: Duration = .seconds(20),
-        staff: String? = nil
+        staff: String? = nil, price: TextPrice = TextPrice()
     ) async throws -> DraftDelivery {
         let generation = TextGeneration(
             baseURL: baseURL ?? "http://\(sandbox.boundAddress)/openai/v1", apiKey: "sk-test", model: "writer", client: client, timeout: timeout)
-        let template = DocumentTemplate(
-            python: Self.python, script: script, template: try files.absolutePath(Self.kitPath), pool: DomainFixture.pool)
         let used = database ?? domain.database
         let making = DraftMaking(
-            database: used, outbox: Outbox(slot: "worker-drafts.0"), generation: generation, template: template, files: files, staffEmail: staff)
+            database: used, outbox: Outbox(slot: "worker-drafts.0"), generation: generation, templates: Self.templates(script: script), files: files,
+            staffEmail: staff, price: price)
         return DraftDelivery(
             making: making, effects: Effects(store: EffectTable(database: used), owners: Living()), worker: WorkerIdentity(name: "worker-drafts"))
     }
@@ -172,6 +225,13 @@ final class DraftingFixture: Sendable {
         let members = (json["paragraphs"]?.array ?? []) + (json["cells"]?.array ?? []) + [json["header"] ?? "", json["footer"] ?? ""]
         return members.compactMap(\.string).joined(separator: "\n")
     }
+}
+
+/// What a text endpoint was asked.
+final class RecordedBodies: Sendable {
+    private let bodies = Mutex<[JSON]>([])
+    var all: [JSON] { bodies.withLock { $0 } }
+    func add(_ request: HTTPRequest) { bodies.withLock { $0.append((try? JSON(parsing: request.body)) ?? .null) } }
 }
 
 /// Drafts made by one worker.

@@ -38,7 +38,10 @@ struct CommandCustomerTests {
         }
         try stage.folder.makeFolder("var/private")
         try stage.folder.makeFolder("var/private/drafts")
-        try stage.folder.write("for \(Self.email): a very private mission", to: "var/private/drafts/\(kit.inquiry).docx")
+        for name in ["finals", "attachments"] { try stage.folder.makeFolder("var/private/\(name)") }
+        for path in ["drafts/\(kit.inquiry).docx", "drafts/\(kit.inquiry)-v2-t0.docx", "finals/f1", "finals/f2", "attachments/a1"] {
+            try stage.folder.write("for \(Self.email): a very private mission", to: "var/private/\(path)")
+        }
         try await stage.write { connection in
             try connection.execute(
                 "UPDATE drafts_inquiries SET mission_text = 'a very private mission', location = 'rue des Jardins 7' WHERE id = $1",
@@ -50,11 +53,29 @@ struct CommandCustomerTests {
                 "UPDATE payments_attempts SET last_answer = '{\"payer\":\"Awa Sorceress\"}', error_text = $2, payment_url = 'https://p/?m=aicha%40example.org' WHERE id = $1",
                 [.text(kit.attempt), .text("no money on \(Self.phone)")])
             try connection.execute(
-                "INSERT INTO drafts_answers VALUES ($1, 'm', 'Aïcha Koné asks for a very private mission', 1, 1, $2)",
-                [.text(kit.inquiry), .integer(now)])
+                """
+                INSERT INTO drafts_answers (inquiry, version, model, content, created_at) VALUES
+                  ($1, 1, 'm', 'Aïcha Koné asks for a very private mission', $2), ($1, 2, 'm', 'Aïcha Koné asked for a very private mission', $2)
+                """, [.text(kit.inquiry), .integer(now)])
             try connection.execute(
-                "INSERT INTO drafts_generated VALUES ($1, $2, 'drafts/' || $1 || '.docx', 'x', 1, $3)",
-                [.text(kit.inquiry), .text(kit.payment), .integer(now)])
+                """
+                INSERT INTO drafts_generated (inquiry, version, payment, path, sha256, size, created_at) VALUES
+                  ($1, 1, $2, 'drafts/' || $1 || '.docx', 'x', 1, $3), ($1, 2, $2, 'drafts/' || $1 || '-v2-t0.docx', 'x', 1, $3)
+                """, [.text(kit.inquiry), .text(kit.payment), .integer(now)])
+            try connection.execute(
+                """
+                INSERT INTO drafts_finals (inquiry, version, path, kind, file_name, sha256, size, actor, created_at) VALUES
+                  ($1, 1, 'finals/f1', 'docx', 'Kit Aïcha Koné.docx', 'x', 1, 'staff:b', $2),
+                  ($1, 2, 'finals/f2', 'pdf', 'Kit Aïcha Koné.pdf', 'x', 1, 'staff:b', $2)
+                """, [.text(kit.inquiry), .integer(now)])
+            try connection.execute(
+                """
+                INSERT INTO drafts_attachments (inquiry, number, path, kind, file_name, sha256, size, created_at)
+                VALUES ($1, 1, 'attachments/a1', 'pdf', 'statuts Aïcha Koné.pdf', 'x', 1, $2)
+                """, [.text(kit.inquiry), .integer(now)])
+            try connection.execute(
+                "INSERT INTO drafts_audit (inquiry, at, actor, action, reason) VALUES ($1, $2, 'staff:b', 'text_edited', 'Aïcha Koné rang')",
+                [.text(kit.inquiry), .integer(now)])
             try connection.execute(
                 """
                 INSERT INTO downloads_grants (id, subject, payment, object_key, size, sha256, file_name, content_type, max_uses, used_count,
@@ -120,11 +141,16 @@ struct CommandCustomerTests {
         for who in [Self.email, "AICHA@example.org", "+225 07 07 12 34 56", kit.payment, kit.inquiry] {
             let json = try await stage.json("customer", "export", who)
             #expect(json["payments"] == [.string(kit.payment)], "\(who)")
-            #expect(json["files"] == [.string("drafts/\(kit.inquiry).docx")])
+            let files = Set((json["files"]?.array ?? []).compactMap(\.string))
+            #expect(
+                files == [
+                    "drafts/\(kit.inquiry).docx", "drafts/\(kit.inquiry)-v2-t0.docx", "finals/f1", "finals/f2", "attachments/a1",
+                ])
             let tables = Set(json["tables"]?.object?.keys ?? [])
             let wanted: Set = [
                 "payments_payments", "payments_attempts", "payments_events", "payments_references", "payments_audit", "payments_facts",
-                "drafts_inquiries", "drafts_orders", "drafts_answers", "drafts_generated", "notifications_messages", "outbox_jobs", "outbox_effects",
+                "drafts_inquiries", "drafts_orders", "drafts_answers", "drafts_generated", "drafts_finals", "drafts_attachments", "drafts_audit",
+                "notifications_messages", "outbox_jobs", "outbox_effects",
                 "access_calls", "ledger_entries",
             ]
             #expect(wanted.isSubset(of: tables), "\(wanted.subtracting(tables))")
@@ -165,7 +191,7 @@ struct CommandCustomerTests {
             )
         }
         #expect(records.count == 1)
-        #expect(records.first?.payments == 1 && records.first?.files == 1 && records.first?.actor == "cli")
+        #expect(records.first?.payments == 1 && records.first?.files == 5 && records.first?.actor == "cli")
         #expect(others.count == 1)
         #expect(try others.first?.text("customer_name") == "Bakary")
         // What the state is folded from is as it was: an event may come still.

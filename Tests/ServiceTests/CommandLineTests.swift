@@ -72,6 +72,23 @@ struct CommandLineTests {
                           ledger balances  what stands on each account, debits minus credits
                           ledger entries   the entries of one payment
                           ledger verify    compare every payment with its entries
+                          kit list         inquiries, newest first
+                          kit show         an inquiry with its drafts, finals, attachments, what it cost and what was done to it
+                          kit edit         correct texts of an inquiry; drafts that are there stay as they are
+                          kit regenerate   have another version of the draft made; those before it stay
+                          kit attach       make a Word or PDF document the final of a kit; one of before stays as an older version
+                          kit publish      let the customer download the final, and tell them
+                          kit revoke       take a publication back: its links are over
+                          kit reissue      send the customer another link in place of the last one
+                          product list     what is sold, at which price
+                          product set      change a product, or enter a new one
+                          prompt list      what the AI is told when it writes drafts, every version
+                          prompt add       add a version and have drafts written by it from now on
+                          prompt use       have drafts written by a version of before
+                          template list    the installed templates of the document
+                          template check   look into a template and fill it once; install nothing
+                          template add     check a template, fill it once, and have drafts made with it from now on
+                          template use     have drafts made with a version of before
                           team list        the teams with their plans
                           team show        a team with its plan, what it may use and what it uses, its people and projects
                           team put         enter a team or change it

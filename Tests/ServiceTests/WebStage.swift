@@ -185,6 +185,9 @@ final class WebStage: Sendable {
         await loop.end()
     }
 
+    /// The names in a folder of the private files.
+    func privateFiles(_ name: String) -> [String] { folder.list("private/\(name)") }
+
     func turnClock(by ms: Int64) { clock.turn(by: ms) }
     var nowMs: Int64 { clock.nowMs }
     var ingestURL: String { "http://\(ingest.boundAddress)" }

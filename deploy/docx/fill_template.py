@@ -4,8 +4,12 @@
     {"template": "/path/kit.docx", "values": {"organization_name": "…", …}}   → the bytes of the filled document
     {"template": "/path/kit.docx", "check": true, "variables": ["…"]}         → JSON: which variables it has (default: the kit's 17)
 
-Exit codes: 0 done, 2 the input is wrong, 3 the template is; one sentence on standard error says what. Worker-drafts starts it as
-a process of its own with limits on time and memory, so a template that loops or swells costs one attempt of one job.
+Exit codes: 0 done, 2 the input is wrong, 3 the template is; one sentence on standard error says what.
+
+With --serve it answers one request after the other: four bytes of length (the highest first) and the JSON; back come one byte, which is the
+code above, four bytes of length, and the document, the JSON of a check, or the sentence. The end of standard input ends it. Worker-drafts
+keeps it running so, since starting it costs ten times what filling does, with limits on memory and on the time of each request: a template
+that loops or swells costs one attempt of one job, and the process.
 
 Values are text, never markup: they are escaped always (a template cannot ask for less), tags inside them come out literally,
 control characters are dropped, a line break stays one, a blank line starts a paragraph. A variable that the template names and
@@ -14,6 +18,7 @@ nobody gave is an error, because a hole in a paid document is worse than a late 
 
 import io
 import json
+import os
 import pathlib
 import re
 import sys
@@ -163,10 +168,7 @@ def refuse_constant(name):
     raise BadInput(f"the input holds {name}, which is no JSON number")
 
 
-def read_request():
-    raw = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1)
-    if len(raw) > INPUT_BYTES_MAX:
-        raise BadInput(f"the input is larger than {INPUT_BYTES_MAX} bytes")
+def parsed(raw):
     try:
         request = json.loads(raw, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -178,31 +180,66 @@ def read_request():
     return request
 
 
-def main():
+def answer(raw):
+    """The bytes that a request is answered with."""
+    request = parsed(raw)
+    if request.get("check") is True:
+        expected = request.get("variables", KIT_VARIABLES)
+        if not isinstance(expected, list) or not all(isinstance(name, str) for name in expected):
+            raise BadInput("variables: a list of names is required")
+        return (json.dumps(check(request["template"], expected), ensure_ascii=False) + "\n").encode()
+    values = request.get("values")
+    if not isinstance(values, dict):
+        raise BadInput("values: an object is required")
+    for name in values:
+        if not name.isidentifier():
+            raise BadInput(f"values: '{name[:60]}' is not a variable's name")
+    return fill(request["template"], clean(values))
+
+
+def answered(raw):
+    """A request's code and what goes with it."""
     try:
-        request = read_request()
-        if request.get("check") is True:
-            expected = request.get("variables", KIT_VARIABLES)
-            if not isinstance(expected, list) or not all(isinstance(name, str) for name in expected):
-                raise BadInput("variables: a list of names is required")
-            print(json.dumps(check(request["template"], expected), ensure_ascii=False))
-            return 0
-        values = request.get("values")
-        if not isinstance(values, dict):
-            raise BadInput("values: an object is required")
-        for name in values:
-            if not name.isidentifier():
-                raise BadInput(f"values: '{name[:60]}' is not a variable's name")
-        document = fill(request["template"], clean(values))
-        sys.stdout.buffer.write(document)
-        sys.stdout.buffer.flush()
-        return 0
+        if len(raw) > INPUT_BYTES_MAX:
+            raise BadInput(f"the input is larger than {INPUT_BYTES_MAX} bytes")
+        return 0, answer(raw)
     except BadInput as error:
-        print(f"fill_template: {error}", file=sys.stderr)
-        return 2
+        return 2, f"fill_template: {error}".encode("utf-8", "replace")
     except TemplateFault as error:
-        print(f"fill_template: {error}", file=sys.stderr)
-        return 3
+        return 3, f"fill_template: {error}".encode("utf-8", "replace")
+
+
+def serve():
+    source = sys.stdin.buffer
+    # Whatever a library prints must not get between the answers.
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        head = source.read(4)
+        if not head:
+            return 0
+        length = int.from_bytes(head, "big")
+        if len(head) < 4 or length > INPUT_BYTES_MAX:
+            print("fill_template: the request's length is wrong", file=sys.stderr)
+            return 2
+        raw = source.read(length)
+        if len(raw) < length:
+            return 0
+        code, payload = answered(raw)
+        target.write(bytes([code]) + len(payload).to_bytes(4, "big") + payload)
+        target.flush()
+
+
+def main():
+    if sys.argv[1:] == ["--serve"]:
+        return serve()
+    code, payload = answered(sys.stdin.buffer.read(INPUT_BYTES_MAX + 1))
+    if code:
+        print(payload.decode(), file=sys.stderr)
+        return code
+    sys.stdout.buffer.write(payload)
+    sys.stdout.buffer.flush()
+    return 0
 
 
 if __name__ == "__main__":

@@ -65,22 +65,38 @@ public struct TextGeneration: Sendable {
         if status != 200 || hasError || json?["object"]?.string == "error" {
             throw TextGenerationError(status: status, headers: headers, json: json)
         }
+        // What is of no use is billed all the same.
+        let billed = BilledAnswer(json, model: model)
         guard let choice = json?["choices"]?[0] else {
-            throw TextGenerationError(kind: .unavailable, message: "the answer has no choices", retryAfterSeconds: nil)
+            throw TextGenerationError(kind: .unavailable, message: "the answer has no choices", retryAfterSeconds: nil, billed: billed)
         }
         if let refusal = choice["message"]?["refusal"]?.string, !refusal.isEmpty {
-            throw TextGenerationError(kind: .refused, message: String(refusal.prefix(200)), retryAfterSeconds: nil)
+            throw TextGenerationError(kind: .refused, message: String(refusal.prefix(200)), retryAfterSeconds: nil, billed: billed)
         }
         let finish = choice["finish_reason"]?.string
         guard finish == nil || finish == "stop" else {
-            throw TextGenerationError(kind: .refused, message: "the answer ended by '\(finish ?? "")', not by itself", retryAfterSeconds: nil)
+            throw TextGenerationError(
+                kind: .refused, message: "the answer ended by '\(finish ?? "")', not by itself", retryAfterSeconds: nil, billed: billed)
         }
         guard let content = choice["message"]?["content"]?.string, !content.isEmpty else {
-            throw TextGenerationError(kind: .unavailable, message: "the answer is empty", retryAfterSeconds: nil)
+            throw TextGenerationError(kind: .unavailable, message: "the answer is empty", retryAfterSeconds: nil, billed: billed)
         }
         return DraftAnswer(
             model: json?["model"]?.string ?? model, content: content, promptTokens: json?["usage"]?["prompt_tokens"]?.int,
             completionTokens: json?["usage"]?["completion_tokens"]?.int)
+    }
+}
+
+/// An answer that is on the seller's bill.
+struct BilledAnswer: Sendable, Equatable {
+    let model: String
+    let usage: TextUsage
+
+    /// Nil where the answer names no tokens: then nothing was written.
+    init?(_ json: JSON?, model: String) {
+        guard let usage = json?["usage"], let prompt = usage["prompt_tokens"]?.int else { return nil }
+        self.model = json?["model"]?.string ?? model
+        self.usage = TextUsage(promptTokens: prompt, completionTokens: usage["completion_tokens"]?.int ?? 0)
     }
 }
 
@@ -98,12 +114,15 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
     public let message: String
     /// Whether the request may be worked on, and paid for, all the same.
     let isUnanswered: Bool
+    /// What was answered, and so billed, though no text came of it.
+    let billed: BilledAnswer?
     /// At most the cap of the drafts' retries: a server that asks for more is asked again all the same.
     public let retryAfterSeconds: Int64?
     static let retryAfterMax: Int64 = 900
 
-    init(kind: Kind, message: String, retryAfterSeconds: Int64?, isUnanswered: Bool = false) {
+    init(kind: Kind, message: String, retryAfterSeconds: Int64?, isUnanswered: Bool = false, billed: BilledAnswer? = nil) {
         self.kind = kind
+        self.billed = billed
         self.isUnanswered = isUnanswered
         self.message = message
         self.retryAfterSeconds = retryAfterSeconds
@@ -123,6 +142,7 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
             kind = .refused
         }
         isUnanswered = false
+        billed = nil
         message = "status \(status)" + (code.isEmpty ? "" : " \(code)") + (text.isEmpty ? "" : ": " + String(text.prefix(200)))
         retryAfterSeconds = headers["retry-after"].flatMap { RetryAfter.seconds($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
     }

@@ -97,12 +97,9 @@ public enum ProcessingState: String, Sendable, CaseIterable {
     case published = "PUBLISHED"
 
     /// Whether a draft may be made now: paid for, or under way in an attempt that was interrupted.
-    package var admitsDraft: Bool {
-        switch self {
-        case .paid, .aiRunning, .draftFailed: true
-        default: false
-        }
-    }
+    package var admitsDraft: Bool { Self.admittingDraft.contains(self) }
+
+    package static let admittingDraft: Set<ProcessingState> = [.paid, .aiRunning, .draftFailed]
 }
 
 /// A taken inquiry.
@@ -116,8 +113,12 @@ public struct Inquiry: Sendable {
     public let email: String
     public let contactName: String
     public let organizationName: String
+    public let phone: String?
     public let documentsCount: Int64
+    /// The version of the draft that is wanted; those before it stay.
+    public let draftVersion: Int64
     public let createdAtMs: Int64
+    public let updatedAtMs: Int64
     /// Every text of the template that the customer gave, by its name there.
     public let texts: [String: String]
 
@@ -132,8 +133,11 @@ public struct Inquiry: Sendable {
         email = try row.text("email")
         contactName = try row.text("contact_name")
         organizationName = try row.text("organization_name")
+        phone = try row.textOrNil("phone")
         documentsCount = try row.int("documents_count")
+        draftVersion = try row.int("draft_version")
         createdAtMs = try row.int("created_at")
+        updatedAtMs = try row.int("updated_at")
         var texts: [String: String] = ["organization_name": organizationName, "contact_name": contactName, "email": email]
         for name in InquiryForm.textFields { texts[name] = try row.text(name) }
         self.texts = texts

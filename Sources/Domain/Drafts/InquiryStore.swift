@@ -4,24 +4,6 @@ import Money
 import Payments
 import ProviderPort
 
-/// What is sold, at which price. The client never names a price.
-public struct Product: Sendable {
-    public let slug: String
-    public let nameFrench: String
-    public let nameEnglish: String
-    public let price: Money
-
-    public func name(in language: String) -> String { language == "en" ? nameEnglish : nameFrench }
-
-    public static func find(_ slug: String, in connection: Connection) throws -> Product? {
-        try connection.first("SELECT * FROM drafts_products WHERE slug = $1", [.text(slug)]).map { row in
-            Product(
-                slug: try row.text("slug"), nameFrench: try row.text("name_fr"), nameEnglish: try row.text("name_en"),
-                price: Money(try row.int("price"), try Currency(code: try row.text("currency"))))
-        }
-    }
-}
-
 /// An order: which product, at which price when it was ordered, paid by which payment.
 public struct Order: Sendable {
     public let id: String
@@ -44,17 +26,24 @@ public struct Order: Sendable {
 /// Inquiries and orders in SQL, in the caller's transaction.
 public enum InquiryStore {
     public static let migrations = MigrationSet(
-        room: "drafts", migrations: [Migration(number: 1, name: "kit", sqlite: String(decoding: PackageResources._001_kit_sqlite_sql, as: UTF8.self))]
-    )
-
-    /// The product that an inquiry orders.
-    public static let productSlug = "audit-sans-peur"
+        room: "drafts",
+        migrations: [
+            Migration(number: 1, name: "kit", sqlite: PackageResources._001_kit_sqlite_sql),
+            Migration(number: 2, name: "finals", sqlite: PackageResources._002_finals_sqlite_sql),
+            Migration(number: 3, name: "versions", sqlite: PackageResources._003_versions_sqlite_sql),
+            Migration(number: 4, name: "attachments", sqlite: PackageResources._004_attachments_sqlite_sql),
+        ])
 
     /// Takes an inquiry: enters it with its order and its payment, at the price of the product row. Starts nothing.
+    /// - Parameters:
+    ///   - productSlug: the product that is sold unless given.
+    ///   - files: what came with the form, stored already. Where there are any, they are what `documents_count` counts.
     public static func create(
-        _ form: InquiryForm, productSlug: String = productSlug, actor: String, nowMs: Int64, in connection: Connection
+        _ form: InquiryForm, productSlug: String? = nil, files: [CheckedFile] = [], actor: String, nowMs: Int64, in connection: Connection
     ) throws -> (Inquiry, Order, Payment) {
-        guard let product = try Product.find(productSlug, in: connection) else { throw InquiryError.noProduct(productSlug) }
+        guard let product = try productSlug.map({ try Product.find($0, in: connection) }) ?? Product.sold(in: connection) else {
+            throw InquiryError.noProduct(productSlug ?? "(sold)")
+        }
         let id = "inq_" + ULID.make(nowMs: nowMs)
         let order = "ord_" + ULID.make(nowMs: nowMs)
         let customer = Customer(name: form.contactName, email: form.email, phone: form.phone, language: form.language)
@@ -65,7 +54,7 @@ public enum InquiryStore {
         let names = InquiryForm.textFields
         var bindings: [SQLValue] = [
             .text(id), .text(order), .text(form.organizationName), .text(form.contactName), .text(form.email), .optional(form.phone),
-            .integer(form.documentsCount), .text(form.language), .integer(nowMs),
+            .integer(files.isEmpty ? form.documentsCount : Int64(files.count)), .text(form.language), .integer(nowMs),
         ]
         bindings += names.map { .text(form.texts[$0] ?? "") }
         let places = names.indices.map { "$\($0 + 10)" }.joined(separator: ", ")
@@ -81,6 +70,7 @@ public enum InquiryStore {
                 .text(order), .text(id), .text(product.slug), .integer(product.price.minorUnits), .text(product.price.currency.code),
                 .text(payment.id), .integer(nowMs),
             ])
+        try InquiryAttachment.add(files, to: id, nowMs: nowMs, in: connection)
         return (try require(id, in: connection), try requireOrder(of: id, in: connection), payment)
     }
 
@@ -122,5 +112,17 @@ public enum InquiryStore {
         try connection.execute(
             "UPDATE drafts_inquiries SET processing_state = $2, failure = $3, updated_at = $4 WHERE id = $1",
             [.text(inquiry), .text(state.rawValue), .optional(failure.map { String($0.prefix(500)) }), .integer(nowMs)])
+    }
+
+    /// Moves an inquiry that stands in one of `states`, by one statement: of several who try at once one does.
+    /// - Returns: whether it was this call.
+    package static func move(
+        _ inquiry: String, from states: Set<ProcessingState>, to state: ProcessingState, nowMs: Int64, in connection: Connection
+    ) throws -> Bool {
+        let known = states.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
+        return try connection.execute(
+            """
+            UPDATE drafts_inquiries SET processing_state = $2, failure = NULL, updated_at = $3 WHERE id = $1 AND processing_state IN (\(known))
+            """, [.text(inquiry), .text(state.rawValue), .integer(nowMs)]) == 1
     }
 }

@@ -14,8 +14,7 @@ public struct KitPurpose: PaymentPurpose {
 
     public func fulfil(_ payment: Payment, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
         try InquiryStore.markPaid(payment.subject, nowMs: nowMs, in: connection)
-        let draft = try JobRequest(
-            GenerateDraft(inquiry: payment.subject), payment: payment.id, unique: "\(GenerateDraft.kind):\(payment.id)")
+        let draft = try GenerateDraft.request(inquiry: payment.subject, version: 1, payment: payment.id)
         return [draft, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
     }
 

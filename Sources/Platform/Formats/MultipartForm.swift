@@ -38,7 +38,7 @@ public enum MultipartForm {
 
     // MARK: Parts
 
-    private static func boundary(in contentType: String) throws(FormError) -> [UInt8] {
+    static func boundary(in contentType: String) throws(FormError) -> [UInt8] {
         let header = HeaderValue(contentType)
         guard header.value == "multipart/form-data", let boundary = header.parameters["boundary"], (1...70).contains(boundary.utf8.count) else {
             throw FormError(code: .noBoundary, offset: 0)

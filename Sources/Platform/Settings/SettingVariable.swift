@@ -175,6 +175,14 @@ extension Settings {
             "Any endpoint that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, the sandbox."),
         SettingVariable("OPENAI_MODEL", in: "Services", standard: "gpt-4o-mini", "The model drafts are written with."),
         SettingVariable(
+            "AI_PRICE_PROMPT", in: "Services", standard: "0", "What a million tokens cost that are sent to that service, such as 0.15."),
+        SettingVariable("AI_PRICE_COMPLETION", in: "Services", standard: "0", "What a million tokens cost that it writes, such as 0.60."),
+        SettingVariable("AI_PRICE_CURRENCY", in: "Services", standard: "USD", "The currency of these prices, and of the budget."),
+        SettingVariable(
+            "AI_DAILY_BUDGET", in: "Services", sample: "5.00",
+            "What texts may cost in a day (UTC): above it drafts wait for the next day, and a task tells staff. Any amount unless set. Texts that are "
+                + "being written when it is reached still come."),
+        SettingVariable(
             "DOCX_PYTHON", in: "Services", standard: ".venv/bin/python", "The Python that has docxtpl, which fills the templates of drafts."),
         SettingVariable(
             "SMTP_URL", in: "Services", standard: "smtp://127.0.0.1:8025", .mayHoldPassword,

@@ -60,6 +60,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let sentryDSN: Secret?
     public let traceEndpoint: String?
     public let openAI: OpenAI
+    public let drafts: DraftSettings
     public let docxPython: String
     /// May hold user and password.
     public let smtpURL: String
@@ -131,6 +132,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         openAI = OpenAI(
             apiKey: reader.raw("OPENAI_API_KEY").map { Secret($0) },
             baseURL: reader.url("OPENAI_BASE_URL", schemes: ["https", "http"]) ?? "", model: reader.value("OPENAI_MODEL") ?? "")
+        drafts = reader.drafts()
         docxPython = reader.value("DOCX_PYTHON") ?? ""
         smtpURL = reader.url("SMTP_URL", schemes: ["smtp", "smtps"]) ?? ""
         mailFrom = reader.mailFrom()

@@ -159,7 +159,7 @@ struct Conversation: ~Copyable {
     }
 
     /// Milliseconds until the deadline, rounded up, at most an hour.
-    private static func pollTime(until deadline: ContinuousClock.Instant) -> Int32 {
+    static func pollTime(until deadline: ContinuousClock.Instant) -> Int32 {
         let left = ContinuousClock.now.duration(to: deadline)
         guard left > .zero else { return 0 }
         return Int32(min(left / .milliseconds(1), 3_600_000).rounded(.up))

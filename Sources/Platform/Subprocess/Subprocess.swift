@@ -137,7 +137,7 @@ public struct Subprocess {
     }
 
     /// Joins the task's cancellation to a child that may not be born yet.
-    private final class Stop: Sendable {
+    final class Stop: Sendable {
         private let state = Mutex<(cancelled: Bool, life: ChildLife?)>((false, nil))
 
         var isCancelled: Bool { state.withLock(\.cancelled) }
@@ -151,11 +151,20 @@ public struct Subprocess {
         }
 
         func cancel() {
-            let life = state.withLock { state in
+            // Under the lock: a child that was detached has another request.
+            state.withLock { state in
                 state.cancelled = true
-                return state.life
+                state.life?.killGroup()
             }
-            life?.killGroup()
+        }
+
+        /// Lets the child go on without this task.
+        /// - Returns: whether it was cancelled before.
+        func detach() -> Bool {
+            state.withLock { state in
+                state.life = nil
+                return state.cancelled
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ public enum BenchmarkRun {
         Entry(name: "limits", title: LimitsBenchmark.title, tools: ["redis-server"], run: LimitsBenchmark.run),
         Entry(name: "storage", title: StorageBenchmark.title, tools: ["redis-server"], run: StorageBenchmark.run),
         Entry(name: "allowed", title: AllowedBenchmark.title, tools: ["redis-server"], run: AllowedBenchmark.run),
+        Entry(name: "drafts", title: DraftBenchmark.title, tools: [], run: DraftBenchmark.run),
         Entry(name: "queue", title: QueueBenchmark.title, tools: ["redis-server", "redis-benchmark"], run: QueueBenchmark.run),
     ]
 

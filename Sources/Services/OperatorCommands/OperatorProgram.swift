@@ -13,7 +13,7 @@ public enum OperatorProgram {
                 RefusedCommand.command
             ] + CronCommands.commands
             + AccessCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands
-            + TeamCommands.commands
+            + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
             + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
@@ -23,7 +23,7 @@ public enum OperatorProgram {
             "cron": "list",
             "apikey": "list",
             "issuer": "show", "source": "list",
-            "ledger": "balances", "team": "list",
+            "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",
         ])
 
     /// Runs the program. Help needs no settings; bad settings end the program with their code.

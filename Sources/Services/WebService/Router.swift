@@ -9,6 +9,8 @@ struct WebCall: Sendable {
     let values: [String: String]
     /// Who calls; nil on routes that are open to all.
     let caller: Caller?
+    /// The body of a form with files, on routes that take one; the request's own is empty then.
+    var upload: UploadBody?
 
     /// A value of the path; its route has it.
     func value(_ name: String) -> String { values[name] ?? "" }
@@ -42,6 +44,8 @@ struct Route: Sendable {
     let kind: Kind
     /// The largest body in bytes.
     let bodyLimit: Int
+    /// The largest form with files, which is taken piece by piece; nil where none is taken.
+    let uploadLimit: Int?
     /// What a call is counted as.
     let counted: CallKind
     let handler: Following
@@ -56,23 +60,27 @@ struct Route: Sendable {
 
     /// - Parameter pattern: as `/api/v1/payments/{payment}/`. A slash at the end of a request's path makes no difference.
     init(
-        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int = 64 * 1024, counted: CallKind = .call, _ handler: @escaping Handler
+        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int = 64 * 1024, uploadLimit: Int? = nil, counted: CallKind = .call,
+        _ handler: @escaping Handler
     ) {
-        self.init(method, pattern, kind, bodyLimit: bodyLimit, counted: counted, answering: { .whole(try await handler($0)) })
+        self.init(
+            method, pattern, kind, bodyLimit: bodyLimit, uploadLimit: uploadLimit, counted: counted, answering: { .whole(try await handler($0)) })
     }
 
     /// A GET whose answer may go on.
     init(following pattern: String, _ kind: Kind, counted: CallKind = .status, _ handler: @escaping Following) {
-        self.init("GET", pattern, kind, bodyLimit: 0, counted: counted, answering: handler)
+        self.init("GET", pattern, kind, bodyLimit: 0, uploadLimit: nil, counted: counted, answering: handler)
     }
 
     private init(
-        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int, counted: CallKind, answering handler: @escaping Following
+        _ method: String, _ pattern: String, _ kind: Kind, bodyLimit: Int, uploadLimit: Int?, counted: CallKind,
+        answering handler: @escaping Following
     ) {
         self.method = method
         self.pattern = pattern
         self.kind = kind
         self.bodyLimit = bodyLimit
+        self.uploadLimit = uploadLimit
         self.counted = counted
         self.handler = handler
         seconds = MetricRegistry.shared.histogram(
@@ -129,6 +137,15 @@ struct Router: Sendable {
 
     /// How much body a request may have; what has no route needs none.
     func bodyLimit(_ head: HTTPRequestHead) -> Int {
-        if case .found(let route, _) = match(method: head.method, path: head.path) { route.bodyLimit } else { 4096 }
+        guard case .found(let route, _) = match(method: head.method, path: head.path) else { return 4096 }
+        return uploads(head, route) ?? route.bodyLimit
     }
+
+    /// Whether a request's body is a form with files that its route takes piece by piece.
+    func takesUpload(_ head: HTTPRequestHead) -> Bool {
+        guard case .found(let route, _) = match(method: head.method, path: head.path) else { return false }
+        return uploads(head, route) != nil
+    }
+
+    private func uploads(_ head: HTTPRequestHead, _ route: Route) -> Int? { UploadForm.isMultipart(head.headers) ? route.uploadLimit : nil }
 }

@@ -32,7 +32,7 @@ struct Site: Sendable {
             database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
             log: log, nowMs: nowMs)
         let once = IdempotentRun(database: database, log: log, nowMs: nowMs)
-        let kit = KitCalls(database: database, baseURL: configuration.baseURL, nowMs: nowMs)
+        let kit = KitCalls(database: database, storage: configuration.storage, baseURL: configuration.baseURL, nowMs: nowMs)
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)
@@ -100,10 +100,11 @@ struct Site: Sendable {
     func close() { meter.close() }
 
     /// Everything that a call causes, its jobs too, belongs to the caller's trace or to one that begins here.
-    func respond(to request: HTTPRequest) async -> WebAnswer {
+    /// - Parameter upload: the body of a form with files; the request's own is empty then.
+    func respond(to request: HTTPRequest, upload: UploadBody? = nil) async -> WebAnswer {
         let trace = request.headers["traceparent"].flatMap { Trace(traceparent: $0) }?.child() ?? Trace()
         return await Trace.$current.withValue(trace) {
-            await answer(to: request).with { response in
+            await answer(to: request, upload).with { response in
                 var response = response
                 crossOrigin.complete(&response, to: request)
                 return response
@@ -111,7 +112,7 @@ struct Site: Sendable {
         }
     }
 
-    private func answer(to request: HTTPRequest) async -> WebAnswer {
+    private func answer(to request: HTTPRequest, _ upload: UploadBody?) async -> WebAnswer {
         let route: Route
         let values: [String: String]
         switch router.match(method: request.method, path: request.path) {
@@ -127,7 +128,7 @@ struct Site: Sendable {
         var standing: CallMeter.Standing?
         let response: WebAnswer
         do {
-            response = try await carryOut(request, route, values, &standing)
+            response = try await carryOut(request, upload, route, values, &standing)
             if response.status >= 500 { tell("a call was answered \(response.status)", nil, route, values) }
         } catch {
             response = .whole(answer(to: problem(of: error, route, values), route))
@@ -147,7 +148,7 @@ struct Site: Sendable {
     }
 
     private func carryOut(
-        _ request: HTTPRequest, _ route: Route, _ values: [String: String], _ standing: inout CallMeter.Standing?
+        _ request: HTTPRequest, _ upload: UploadBody?, _ route: Route, _ values: [String: String], _ standing: inout CallMeter.Standing?
     ) async throws -> WebAnswer {
         var caller: Caller?
         switch route.kind {
@@ -162,7 +163,7 @@ struct Site: Sendable {
         case .openAPI, .page: if route.method == "POST" { try admitPost(request) }
         case .returnPage, .operation, .capability: break
         }
-        return try await route.handler(WebCall(request: request, values: values, caller: caller))
+        return try await route.handler(WebCall(request: request, values: values, caller: caller, upload: upload))
     }
 
     /// Anybody may post there, so nobody may do it in masses.

@@ -76,6 +76,15 @@ struct WebProblem: Error {
         switch error {
         case let problem as WebProblem: self = problem
         case let refusal as LinkRefusal: self = refusal.problem
+        case is UploadBroken: self = .badRequest("the body did not come to its end")
+        case let error as KitActionError:
+            switch error {
+            case .notFound: self = .notFound(error.description)
+            case .reasonMissing: self = .invalid("reason", "is required")
+            case .invalid(let rule): self = WebProblem(status: 422, title: "Invalid fields", detail: rule)
+            case .noSecretKey: return nil
+            case .wrongState, .notPaid, .noFinal: self = .conflict(error.description, extra: [("code", .string(error.code))])
+            }
         case let error as InquiryError:
             switch error {
             case .invalid(let faults): self = .invalid(faults.map { Fault(field: $0.field, rule: $0.rule) })

@@ -82,7 +82,16 @@ public final class WebServer: Service {
             counts: queues.map { RedisCounts(connection: $0.connection, prefix: $0.prefix) }, log: log, nowMs: nowMs)
         self.site = site
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
-        server = HTTPServer(configuration: http, loops: loops, name: "web", log: log) { request, responder in
+        let uploads: HTTPServer.Streaming = { head in
+            guard site.router.takesUpload(head) else { return nil }
+            return UploadBody { body, responder in
+                Task {
+                    await site.respond(to: HTTPRequest(head: head, body: []), upload: body).give(to: responder)
+                    body.letGo()
+                }
+            }
+        }
+        server = HTTPServer(configuration: http, loops: loops, name: "web", log: log, streaming: uploads) { request, responder in
             if let answer = site.respondAtOnce(to: request) { return responder.respond(answer) }
             Task { await site.respond(to: request).give(to: responder) }
         }

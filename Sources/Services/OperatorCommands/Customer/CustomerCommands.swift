@@ -2,6 +2,7 @@ import Database
 import EventLoop
 import Formats
 import JobQueueRedis
+import ObjectStorage
 import PrivateFiles
 import Settings
 
@@ -30,7 +31,7 @@ enum CustomerCommands {
         }
         context.output.json([
             "who": .string(who), "at": .string(Timestamp.rfc3339(context.nowMs())), "payments": .array(holding.payments.map(JSON.string)),
-            "inquiries": .array(holding.inquiries.map(JSON.string)), "files": .array(holding.files.map(JSON.string)),
+            "inquiries": .array(holding.inquiries.map(JSON.string)), "files": .array((holding.files + holding.objects).map(JSON.string)),
             "tables": .object(JSONObject(tables)),
         ])
         return .ok
@@ -42,7 +43,7 @@ enum CustomerCommands {
             options: [.flag("--dry-run", "say what would be changed, change nothing"), .json],
             notes: [
                 "Refused while a payment of theirs is open, or a refund or job under way. Invoices keep name and address: laws want them so. "
-                    + "Drafts are deleted. The database is written anew, so that nothing of it stays on unused pages; writers wait meanwhile.",
+                    + "Drafts, finals and files that were handed in are deleted. The database is written anew, so that nothing of it stays on unused pages; writers wait meanwhile.",
                 "Not reached: backups, journals of ingest (gone after 24 hours), mail that was sent, what providers hold.",
             ])
     ) { invocation, context in
@@ -57,12 +58,13 @@ enum CustomerCommands {
             let files = PrivateFiles(root: context.settings.privateMediaRoot, pool: pool)
             var standing: [String] = []
             for path in drafts where try await files.exists(path) { standing.append(path) }
+            let objects = try await standingObjects(holding, context)
 
             let erasing = CustomerErasing(holding: holding, actor: "cli", nowMs: context.nowMs())
             if let obstacle = try await database.read({ try erasing.obstacle(in: $0) }) {
                 throw CommandFailure(.failed, "it is too early: \(obstacle). Nothing was changed.")
             }
-            let count = standing.count
+            let count = standing.count + objects.count
             let rows = try await (isTrial ? tried(erasing, count, database) : done(erasing, count, database, person))
             guard rows > 0 || count > 0 else {
                 context.output.line("Nothing personal is held.")
@@ -70,6 +72,7 @@ enum CustomerCommands {
             }
             if !isTrial {
                 for path in standing { _ = try await files.remove(path) }
+                try await delete(objects, context)
                 let dead = await forgetDead(of: holding.payments, context)
                 try await pool.run { try database.compact() }
                 if let dead { context.output.error("quittance: \(dead)") }
@@ -85,6 +88,23 @@ enum CustomerCommands {
         case .record(let id): CommandFailure(.notFound, "there is no payment or inquiry \(id.onOneLine)")
         case .email(let text), .phone(let text):
             CommandFailure(code, "no payment, inquiry or member of a team is of \(text.onOneLine). Nothing was done.")
+        }
+    }
+
+    /// Objects of theirs that are there, not erased before.
+    private static func standingObjects(_ holding: CustomerHolding, _ context: CommandContext) async throws -> [String] {
+        guard !holding.objects.isEmpty else { return [] }
+        return try await KitFileCommands.withStorage(context.settings) { storage in
+            var standing: [String] = []
+            for key in holding.objects where try await storage.exists(key) { standing.append(key) }
+            return standing
+        }
+    }
+
+    private static func delete(_ objects: [String], _ context: CommandContext) async throws {
+        guard !objects.isEmpty else { return }
+        try await KitFileCommands.withStorage(context.settings) { storage in
+            for key in objects { try await storage.delete(key) }
         }
     }
 

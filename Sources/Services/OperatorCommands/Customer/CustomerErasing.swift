@@ -42,6 +42,8 @@ struct CustomerErasing: Sendable {
             "failure": .null,
         ],
         "drafts_answers": ["content": .word],
+        "drafts_finals": ["file_name": .word],
+        "drafts_attachments": ["file_name": .word],
         "downloads_grants": ["file_name": .word],
         "downloads_uses": ["origin": .bytes([])],
         "downloads_audit": ["reason": .word],

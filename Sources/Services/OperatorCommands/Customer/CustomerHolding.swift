@@ -13,6 +13,8 @@ struct CustomerHolding: Sendable {
     /// Records of other things that hold ids of payments in the middle of their texts.
     private static let loose: Set<String> = ["outbox_jobs", "outbox_effects", "outbox_leaving", "access_calls", "notifications_messages"]
 
+    private static let objectTables: Set<String> = ["drafts_finals", "drafts_attachments"]
+
     struct Found: Sendable {
         let shape: TableShape
         let row: Row
@@ -34,6 +36,8 @@ struct CustomerHolding: Sendable {
     private(set) var found: [Found] = []
     /// Below the private media root; invoices are among them.
     private(set) var files: [String] = []
+    /// What they handed in, and what was made for them, by its keys in the storage of objects.
+    private(set) var objects: [String] = []
 
     /// Whether anybody is meant at all. Texts alone make nobody a customer: what they hold may be anyone's.
     var isSomebody: Bool { !payments.isEmpty || !inquiries.isEmpty || isOfTeam }
@@ -57,6 +61,7 @@ struct CustomerHolding: Sendable {
         files = found.compactMap { found in
             found.shape.name == "drafts_generated" ? try? found.row.text("path") : found.shape.has("pdf_path") ? found.row["pdf_path"].words : nil
         }
+        objects = found.compactMap { found in Self.objectTables.contains(found.shape.name) ? try? found.row.text("path") : nil }
     }
 
     // MARK: Who it is

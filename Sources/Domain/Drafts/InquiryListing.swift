@@ -1,0 +1,56 @@
+import Database
+
+/// Which inquiries are looked for.
+public struct InquiryFilter: Sendable {
+    public var state: ProcessingState?
+    /// `CREATED`, `PENDING` or `PAID`: what the inquiry itself remembers. Whether it is paid now is the payment's to say.
+    public var paymentStatus: String?
+    /// A part of the organisation, of the contact or of the e-mail address, or a whole id of an inquiry, an order or a payment.
+    public var text: String?
+    /// Older than the inquiry of this id.
+    public var before: String?
+    public var limit: Int
+
+    public init(state: ProcessingState? = nil, paymentStatus: String? = nil, text: String? = nil, before: String? = nil, limit: Int = 50) {
+        self.state = state
+        self.paymentStatus = paymentStatus
+        self.text = text
+        self.before = before
+        self.limit = limit
+    }
+}
+
+extension InquiryStore {
+    /// Inquiries, newest first.
+    public static func list(_ filter: InquiryFilter, in connection: Connection) throws -> [Inquiry] {
+        let text = filter.text.map { $0.trimmingWhitespace().lowercased() }.flatMap { $0.isEmpty ? nil : $0 }
+        return try connection.query(
+            """
+            SELECT * FROM drafts_inquiries AS i
+            WHERE \(filter.state == nil ? "$1 IS NULL" : "processing_state = $1") AND ($2 IS NULL OR payment_status = $2)
+              AND ($3 IS NULL OR instr(lower(organization_name), $3) > 0 OR instr(lower(contact_name), $3) > 0 OR instr(lower(email), $3) > 0
+                OR id = $4 OR order_id = $4 OR EXISTS (SELECT 1 FROM drafts_orders WHERE inquiry = i.id AND payment = $4))
+              AND id < COALESCE($5, '~') ORDER BY id DESC LIMIT $6
+            """,
+            [
+                .optional(filter.state?.rawValue), .optional(filter.paymentStatus), .optional(text),
+                .optional(filter.text.map { $0.trimmingWhitespace() }), .optional(filter.before), .int(filter.limit),
+            ]
+        ).map(Inquiry.init)
+    }
+
+    /// How many inquiries stand where; states without any are left out.
+    public static func counts(in connection: Connection) throws -> [(state: ProcessingState, count: Int64)] {
+        try connection.query("SELECT processing_state, COUNT(*) AS n FROM drafts_inquiries GROUP BY processing_state ORDER BY 1").compactMap { row in
+            guard let state = ProcessingState(rawValue: try row.text("processing_state")) else { return nil }
+            return (state, try row.int("n"))
+        }
+    }
+
+    /// The inquiry that a payment is for.
+    public static func inquiry(ofPayment payment: String, in connection: Connection) throws -> Inquiry? {
+        try connection.first(
+            "SELECT i.* FROM drafts_inquiries AS i JOIN drafts_orders AS o ON o.inquiry = i.id WHERE o.payment = $1", [.text(payment)]
+        ).map(Inquiry.init)
+    }
+}

@@ -1,0 +1,175 @@
+import Database
+import Downloads
+import Drafts
+import Formats
+import JobQueue
+import Outbox
+import Payments
+
+/// What staff does with a finished document: attaches it to its inquiry, publishes it, takes it back, sends another link.
+///
+/// Each is one call in the caller's transaction, with its row in the inquiry's trail. What it needs is read and changed in that transaction: of
+/// two people who publish at once one does, and who publishes what was refunded meanwhile is refused.
+public struct Publication: Sendable {
+    /// Makes the messages that tell the customer of a download; they carry its id, never the link.
+    public typealias Messages = @Sendable (_ download: DownloadGrant, _ inquiry: Inquiry, _ payment: Payment) throws -> [JobRequest]
+
+    private let outbox: Outbox
+    private let terms: DownloadTerms
+    private let canSign: Bool
+    private let messages: Messages
+
+    /// - Parameters:
+    ///   - terms: how long and how often what is published may be downloaded.
+    ///   - canSign: whether this installation has a `SECRET_KEY`: without one no link can be made, and nothing is published.
+    public init(outbox: Outbox, terms: DownloadTerms = .standard, canSign: Bool, messages: @escaping Messages) {
+        self.outbox = outbox
+        self.terms = terms
+        self.canSign = canSign
+        self.messages = messages
+    }
+
+    // MARK: The final document
+
+    private static let attachable: Set<ProcessingState> = [.draftDone, .draftFailed, .finalUploaded]
+
+    /// Whether a final may be attached now, to be asked before a large file is taken.
+    /// - Throws: ``KitActionError``, `InquiryError`.
+    public static func checkAttachable(_ inquiry: String, in connection: Connection) throws {
+        let found = try InquiryStore.require(inquiry, in: connection)
+        _ = try paid(found, in: connection)
+        guard attachable.contains(found.state) else {
+            let wanted = found.state == .published ? "take the publication back before another final is attached" : "a final comes after the draft"
+            throw KitActionError.wrongState(found.state, wanted: wanted)
+        }
+    }
+
+    /// Makes a stored file the inquiry's final. One that was attached before stays as an older version.
+    /// - Throws: ``KitActionError``, `InquiryError`. The file is then the caller's to remove.
+    @discardableResult
+    public func attach(
+        _ file: CheckedFile, to inquiry: String, actor: String, reason: String, nowMs: Int64, in connection: Connection
+    ) throws -> FinalAsset {
+        try Self.checkAttachable(inquiry, in: connection)
+        let final = try FinalAsset.add(file, to: inquiry, actor: actor, nowMs: nowMs, in: connection)
+        _ = try InquiryStore.move(inquiry, from: Self.attachable, to: .finalUploaded, nowMs: nowMs, in: connection)
+        try InquiryAudit.record(
+            .finalAttached, inquiry: inquiry, actor: actor, reason: reason, detail: "version \(final.version): \(final.sha256)", nowMs: nowMs,
+            in: connection)
+        return final
+    }
+
+    // MARK: Publishing
+
+    /// Lets the customer download the final, and tells them.
+    /// - Throws: ``KitActionError`` when the payment is not paid (any more), no final is there, or it is published already.
+    @discardableResult
+    public func publish(_ inquiry: String, actor: String, reason: String, nowMs: Int64, in connection: Connection) throws -> DownloadGrant {
+        guard canSign else { throw KitActionError.noSecretKey }
+        let found = try InquiryStore.require(inquiry, in: connection)
+        let payment = try Self.paid(found, in: connection)
+        guard let final = try FinalAsset.of(inquiry: inquiry, in: connection) else { throw KitActionError.noFinal }
+        guard try InquiryStore.move(inquiry, from: [.finalUploaded], to: .published, nowMs: nowMs, in: connection) else {
+            throw KitActionError.wrongState(found.state, wanted: "only a kit with its final uploaded is published")
+        }
+        let grant = try Downloads.issue(
+            Self.download(of: final, payment: payment, terms: terms), reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
+        try InquiryAudit.record(
+            .published, inquiry: inquiry, actor: actor, reason: reason, detail: "final \(final.version) as \(grant.id)", nowMs: nowMs,
+            in: connection)
+        try tell(of: grant, found, payment, nowMs: nowMs, in: connection)
+        return grant
+    }
+
+    /// Sends the customer another link in place of the last one, which is over from now on.
+    /// - Throws: ``KitActionError``.
+    @discardableResult
+    public func reissue(_ inquiry: String, actor: String, reason: String, nowMs: Int64, in connection: Connection) throws -> DownloadGrant {
+        guard canSign else { throw KitActionError.noSecretKey }
+        let found = try InquiryStore.require(inquiry, in: connection)
+        let payment = try Self.paid(found, in: connection)
+        guard found.state == .published, let final = try FinalAsset.of(inquiry: inquiry, in: connection) else {
+            throw KitActionError.wrongState(found.state, wanted: "only a published kit has a link")
+        }
+        let last = try Downloads.list(subject: inquiry, limit: 1, in: connection).first
+        let grant: DownloadGrant
+        if let last, last.revokedAtMs == nil {
+            grant = try Downloads.reissue(last.id, terms: terms, reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
+        } else {
+            grant = try Downloads.issue(
+                Self.download(of: final, payment: payment, terms: terms), reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
+        }
+        try InquiryAudit.record(
+            .linkReissued, inquiry: inquiry, actor: actor, reason: reason, detail: grant.id, nowMs: nowMs, in: connection)
+        try tell(of: grant, found, payment, nowMs: nowMs, in: connection)
+        return grant
+    }
+
+    /// Takes a publication back: every link is over, and the kit stands where it stood before. That the payment is paid is not asked for.
+    /// - Returns: how many links were still in force.
+    /// - Throws: ``KitActionError``.
+    @discardableResult
+    public func revoke(_ inquiry: String, actor: String, reason: String, nowMs: Int64, in connection: Connection) throws -> Int {
+        let found = try InquiryStore.require(inquiry, in: connection)
+        guard try InquiryStore.move(inquiry, from: [.published], to: .finalUploaded, nowMs: nowMs, in: connection) else {
+            throw KitActionError.wrongState(found.state, wanted: "only what is published can be taken back")
+        }
+        var count = 0
+        for grant in try Downloads.list(subject: inquiry, in: connection) where grant.revokedAtMs == nil {
+            if grant.standing(nowMs: nowMs) == .open { count += 1 }
+            try Downloads.revoke(grant.id, reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
+        }
+        try InquiryAudit.record(
+            .revoked, inquiry: inquiry, actor: actor, reason: reason, detail: "\(count) links in force", nowMs: nowMs, in: connection)
+        return count
+    }
+
+    // MARK: Looking
+
+    /// A published kit whose customer has no link that opens, and has not downloaded it.
+    public struct LostLink: Sendable {
+        public let inquiry: Inquiry
+        /// The last one; nil when there was none.
+        public let download: DownloadGrant?
+    }
+
+    /// Published kits whose last link ran out unused, oldest first: a person sends another.
+    public static func lostLinks(limit: Int, nowMs: Int64, in connection: Connection) throws -> [LostLink] {
+        var lost: [LostLink] = []
+        for inquiry in try InquiryStore.list(InquiryFilter(state: .published, limit: 1000), in: connection).reversed() {
+            guard lost.count < limit else { break }
+            let last = try Downloads.list(subject: inquiry.id, limit: 1, in: connection).first
+            if last == nil || last?.standing(nowMs: nowMs) == .expired && last?.usedCount == 0 {
+                lost.append(LostLink(inquiry: inquiry, download: last))
+            }
+        }
+        return lost
+    }
+
+    // MARK: Parts
+
+    /// The payment, read in this transaction.
+    private static func paid(_ inquiry: Inquiry, in connection: Connection) throws -> Payment {
+        let order = try InquiryStore.requireOrder(of: inquiry.id, in: connection)
+        let payment = try PaymentStore.require(order.payment, in: connection)
+        guard payment.state.allowsPaidWork else { throw KitActionError.notPaid(payment.state.rawValue) }
+        return payment
+    }
+
+    private static func download(of final: FinalAsset, payment: Payment, terms: DownloadTerms) -> NewDownload {
+        NewDownload(
+            subject: final.inquiry, payment: payment.id,
+            file: DownloadFile(key: final.path, size: final.size, sha256: final.sha256, name: final.fileName, type: final.kind.contentType),
+            terms: terms)
+    }
+
+    private func tell(of grant: DownloadGrant, _ inquiry: Inquiry, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        for request in try messages(grant, inquiry, payment) { try outbox.add(request, nowMs: nowMs, in: connection) }
+    }
+
+    /// As long as the downloads' own trail takes it; one that is missing is told by ours.
+    private static func short(_ reason: String) throws -> String {
+        guard reason.contains(where: { !$0.isWhitespace }) else { throw KitActionError.reasonMissing }
+        return String(String.UnicodeScalarView(reason.unicodeScalars.prefix(InquiryAudit.reasonLimit)))
+    }
+}

@@ -1,0 +1,220 @@
+import Database
+import Downloads
+import Drafts
+import Formats
+import JobQueue
+import ObjectStorage
+import Outbox
+import Payments
+import ProviderPort
+import Publication
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Finals and their publication")
+struct PublicationTests {
+    private static let nowMs = DomainFixture.nowMs
+
+    /// Publishes as the product does, with a message that can be told apart.
+    private static func publication(canSign: Bool = true) -> Publication {
+        Publication(outbox: Outbox(slot: "web.0"), canSign: canSign) { grant, inquiry, payment in
+            [try JobRequest(Told(download: grant.id, inquiry: inquiry.id), payment: payment.id, unique: "told:\(grant.id)")]
+        }
+    }
+
+    private struct Told: JobParameters {
+        static let kind = "test.told"
+        static let queue = "notifications"
+        let download: String
+        let inquiry: String
+    }
+
+    private func told(_ room: DraftingFixture) async throws -> [String] {
+        try await room.domain.database.read { connection in
+            try connection.query("SELECT args FROM outbox_jobs WHERE kind = 'test.told' ORDER BY sequence").map { try $0.text("args") }
+        }
+    }
+
+    private func final(_ room: DraftingFixture, _ id: String, name: String = "kit.docx") async throws -> CheckedFile {
+        try await FileIntake.take(
+            try await room.document("The final of \(id)"), to: room.storage, folder: "finals/\(id)", name: name, rules: .final)
+    }
+
+    /// An inquiry with its final uploaded.
+    private func ready(_ room: DraftingFixture) async throws -> (id: String, payment: String, final: FinalAsset) {
+        let (id, payment) = try await room.drafted()
+        let file = try await final(room, id)
+        let asset = try await room.domain.database.write {
+            try Self.publication().attach(file, to: id, actor: "staff:awa", reason: "checked twice", nowMs: Self.nowMs, in: $0)
+        }
+        return (id, payment, asset)
+    }
+
+    private func publish(_ id: String, _ room: DraftingFixture, canSign: Bool = true) async throws -> DownloadGrant {
+        try await room.domain.database.write {
+            try Self.publication(canSign: canSign).publish(id, actor: "staff:awa", reason: "ready", nowMs: Self.nowMs, in: $0)
+        }
+    }
+
+    private func refused(_ room: DraftingFixture, _ body: @escaping @Sendable (Publication, Connection) throws -> Void) async -> KitActionError? {
+        await #expect(throws: KitActionError.self) { try await room.domain.database.write { try body(Self.publication(), $0) } }
+    }
+
+    @Test("an upload becomes the final, publishing lets it be downloaded for 45 minutes, once, and tells the customer without a link in the job")
+    func wholeWay() async throws {
+        try await DraftingFixture.with { room in
+            let (id, payment, final) = try await ready(room)
+            #expect(final.version == 1 && final.kind == .docx && final.fileName == "kit.docx" && final.sha256.count == 64)
+            #expect(try await room.found(id).state == .finalUploaded)
+            #expect(try await told(room).isEmpty)
+
+            let grant = try await publish(id, room)
+            #expect(try await room.found(id).state == .published)
+            #expect(grant.subject == id && grant.payment == payment && grant.usesMax == 1)
+            #expect(grant.expiresAtMs == Self.nowMs + 45 * 60_000)
+            #expect(grant.file.key == final.path && grant.file.sha256 == final.sha256 && grant.file.type == FileKind.docx.contentType)
+            let jobs = try await told(room)
+            #expect(jobs.count == 1 && jobs[0].contains(grant.id) && !jobs[0].contains("/downloads/"))
+
+            let trail = try await room.domain.database.read { try InquiryAudit.of(inquiry: id, in: $0) }
+            #expect(trail.map(\.action) == ["final_attached", "published"])
+            #expect(trail.map(\.actor) == ["staff:awa", "staff:awa"] && trail.map(\.reason) == ["checked twice", "ready"])
+            await #expect(throws: DatabaseError.self) {
+                try await room.domain.database.write { try $0.execute("UPDATE drafts_audit SET reason = 'other'") }
+            }
+        }
+    }
+
+    @Test("of two who publish at once, one does: one download, one message, one row in the trail")
+    func twoPublishers() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, _) = try await ready(room)
+            let outcomes = Mutex<[KitActionError?]>([])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<6 {
+                    let database = try room.domain.another()
+                    group.addTask {
+                        var outcome: KitActionError?
+                        do {
+                            _ = try await database.write {
+                                try Self.publication().publish(id, actor: "staff:\(number)", reason: "ready", nowMs: Self.nowMs, in: $0)
+                            }
+                        } catch let error as KitActionError {
+                            outcome = error
+                        }
+                        outcomes.withLock { [outcome] in $0.append(outcome) }
+                        await database.close()
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let all = outcomes.withLock { $0 }
+            #expect(all.count { $0 == nil } == 1)
+            #expect(all.compactMap { $0?.code } == Array(repeating: "wrong_state", count: 5))
+            #expect(try await told(room).count == 1)
+            let grants = try await room.domain.database.read { try Downloads.list(subject: id, in: $0) }
+            #expect(grants.count == 1)
+            let trail = try await room.domain.database.read { try InquiryAudit.of(inquiry: id, in: $0) }
+            #expect(trail.count { $0.action == "published" } == 1)
+        }
+    }
+
+    @Test(
+        "a payment that is not paid any more stops publishing, attaching and reissuing, and leaves nothing behind",
+        arguments: [ProviderClaim.refunded, .chargedBack])
+    func refundedBetween(claim: ProviderClaim) async throws {
+        try await DraftingFixture.with { room in
+            let (id, payment, _) = try await ready(room)
+            try await room.domain.tell(claim, of: payment)
+            #expect(await refused(room) { try $0.publish(id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "not_paid")
+            #expect(try await room.found(id).state == .finalUploaded)
+            #expect(try await told(room).isEmpty)
+            let file = try await final(room, id)
+            #expect(await refused(room) { try $0.attach(file, to: id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "not_paid")
+            #expect(try await room.domain.database.read { try FinalAsset.all(of: id, in: $0).count } == 1)
+        }
+    }
+
+    @Test("without a final, before the draft, without a reason, without SECRET_KEY: nothing is published, and each says why")
+    func guards() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _) = try await room.drafted()
+            #expect(await refused(room) { try $0.publish(id, actor: "a", reason: "r", nowMs: 1, in: $1) } == .noFinal)
+            let (unpaid, _, _) = try await room.inquiry()
+            #expect(await refused(room) { try $0.publish(unpaid.id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "not_paid")
+            let file = try await final(room, id)
+            #expect(await refused(room) { try $0.attach(file, to: unpaid.id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "not_paid")
+            let (waiting, _, _) = try await room.paidInquiry()
+            #expect(await refused(room) { try $0.attach(file, to: waiting, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+            #expect(await refused(room) { try $0.attach(file, to: id, actor: "a", reason: " \n", nowMs: 1, in: $1) } == .reasonMissing)
+            #expect(try await room.found(id).state == .draftDone)
+
+            let (good, _, _) = try await ready(room)
+            #expect(await refused(room) { try $0.publish(good, actor: "a", reason: "", nowMs: 1, in: $1) } == .reasonMissing)
+            let unsigned = await #expect(throws: KitActionError.self) { try await publish(good, room, canSign: false) }
+            #expect(unsigned == .noSecretKey)
+            #expect(await refused(room) { try $0.reissue(good, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+            #expect(await refused(room) { _ = try $0.revoke(good, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+            #expect(try await room.found(good).state == .finalUploaded)
+            #expect(try await told(room).isEmpty)
+        }
+    }
+
+    @Test("a reissued link ends the one before; a revoked publication ends them all and can be corrected and published anew")
+    func revokeAndReissue() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, _) = try await ready(room)
+            let first = try await publish(id, room)
+            let second = try await room.domain.database.write {
+                try Self.publication().reissue(id, actor: "staff:b", reason: "the mail was lost", nowMs: Self.nowMs + 1000, in: $0)
+            }
+            let grants = try await room.domain.database.read { try Downloads.list(subject: id, in: $0) }
+            #expect(grants.map(\.id) == [second.id, first.id])
+            #expect(grants[1].revokedAtMs != nil && grants[1].replacedBy == second.id)
+            #expect(try await told(room).count == 2)
+
+            let count = try await room.domain.database.write {
+                try Self.publication().revoke(id, actor: "staff:b", reason: "a wrong page", nowMs: Self.nowMs + 2000, in: $0)
+            }
+            #expect(count == 1)
+            #expect(try await room.found(id).state == .finalUploaded)
+            let after = try await room.domain.database.read { try Downloads.list(subject: id, in: $0) }
+            #expect(after.allSatisfy { $0.revokedAtMs != nil })
+
+            let corrected = try await FileIntake.take(
+                try await room.document("Corrected"), to: room.storage, folder: "finals/\(id)", name: "corrected.docx", rules: .final)
+            let asset = try await room.domain.database.write {
+                try Self.publication().attach(corrected, to: id, actor: "staff:b", reason: "corrected", nowMs: Self.nowMs + 3000, in: $0)
+            }
+            #expect(asset.version == 2)
+            let third = try await publish(id, room)
+            #expect(third.file.key == asset.path)
+            #expect(try await told(room).count == 3)
+            let trail = try await room.domain.database.read { try InquiryAudit.of(inquiry: id, in: $0).map(\.action) }
+            #expect(trail == ["final_attached", "published", "link_reissued", "revoked", "final_attached", "published"])
+            // What stands published is not changed under the customer's hands.
+            let late = try await final(room, id)
+            #expect(await refused(room) { try $0.attach(late, to: id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+        }
+    }
+
+    @Test("a link that ran out unused is a person's task until another is sent; one that was used is none")
+    func lostLinks() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, _) = try await ready(room)
+            let grant = try await publish(id, room)
+            func lost(_ at: Int64) async throws -> [String] {
+                try await room.domain.database.read { try Publication.lostLinks(limit: 10, nowMs: at, in: $0).map(\.inquiry.id) }
+            }
+            #expect(try await lost(Self.nowMs + 1000).isEmpty)
+            #expect(try await lost(grant.expiresAtMs + 1) == [id])
+            try await room.domain.database.write {
+                _ = try Self.publication().reissue(id, actor: "a", reason: "r", nowMs: grant.expiresAtMs + 1, in: $0)
+            }
+            #expect(try await lost(grant.expiresAtMs + 2).isEmpty)
+            try await room.domain.database.write { try $0.execute("UPDATE downloads_grants SET used_count = 1 WHERE revoked_at IS NULL") }
+            #expect(try await lost(grant.expiresAtMs + 100 * 60_000).isEmpty)
+        }
+    }
+}
