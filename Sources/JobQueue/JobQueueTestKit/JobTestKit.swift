@@ -43,7 +43,7 @@ public final class JobTestKit: Sendable {
     ///   - patience: how long something that should happen at once is waited for; more on a machine with much else to do.
     ///   - register: tells a fresh process what it can do. Called again after each crash.
     public init(
-        concurrency: Int = 1, effects: any EffectStore = InMemoryEffects(), random: Double = 0.5, patience: Duration = .seconds(10),
+        concurrency: Int = 1, effects: any EffectStore = InMemoryEffects(), random: Double = 0.5, patience: Duration = .seconds(60),
         @JobMiddlewareBuilder middleware: () -> [any JobMiddleware] = { [] },
         register: @escaping @Sendable (JobService) -> Void
     ) {
