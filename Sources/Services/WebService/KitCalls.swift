@@ -19,13 +19,17 @@ struct KitCalls: Sendable {
     let database: Database
     /// Nil where the program has none: then no files are taken.
     let storage: (any ObjectStorage)?
+    let clients: ClientAddresses
     let baseURL: String
     let nowMs: @Sendable () -> Int64
     private let uploads = AddressBudget(limit: KitCalls.uploadsMax)
 
-    init(database: Database, storage: (any ObjectStorage)?, baseURL: String, nowMs: @escaping @Sendable () -> Int64) {
+    init(
+        database: Database, storage: (any ObjectStorage)?, clients: ClientAddresses, baseURL: String, nowMs: @escaping @Sendable () -> Int64
+    ) {
         self.database = database
         self.storage = storage
+        self.clients = clients
         self.baseURL = baseURL
         self.nowMs = nowMs
     }
@@ -58,8 +62,8 @@ struct KitCalls: Sendable {
     func read(_ call: WebCall, allowsJSON: Bool) async throws -> Taken {
         guard let body = call.upload else { return Taken(fields: try RequestBody.fields(call.request, allowsJSON: allowsJSON)) }
         guard let storage else { throw WebProblem.unavailable }
-        guard uploads.take(CallerAddress.of(call.request), nowMs: nowMs()) else {
-            throw WebProblem(status: 429, title: "Too many requests", detail: "try again in a minute", headers: [("Retry-After", "60")])
+        guard uploads.take(clients.limitKey(of: call.request), nowMs: nowMs()) else {
+            throw WebProblem.tooMany("try again in a minute", afterSeconds: 60)
         }
         let form = try await UploadForm.read(
             call, body, fileField: Self.fileField, to: storage, folder: "attachments", rules: .attachment, countMax: InquiryAttachment.countMax,

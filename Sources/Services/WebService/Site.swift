@@ -32,14 +32,15 @@ struct Site: Sendable {
             database: database, events: events, transport: transport, baseURL: configuration.baseURL, ingestURL: configuration.ingestURL,
             log: log, nowMs: nowMs)
         let once = IdempotentRun(database: database, log: log, nowMs: nowMs)
-        let kit = KitCalls(database: database, storage: configuration.storage, baseURL: configuration.baseURL, nowMs: nowMs)
+        let clients = ClientAddresses(proxies: configuration.trustedProxies)
+        let kit = KitCalls(
+            database: database, storage: configuration.storage, clients: clients, baseURL: configuration.baseURL, nowMs: nowMs)
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)
         let pay = CheckoutStart(database: database, start: start, nowMs: nowMs)
         let link = configuration.secretKey.map { PaymentLink(secret: $0.value) }
         let links = OwnLinks(link: link, nowMs: nowMs)
-        let clients = ClientAddresses(proxies: configuration.trustedProxies)
         let gate = LinkGate(database: database, link: link, clients: clients, nowMs: nowMs)
         let streams = StatusStreams(database: database, limits: configuration.streams, log: log)
         let checkout = CheckoutPages(database: database, providers: events.providers, start: pay, page: page)
