@@ -90,8 +90,7 @@ struct PublicationTests {
     func twoPublishers() async throws {
         try await DraftingFixture.with { room in
             let (id, _, _) = try await ready(room)
-            let outcomes = Mutex<[KitActionError?]>([])
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            let all = try await withThrowingTaskGroup(of: KitActionError?.self) { group in
                 for number in 0..<6 {
                     let database = try room.domain.another()
                     group.addTask {
@@ -103,13 +102,12 @@ struct PublicationTests {
                         } catch let error as KitActionError {
                             outcome = error
                         }
-                        outcomes.withLock { [outcome] in $0.append(outcome) }
                         await database.close()
+                        return outcome
                     }
                 }
-                try await group.waitForAll()
+                return try await group.reduce(into: [KitActionError?]()) { $0.append($1) }
             }
-            let all = outcomes.withLock { $0 }
             #expect(all.count { $0 == nil } == 1)
             #expect(all.compactMap { $0?.code } == Array(repeating: "wrong_state", count: 5))
             #expect(try await told(room).count == 1)

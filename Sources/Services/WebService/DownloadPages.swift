@@ -22,17 +22,22 @@ struct DownloadPages: Sendable {
     /// Nil where the installation has no secret to sign with.
     let link: DownloadLink?
     let page: Page
+    let clients: ClientAddresses
     let log: Log
     let nowMs: @Sendable () -> Int64
     private let requests = AddressBudget(limit: DownloadPages.requestsMax)
     private let failures = AddressBudget(limit: DownloadPages.failuresMax)
 
-    init(database: Database, storage: (any ObjectStorage)?, link: DownloadLink?, log: Log, nowMs: @escaping @Sendable () -> Int64) {
+    init(
+        database: Database, storage: (any ObjectStorage)?, link: DownloadLink?, clients: ClientAddresses, log: Log,
+        nowMs: @escaping @Sendable () -> Int64
+    ) {
         self.database = database
         self.storage = storage
         self.link = link
         // Browsers hold the redirection to the storage against the page's policy.
         page = Page(formTargets: storage?.linkOrigin.map { [$0] } ?? [])
+        self.clients = clients
         self.log = log
         self.nowMs = nowMs
     }
@@ -56,9 +61,9 @@ struct DownloadPages: Sendable {
 
     private func visit(_ call: WebCall) throws(WebProblem) -> Visit {
         let now = nowMs()
-        let address = CallerAddress.of(call.request)
+        let address = clients.limitKey(of: call.request)
         guard requests.take(address, nowMs: now), failures.hasRoom(address, nowMs: now) else {
-            throw WebProblem(status: 429, title: "Too many requests", detail: "try again in a minute", headers: [("Retry-After", "60")])
+            throw WebProblem.tooMany("try again in a minute", afterSeconds: 60)
         }
         return Visit(
             claim: link?.read(call.value("token")) ?? .none, address: address, origin: link?.origin(of: address) ?? [], nowMs: now)

@@ -79,8 +79,8 @@ struct Site: Sendable {
             CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
             teamPages.routes,
             DownloadPages(
-                database: database, storage: configuration.storage, link: configuration.secretKey.map { DownloadLink(secret: $0.value) }, log: log,
-                nowMs: nowMs
+                database: database, storage: configuration.storage, link: configuration.secretKey.map { DownloadLink(secret: $0.value) },
+                clients: clients, log: log, nowMs: nowMs
             ).routes,
         ]
         router = Router(routes: Array(routes.joined()))
