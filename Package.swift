@@ -131,6 +131,9 @@ let domain: [Target] = [
         ["Usage", "Teams", "Outbox", "HTTPClient", "DiskUsage", "EventLoop", "Database", "JobQueue", "Formats", "Telemetry"]),
     room(
         "Domain", "Scheduling", ["Payments", "Outbox", "Database", "JobQueue", "Formats", "Telemetry"], resources: [.embedInCode("Migrations")]),
+    room(
+        "Domain", "Staff", ["Access", "Payments", "Money", "Cryptography", "EventLoop", "Database", "Formats"],
+        resources: [.embedInCode("Migrations")]),
 ]
 
 /// One room per provider.
@@ -172,7 +175,8 @@ let carriers: [Target] = [
 let adapters = providerRooms + ["ProviderCatalog"]
 let everyRoom = [
     "Payments", "Downloads", "Ledger", "Access", "Outbox", "Notifications", "Drafts", "Publication", "Plans", "Teams", "UsageSamples", "Usage",
-    "Invoicing", "Scheduling", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop", "Cryptography",
+    "Invoicing", "Scheduling", "Staff", "Money", "ProviderPort", "JobQueue", "Database", "Formats", "Telemetry", "Settings", "EventLoop",
+    "Cryptography",
 ]
 
 let services: [Target] = [
@@ -192,7 +196,7 @@ let services: [Target] = [
     room(
         "Services", "PaymentsService",
         [
-            "ErrorReports", "WorkerService", "Scheduling", "Usage", "Teams", "Drafts", "Publication", "Plans", "Invoicing", "Notifications",
+            "ErrorReports", "WorkerService", "Scheduling", "Staff", "Usage", "Teams", "Drafts", "Publication", "Plans", "Invoicing", "Notifications",
             "Downloads", "Payments", "Access", "Ledger", "Outbox", "HTTPClient", "Subprocess", "Database", "JobQueue", "EventLoop", "Settings",
             "Telemetry", "Formats", "ProviderPort", "Money",
         ] + adapters),
@@ -202,6 +206,8 @@ let services: [Target] = [
             "WorkerService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Notifications", "Payments", "Outbox", "HTTPClient",
             "DiskUsage", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
         ]),
+    // What the command line and the console do alike.
+    room("Services", "Operating", everyRoom + ["PaymentsService", "MessagePort", "RedisClient", "JobQueueRedis"]),
     room(
         "Services", "NotificationsService",
         [
@@ -211,7 +217,8 @@ let services: [Target] = [
     room(
         "Services", "WebService",
         everyRoom + adapters + [
-            "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient", "PrivateFiles", "ObjectStorage",
+            "Operating", "MessagePort", "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient",
+            "PrivateFiles", "ObjectStorage",
             "QRCodes", "RedisClient", "JobQueueRedis",
         ]),
     room(
@@ -220,6 +227,7 @@ let services: [Target] = [
     room(
         "Services", "OperatorCommands",
         everyRoom + adapters + [
+            "Operating",
             "PaymentsService", "ProgramStart", "IngestService", "WorkerService", "HTTPClient", "RedisClient", "JobQueueRedis", "PrivateFiles",
             "MessagePort", "MessageCatalog", "DraftGeneration", "ObjectStorage",
         ]),
@@ -227,7 +235,8 @@ let services: [Target] = [
         "Services", "Benchmarks",
         [
             "PaymentsService", "UsageService", "DraftGeneration", "Drafts", "InvoiceDocuments", "Invoicing", "StorageMetering", "Usage",
-            "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads", "Payments", "ProviderPort", "StandardWebhooks", "Money", "Database",
+            "UsageSamples", "Teams", "Plans", "Outbox", "Access", "Downloads", "Payments", "Staff", "ProviderPort", "StandardWebhooks", "Money",
+            "Database",
             "JobQueue", "JobQueueRedis", "RedisClient", "HTTPClient", "HTTPServer", "ObjectStorage", "PrivateFiles", "Cryptography",
             "Subprocess", "EventLoop", "Telemetry", "Formats",
         ]),
@@ -323,7 +332,8 @@ let testTargets: [Target] = [
     tests(
         "ServiceTests",
         everyRoom + adapters + [
-            "IngestService", "WorkerService", "PaymentsService", "UsageService", "WebService", "SandboxService", "OperatorCommands", "Benchmarks",
+            "IngestService", "WorkerService", "PaymentsService", "UsageService", "Operating", "WebService", "SandboxService", "OperatorCommands",
+            "Benchmarks",
             "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis", "ObjectStorage", "PrivateFiles",
         ]),
     tests(

@@ -36,6 +36,12 @@ private final class OpenStreams: Sendable {
     }
 }
 
+/// What a sender was told of its pieces.
+private final class ToldPieces: Sendable {
+    let sent = Mutex(0)
+    let goesOn = Mutex<Bool?>(nil)
+}
+
 @Suite("HTTP server streams")
 struct HTTPServerStreamTests {
     @Test("an answer goes on in chunks, from any thread, until it is ended, and the connection with it")
@@ -204,6 +210,32 @@ struct HTTPServerStreamTests {
             let stream = responder.stream(HTTPResponse(status: 200, body: Array("hello".utf8))) { left.note($0) }
             try waitUntil("the end was told") { left.all == [.clientLeft] }
             stream.send(Array("nobody".utf8))
+        }
+    }
+
+    @Test("what is sent in turn comes whole to a client that reads slowly, and ends when the client leaves")
+    func inTurn() async throws {
+        let open = OpenStreams()
+        try await withServer(handler: open.handler) { server, port in
+            let piece = [UInt8](repeating: 65, count: 40_000)
+            let client = try RawClient(port: port)
+            client.send(get)
+            _ = try client.answer(hasBody: false)
+            let stream = try open.one()
+            // Far more than what may wait for a client, and than the system takes at once.
+            let told = ToldPieces()
+            let pieces = 150
+            Task {
+                for _ in 0..<pieces { if await stream.sendInTurn(piece) { told.sent.withLock { $0 += 1 } } }
+                stream.send(Array("the end".utf8))
+                stream.end()
+                let goesOn = await stream.sendInTurn(piece)
+                told.goesOn.withLock { $0 = goesOn }
+            }
+            let all = try client.text(through: "the end")
+            #expect(all.utf8.count { $0 == 65 } == pieces * piece.count)
+            try waitUntil("the sender has ended") { told.goesOn.withLock { $0 } == false }
+            #expect(told.sent.withLock { $0 } == pieces)
         }
     }
 }

@@ -20,105 +20,110 @@ struct CommandLineTests {
 
                         The operator's command of Quittance. Results go to standard output, logs and errors to standard error.
 
-                          status           where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
-                          payments         the newest payments
-                          trace            the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
-                          events list      the newest events that matched nothing or could not be believed
-                          events replay    take archived events up again: match them, read them, ask about them anew
-                          tasks            what a person has to look at
-                          reconcile        ask the providers about payments that wait
-                          refunds list     the refunds of a payment, and where each stands
-                          refunds settle   end a refund that does not come to an end, by what was found out at the provider
-                          held list        money of a payment that came in and cannot be counted as it stands
-                          held settle      decide about such money: it went back, or counts as an amount of what is owed
-                          queues list      what waits on each queue, what is in hand, what is dead, and how many workers there are
-                          queues show      one queue: what stands where, what operators have said, how old the next job is
-                          queues pause     hand nothing over, or no job of a kind, until it is resumed; what runs is finished
-                          queues resume    go on; jobs that were put aside come back to the head of the queue
-                          queues limit     let all workers of a queue together hold at most so many jobs
-                          queues drain     wait until everything that stands on a queue now has come to its end
-                          queues clear     delete every job that stands on a queue; their records in SQL say why
-                          jobs list        the jobs that stand on the queues, in the order in which they will be claimed
-                          jobs show        one job: where it stands, its record, its failed attempts
-                          jobs cancel      leave jobs off: what waits is gone, what runs is stopped within about a second
-                          jobs retry       try jobs now: what is delayed goes to the head of its queue, what is dead goes back as new
-                          jobs move        move jobs to another queue, with their due time and history
-                          jobs delete      delete jobs that stand on a queue; their records in SQL say why
-                          workers list     the workers of every queue, with what they have in hand
-                          dead list        what was given up, the latest first, with its reason
-                          dead show        one that was given up: why, its failed attempts, its body with what is sensitive hidden
-                          dead replay      put what was given up back on its queue, as new
-                          dead delete      forget what was given up; its record in SQL stays
-                          replay           put what was given up back on its queue, as new
-                          refused          posts that ingest refused, the latest first: why, from where, what they looked like
-                          cron list        the scheduled entries with their last and next tick, UTC
-                          cron next        when an entry is due next, by UTC and by the clocks of its zone
-                          cron run         run the latest tick of an entry that is due and did not run yet
-                          cron pause       let an entry rest until it is resumed
-                          cron resume      let a paused entry run again; ticks missed meanwhile do not come back
-                          apikey create    make an API key; its text is shown this once
-                          apikey list      API keys, without their text
-                          apikey revoke    end an API key, at once and for good
-                          link make        make a payment link: a page where whoever has it can pay
-                          link send        send the customer a payment link, by the channel that reaches them
-                          link revoke      take back every link that was made to a payment
-                          issuer show      who issues invoices, per mode
-                          issuer set       set who issues the invoices of a mode
-                          issuer example   set an example issuer for the sandbox, unless there is one
-                          effects list     calls to the outside, the latest first, with what is known of them
-                          effects settle   say what became of a call that nobody knows the result of
-                          breakers list    the dependencies that were called within the last day, and which of them are ill
-                          breakers reset   let calls to a dependency pass again
-                          ledger balances  what stands on each account, debits minus credits
-                          ledger entries   the entries of one payment
-                          ledger verify    compare every payment with its entries
-                          kit list         inquiries, newest first
-                          kit show         an inquiry with its drafts, finals, attachments, what it cost and what was done to it
-                          kit edit         correct texts of an inquiry; drafts that are there stay as they are
-                          kit regenerate   have another version of the draft made; those before it stay
-                          kit attach       make a Word or PDF document the final of a kit; one of before stays as an older version
-                          kit publish      let the customer download the final, and tell them
-                          kit revoke       take a publication back: its links are over
-                          kit reissue      send the customer another link in place of the last one
-                          product list     what is sold, at which price
-                          product set      change a product, or enter a new one
-                          prompt list      what the AI is told when it writes drafts, every version
-                          prompt add       add a version and have drafts written by it from now on
-                          prompt use       have drafts written by a version of before
-                          template list    the installed templates of the document
-                          template check   look into a template and fill it once; install nothing
-                          template add     check a template, fill it once, and have drafts made with it from now on
-                          template use     have drafts made with a version of before
-                          team list        the teams with their plans
-                          team show        a team with its plan, what it may use and what it uses, its people and projects
-                          team put         enter a team or change it
-                          team member      enter a person of a team, or change one
-                          team project     enter a project of a team, or change one
-                          usage show       what a team and its projects used in a UTC month
-                          usage top        the teams that use most this month
-                          usage runs       what the scheduled runs did, the latest first
-                          usage alerts     what teams were told, the latest first
-                          usage rejected   samples that were not counted, the latest first
-                          usage origins    where storage is measured, when it last was, and whether that is too long ago
-                          usage forget     forget where storage is measured no more, with its figures
-                          usage key        make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
-                          customer export  everything that is held of a person, as JSON
-                          customer erase   overwrite everything personal that is held of a person; books and invoices stay
-                          invoices verify  prove that no invoice number is missing or given twice
-                          source list      the providers: mode, proof of their webhooks, paths
-                          source on        take a provider's webhooks, in the mode it was given
-                          source off       take nothing more from a provider
-                          source mode      whether a provider's money is real
-                          source trust     what a provider's webhooks are taken for
-                          source ranges    where a provider's webhooks come from, and what becomes of those from elsewhere
-                          source rotate    give a provider a new secret beside its old one, or retire the old one
-                          source import    take what the environment says of the sources into the sources file
-                          verify-webhook   say whether a post would be believed, and why, without sending it
-                          doctor           look at everything this installation stands on, and say what to do
-                          migrate          bring the database to this program's version and make the folders it needs
-                          rebuild-queues   fill an emptied Redis again: unfinished jobs from SQL, events and samples from ingest's journals
-                          backup           back up the database, private files, sources and journals, while everything runs
-                          restore          put a backup in place, once each of its files is proved to be what was backed up
+                          status               where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
+                          payments             the newest payments
+                          trace                the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
+                          events list          the newest events that matched nothing or could not be believed
+                          events replay        take archived events up again: match them, read them, ask about them anew
+                          tasks                what a person has to look at
+                          reconcile            ask the providers about payments that wait
+                          refunds list         the refunds of a payment, and where each stands
+                          refunds settle       end a refund that does not come to an end, by what was found out at the provider
+                          held list            money of a payment that came in and cannot be counted as it stands
+                          held settle          decide about such money: it went back, or counts as an amount of what is owed
+                          queues list          what waits on each queue, what is in hand, what is dead, and how many workers there are
+                          queues show          one queue: what stands where, what operators have said, how old the next job is
+                          queues pause         hand nothing over, or no job of a kind, until it is resumed; what runs is finished
+                          queues resume        go on; jobs that were put aside come back to the head of the queue
+                          queues limit         let all workers of a queue together hold at most so many jobs
+                          queues drain         wait until everything that stands on a queue now has come to its end
+                          queues clear         delete every job that stands on a queue; their records in SQL say why
+                          jobs list            the jobs that stand on the queues, in the order in which they will be claimed
+                          jobs show            one job: where it stands, its record, its failed attempts
+                          jobs cancel          leave jobs off: what waits is gone, what runs is stopped within about a second
+                          jobs retry           try jobs now: what is delayed goes to the head of its queue, what is dead goes back as new
+                          jobs move            move jobs to another queue, with their due time and history
+                          jobs delete          delete jobs that stand on a queue; their records in SQL say why
+                          workers list         the workers of every queue, with what they have in hand
+                          dead list            what was given up, the latest first, with its reason
+                          dead show            one that was given up: why, its failed attempts, its body with what is sensitive hidden
+                          dead replay          put what was given up back on its queue, as new
+                          dead delete          forget what was given up; its record in SQL stays
+                          replay               put what was given up back on its queue, as new
+                          refused              posts that ingest refused, the latest first: why, from where, what they looked like
+                          cron list            the scheduled entries with their last and next tick, UTC
+                          cron next            when an entry is due next, by UTC and by the clocks of its zone
+                          cron run             run the latest tick of an entry that is due and did not run yet
+                          cron pause           let an entry rest until it is resumed
+                          cron resume          let a paused entry run again; ticks missed meanwhile do not come back
+                          apikey create        make an API key; its text is shown this once
+                          apikey list          API keys, without their text
+                          apikey revoke        end an API key, at once and for good
+                          user add             let somebody sign in to the console
+                          user list            who may sign in to the console
+                          user disable         end what somebody may do, their sessions too
+                          user enable          let somebody sign in again, with the password and the codes they had
+                          user reset-password  give somebody a new password; their sessions end
+                          link make            make a payment link: a page where whoever has it can pay
+                          link send            send the customer a payment link, by the channel that reaches them
+                          link revoke          take back every link that was made to a payment
+                          issuer show          who issues invoices, per mode
+                          issuer set           set who issues the invoices of a mode
+                          issuer example       set an example issuer for the sandbox, unless there is one
+                          effects list         calls to the outside, the latest first, with what is known of them
+                          effects settle       say what became of a call that nobody knows the result of
+                          breakers list        the dependencies that were called within the last day, and which of them are ill
+                          breakers reset       let calls to a dependency pass again
+                          ledger balances      what stands on each account, debits minus credits
+                          ledger entries       the entries of one payment
+                          ledger verify        compare every payment with its entries
+                          kit list             inquiries, newest first
+                          kit show             an inquiry with its drafts, finals, attachments, what it cost and what was done to it
+                          kit edit             correct texts of an inquiry; drafts that are there stay as they are
+                          kit regenerate       have another version of the draft made; those before it stay
+                          kit attach           make a Word or PDF document the final of a kit; one of before stays as an older version
+                          kit publish          let the customer download the final, and tell them
+                          kit revoke           take a publication back: its links are over
+                          kit reissue          send the customer another link in place of the last one
+                          product list         what is sold, at which price
+                          product set          change a product, or enter a new one
+                          prompt list          what the AI is told when it writes drafts, every version
+                          prompt add           add a version and have drafts written by it from now on
+                          prompt use           have drafts written by a version of before
+                          template list        the installed templates of the document
+                          template check       look into a template and fill it once; install nothing
+                          template add         check a template, fill it once, and have drafts made with it from now on
+                          template use         have drafts made with a version of before
+                          team list            the teams with their plans
+                          team show            a team with its plan, what it may use and what it uses, its people and projects
+                          team put             enter a team or change it
+                          team member          enter a person of a team, or change one
+                          team project         enter a project of a team, or change one
+                          usage show           what a team and its projects used in a UTC month
+                          usage top            the teams that use most this month
+                          usage runs           what the scheduled runs did, the latest first
+                          usage alerts         what teams were told, the latest first
+                          usage rejected       samples that were not counted, the latest first
+                          usage origins        where storage is measured, when it last was, and whether that is too long ago
+                          usage forget         forget where storage is measured no more, with its figures
+                          usage key            make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
+                          customer export      everything that is held of a person, as JSON
+                          customer erase       overwrite everything personal that is held of a person; books and invoices stay
+                          invoices verify      prove that no invoice number is missing or given twice
+                          source list          the providers: mode, proof of their webhooks, paths
+                          source on            take a provider's webhooks, in the mode it was given
+                          source off           take nothing more from a provider
+                          source mode          whether a provider's money is real
+                          source trust         what a provider's webhooks are taken for
+                          source ranges        where a provider's webhooks come from, and what becomes of those from elsewhere
+                          source rotate        give a provider a new secret beside its old one, or retire the old one
+                          source import        take what the environment says of the sources into the sources file
+                          verify-webhook       say whether a post would be believed, and why, without sending it
+                          doctor               look at everything this installation stands on, and say what to do
+                          migrate              bring the database to this program's version and make the folders it needs
+                          rebuild-queues       fill an emptied Redis again: unfinished jobs from SQL, events and samples from ingest's journals
+                          backup               back up the database, private files, sources and journals, while everything runs
+                          restore              put a backup in place, once each of its files is proved to be what was backed up
 
                         `quittance COMMAND --help` explains one. Listings take --json.
 

@@ -1,5 +1,6 @@
 import Access
 import CinetPay
+import Cryptography
 import Database
 import EventLoop
 import FeexPay
@@ -7,6 +8,7 @@ import Formats
 import HTTPClient
 import HTTPServer
 import JobQueue
+import JobQueueRedis
 import KKiaPay
 import Manual
 import ObjectStorage
@@ -44,6 +46,7 @@ final class WebStage: Sendable {
     let storage: any ObjectStorage
     /// The bearer key of the shop.
     let key: String
+    let queues: RedisQueues?
     private let folder: TemporaryFolder
     private let loop: EventLoop
     let client: HTTPClient
@@ -60,12 +63,13 @@ final class WebStage: Sendable {
     ///   - api: how much may be asked, by whom, from where; without limits unless given.
     ///   - address: where the web listens, for browsers: its public address is then the same; any free port unless given.
     ///   - streams: how many may watch payments.
+    ///   - redis: where queues can be looked at; nowhere unless given.
     ///   - storage: where private files are; a folder unless given.
     static func with(
         serverClock: ServerClock? = nil, api: APISettings = unlimited, address: SocketAddress? = nil, streams: StreamLimits = StreamLimits(),
-        storage: ((HTTPClient) -> any ObjectStorage)? = nil, _ body: (WebStage) async throws -> Void
+        redis: RedisServer? = nil, storage: ((HTTPClient) -> any ObjectStorage)? = nil, _ body: (WebStage) async throws -> Void
     ) async throws {
-        let stage = try await WebStage(serverClock: serverClock, api: api, address: address, streams: streams, storage: storage)
+        let stage = try await WebStage(serverClock: serverClock, api: api, address: address, streams: streams, redis: redis, storage: storage)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -74,6 +78,7 @@ final class WebStage: Sendable {
     }
 
     static let scopes = [APIKey.payments, APIKey.usage, APIKey.teams, APIKey.cron, APIKey.refunds]
+    static let passwordCost = PasswordHash.Cost(n: 256, r: 8, p: 1)
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
@@ -87,7 +92,8 @@ final class WebStage: Sendable {
     }
 
     private init(
-        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, storage: ((HTTPClient) -> any ObjectStorage)?
+        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, redis: RedisServer?,
+        storage: ((HTTPClient) -> any ObjectStorage)?
     ) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
@@ -139,11 +145,15 @@ final class WebStage: Sendable {
             ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
         configured.streams = streams
         configured.storage = self.storage
-        makeWeb = { [configured, database, relay, transport, loop] in
+        // Cheap to make, as tests sign in often.
+        configured.passwordCost = Self.passwordCost
+        configured.console.refundLimits = [ConsoleSettings.Sum(amount: "10000", currency: "XOF")]
+        queues = redis.map { [loop] in RedisQueues(loop: loop, address: $0.address, prefix: "console:", name: "web") }
+        makeWeb = { [configured, database, relay, transport, loop, queues] in
             WebServer(
                 configured, database: database, relay: relay, providers: providers, transport: transport,
                 cron: CronTable(entries: Self.entries(relay.outbox), database: database, runner: "web.0"), serverClock: serverClock,
-                loops: [loop], log: Log("web"), nowMs: { clock.nowMs })
+                queues: queues, loops: [loop], log: Log("web"), nowMs: { clock.nowMs })
         }
         running = Mutex(makeWeb())
         try await relay.start()
@@ -180,6 +190,7 @@ final class WebStage: Sendable {
         await sandbox.stop(by: deadline)
         await ingest.stop(by: deadline)
         await relay.stop(by: deadline)
+        queues?.close()
         await client.close()
         await database.close()
         await loop.end()

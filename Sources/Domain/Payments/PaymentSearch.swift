@@ -1,4 +1,5 @@
 import Database
+import Formats
 
 /// Which payments are meant; nil for any.
 public struct PaymentFilter: Sendable {
@@ -26,31 +27,60 @@ public struct PaymentFilter: Sendable {
 extension PaymentStore {
     /// Payments, newest first: at most `limit` of those before `before` (a payment id).
     public static func search(_ filter: PaymentFilter, before: String?, limit: Int, in connection: Connection) throws -> [Payment] {
-        var conditions: [String] = []
-        var bindings: [SQLValue] = []
-        func narrow(_ condition: String, _ value: SQLValue?) {
-            guard let value else { return }
-            bindings.append(value)
-            conditions.append("\(condition) $\(bindings.count)")
-        }
-        // A provider's are read from its attempts, which lie in the payments' order, so that the first page costs no more than its rows.
+        let choice = try PaymentChoice(filter, before: before, limit: limit, in: connection)
+        return try connection.query("SELECT p.* \(choice.text)", choice.bindings).map(Payment.init)
+    }
+}
+
+/// The part of a query that says which payments, from its FROM on.
+struct PaymentChoice {
+    private(set) var text = ""
+    private(set) var bindings: [SQLValue] = []
+    private var conditions: [String] = []
+
+    init(_ filter: PaymentFilter, before: String?, limit: Int, in connection: Connection) throws {
+        // A provider's are read from its attempts, which lie in the payments' order, so that the first page costs no more than its rows. Where
+        // few payments are in the state that is asked for, these are looked through instead.
         let isTried = filter.provider != nil || filter.method != nil
-        let id = isTried ? "a.payment" : "p.id"
+        let goesByState = try isTried && Self.isStateRarer(filter, in: connection)
+        let id = isTried && !goesByState ? "a.payment" : "p.id"
         narrow("a.provider =", filter.provider.map(SQLValue.text))
         narrow("a.method =", filter.method.map(SQLValue.text))
+        let tries = conditions
+        if goesByState { conditions = [] }
         narrow("p.state =", (filter.state?.rawValue).map(SQLValue.text))
         narrow("p.currency =", filter.currency.map(SQLValue.text))
         narrow("p.created_at >=", filter.fromMs.map(SQLValue.integer))
+        // An id is never older than its payment.
+        narrow("\(id) >=", filter.fromMs.map { .text("pay_" + ULID.lowest(atMs: $0)) })
         narrow("p.created_at <", filter.toMs.map(SQLValue.integer))
         narrow("\(id) <", before.map(SQLValue.text))
+        if goesByState {
+            conditions.append("EXISTS (SELECT 1 FROM payments_attempts a WHERE a.payment = p.id AND \(tries.joined(separator: " AND ")))")
+        }
+        let joins = isTried && !goesByState
         bindings.append(.integer(Int64(limit)))
-        return try connection.query(
-            """
-            SELECT p.* FROM \(isTried ? "payments_attempts a CROSS JOIN payments_payments p ON p.id = a.payment" : "payments_payments p")
+        text = """
+            FROM \(joins ? "payments_attempts a CROSS JOIN payments_payments p ON p.id = a.payment" : "payments_payments p")
             \(conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))")
-            \(isTried ? "GROUP BY a.payment" : "") ORDER BY \(id) DESC LIMIT $\(bindings.count)
-            """, bindings
-        ).map(Payment.init)
+            \(joins ? "GROUP BY a.payment" : "") ORDER BY \(id) DESC LIMIT $\(bindings.count)
+            """
+    }
+
+    private mutating func narrow(_ condition: String, _ value: SQLValue?) {
+        guard let value else { return }
+        bindings.append(value)
+        conditions.append("\(condition) $\(bindings.count)")
+    }
+
+    private static func isStateRarer(_ filter: PaymentFilter, in connection: Connection) throws -> Bool {
+        guard let state = filter.state, let provider = filter.provider else { return false }
+        let row = try connection.first(
+            """
+            SELECT COALESCE(SUM(CASE WHEN state = $1 THEN count END), 0) AS in_state,
+              COALESCE(SUM(CASE WHEN provider = $2 THEN count END), 0) AS at_provider FROM payments_standings
+            """, [.text(state.rawValue), .text(provider)])
+        return try row.map { try $0.int("in_state") < $0.int("at_provider") } ?? false
     }
 }
 

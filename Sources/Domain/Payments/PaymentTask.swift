@@ -45,6 +45,29 @@ public struct PaymentTask: Sendable {
             [.text(payment), .text(kind), .integer(nowMs)])
     }
 
+    /// How many are open, doubtful effects left out; more than `most` are not counted.
+    public static func countOpen(most: Int, in connection: Connection) throws -> Int {
+        let row = try connection.first(
+            "SELECT COUNT(*) AS n FROM (SELECT 1 FROM payments_tasks WHERE closed_at IS NULL LIMIT $1)", [.integer(Int64(most))])
+        return Int(try row?.int("n") ?? 0)
+    }
+
+    /// Closes a task that a person has dealt with, with a row of the payment's audit. A task about how a payment stands closes by itself, when it
+    /// stands differently.
+    /// - Throws: ``PaymentError``: `notFound`, or `notAllowed` where the payment still stands as the task says.
+    public static func settle(_ id: Int64, reason: String, actor: String, nowMs: Int64, in connection: Connection) throws {
+        guard let row = try connection.first("SELECT * FROM payments_tasks WHERE id = $1 AND closed_at IS NULL", [.integer(id)]) else {
+            throw PaymentError.notFound("open task \(id)")
+        }
+        let payment = try PaymentStore.require(try row.text("payment"), in: connection)
+        let kind = try row.text("kind")
+        guard PaymentState(rawValue: kind) == nil else {
+            throw PaymentError.notAllowed("the task is closed when payment \(payment.id) is \(kind) no more")
+        }
+        try PaymentAudit.note(payment, actor: actor, source: "task \(id)", detail: "\(kind) dealt with: \(reason)", nowMs: nowMs, in: connection)
+        try connection.execute("UPDATE payments_tasks SET closed_at = $2 WHERE id = $1", [.integer(id), .integer(nowMs)])
+    }
+
     /// Open tasks, oldest first, then calls to the outside of which nobody knows whether they were carried out; of one payment or of all.
     public static func open(of payment: String? = nil, limit: Int = 200, in connection: Connection) throws -> [PaymentTask] {
         let tasks = try connection.query(

@@ -25,6 +25,9 @@ public enum ULID {
         return text(time, high, low)
     }
 
+    /// What no identifier of that time or later is less than: a bound for searching.
+    public static func lowest(atMs ms: Int64) -> String { text(UInt64(max(0, min(ms, 1 << 48 - 1))), 0, 0) }
+
     /// Unix milliseconds of an identifier; nil when the text is none.
     public static func time(of text: String) -> Int64? {
         let bytes = Array(text.utf8)

@@ -77,6 +77,8 @@ final class Connection: @unchecked Sendable {
 
     /// Told once when the answer in pieces under way has ended.
     var streamEnded: (@Sendable (HTTPStreamEnd) -> Void)?
+    /// Told once when all that was streamed has left, or will not.
+    var streamDrained: (@Sendable (Bool) -> Void)?
 
     var output = OutputQueue()
     var lingerTime = Connection.lingerTime
@@ -235,7 +237,10 @@ final class Connection: @unchecked Sendable {
             disarmWriting()
             lane.takeBuffer(of: &output)
             if phase == .flushing { return flushed() }
-            if phase == .streaming { deadline = .max }
+            if phase == .streaming {
+                deadline = .max
+                tellStreamDrained(true)
+            }
             // A long answer was under way when the server was asked to stop.
             if phase == .idle && lane.isStopping { deadline = min(deadline, lane.now() + lane.patience) }
         }

@@ -25,10 +25,31 @@ public struct HTTPStream: Sendable {
         onLoop { connection.send(piece, to: number) }
     }
 
+    /// Sends one more piece and waits until the system has taken all that was sent: for long answers, whose client sets the pace.
+    /// - Returns: false when the client has gone, or the answer is over.
+    public func sendInTurn(_ piece: [UInt8]) async -> Bool {
+        let (connection, number) = (connection, number)
+        return await withCheckedContinuation { continuation in
+            onLoop {
+                guard connection.isStreaming(number) else { return continuation.resume(returning: false) }
+                // What is sent is not cut off before all of it was handed over.
+                connection.streamDrained = { continuation.resume(returning: $0) }
+                connection.send(piece, to: number)
+                if connection.output.isEmpty { connection.tellStreamDrained(true) }
+            }
+        }
+    }
+
     /// Ends the answer, and the connection with it.
     public func end() {
         let (connection, number) = (connection, number)
         onLoop { if number == connection.exchangeNumber { connection.endStream(.ended) } }
+    }
+
+    /// Ends the connection in the middle of the answer, so that nobody takes what came for the whole.
+    public func cut() {
+        let (connection, number) = (connection, number)
+        onLoop { if connection.phase == .streaming, number == connection.exchangeNumber { connection.cutStream(.ended) } }
     }
 
     private func onLoop(_ body: @escaping @Sendable () -> Void) {
@@ -118,7 +139,16 @@ extension Connection {
         close()
     }
 
+    func isStreaming(_ number: UInt64) -> Bool { phase == .streaming && number == exchangeNumber && streamDrained == nil }
+
+    func tellStreamDrained(_ goesOn: Bool) {
+        guard let drained = streamDrained else { return }
+        streamDrained = nil
+        drained(goesOn)
+    }
+
     func tellStreamEnd(_ end: HTTPStreamEnd) {
+        tellStreamDrained(false)
         guard let told = streamEnded else { return }
         streamEnded = nil
         told(end)

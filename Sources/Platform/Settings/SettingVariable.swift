@@ -38,7 +38,7 @@ extension Settings {
     public static let variables: [SettingVariable] =
         general + ProviderDescription.all.flatMap(\.variables) + usage + NotificationSettings.variables
 
-    private static let general: [SettingVariable] = places + programs + api + services + storageVariables
+    private static let general: [SettingVariable] = places + programs + api + console + services + storageVariables
 
     private static let places: [SettingVariable] = [
         SettingVariable(
@@ -160,6 +160,16 @@ extension Settings {
         SettingVariable(
             "API_CORS_ORIGINS", in: "API", sample: "https://shop.example.com",
             "Sites whose pages may call the API from the browser, exactly as browsers name them, separated by blanks; * for all. None unless set."),
+    ]
+
+    private static let console: [SettingVariable] = [
+        SettingVariable(
+            "CONSOLE_REFUND_LIMIT", in: "Console", standard: "100000 XOF, 100000 XAF, 150 EUR, 150 USD, 600 ILS",
+            "The largest refund that one person alone may send out, by currency; above it, and of any other currency, a second person agrees."),
+        SettingVariable(
+            "CONSOLE_IDLE_MINUTES", in: "Console", standard: "30", "After so many minutes without a request a session ends, 5 to 480."),
+        SettingVariable(
+            "CONSOLE_SESSION_HOURS", in: "Console", standard: "12", "After so many hours a session ends whatever happens, 1 to 72."),
     ]
 
     private static let services: [SettingVariable] = [

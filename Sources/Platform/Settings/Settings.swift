@@ -76,6 +76,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let notifications: NotificationSettings
     public let storage: StorageSettings
     public let api: APISettings
+    public let console: ConsoleSettings
 
     /// What the sources file says; nil where nobody has read it.
     public let sources: SourceBook?
@@ -148,6 +149,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         notifications = reader.notifications(sandbox: sandboxAddress.description)
         storage = reader.storage()
         api = reader.api()
+        console = reader.console()
         reader.refuseUnknown(
             prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable) + NotificationSettings.modeVariables)
         reader.refuseUnknown(

@@ -23,6 +23,7 @@ public enum BenchmarkRun {
         Entry(name: "paid", title: PaidBenchmark.title, tools: ["redis-server"], run: PaidBenchmark.run),
         Entry(name: "apply", title: ApplyBenchmark.title, tools: ["redis-server"], run: ApplyBenchmark.run),
         Entry(name: "status", title: StatusBenchmark.title, tools: ["redis-server"], run: StatusBenchmark.run),
+        Entry(name: "console", title: ConsoleBenchmark.title, tools: ["redis-server"], run: ConsoleBenchmark.run),
         Entry(name: "downloads", title: DownloadBenchmark.title, tools: ["redis-server", "nginx"], run: DownloadBenchmark.run),
         Entry(name: "usage", title: UsageBenchmark.title, tools: ["redis-server"], run: UsageBenchmark.run),
         Entry(name: "limits", title: LimitsBenchmark.title, tools: ["redis-server"], run: LimitsBenchmark.run),

@@ -12,7 +12,8 @@ public enum OperatorProgram {
             + JobsCommands.commands + JobsChanging.commands + WorkersCommands.commands + DeadCommands.commands + [
                 RefusedCommand.command
             ] + CronCommands.commands
-            + AccessCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands + LedgerCommands.commands
+            + AccessCommands.commands + UserCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands
+            + LedgerCommands.commands
             + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
             + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
@@ -21,7 +22,7 @@ public enum OperatorProgram {
         standards: [
             "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list",
             "cron": "list",
-            "apikey": "list",
+            "apikey": "list", "user": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",
         ])

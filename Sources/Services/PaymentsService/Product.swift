@@ -14,6 +14,7 @@ import ProviderCatalog
 import ProviderPort
 import Scheduling
 import Settings
+import Staff
 import Synchronization
 import Teams
 import Telemetry
@@ -26,7 +27,7 @@ public enum Product {
     public static let migrations: [MigrationSet] = [
         Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, Downloads.migrations,
         NotificationRecord.migrations, InquiryStore.migrations,
-        PlanPurpose.migrations, InvoiceStore.migrations, UsageStore.migrations, CronTable.migrations,
+        PlanPurpose.migrations, InvoiceStore.migrations, UsageStore.migrations, CronTable.migrations, StaffStore.migrations,
     ]
 
     /// What payments can buy.

@@ -9,6 +9,12 @@ struct CSVText {
         append(header)
     }
 
+    /// Further lines of a text that has its header already.
+    init(width: Int) {
+        self.width = width
+        text = ""
+    }
+
     mutating func append(_ fields: [String]) {
         precondition(fields.count == width, "a line has as many fields as the header")
         text += fields.map(Self.field).joined(separator: ",") + "\r\n"

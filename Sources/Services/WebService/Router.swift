@@ -35,6 +35,8 @@ struct Route: Sendable {
         case capability
         /// A page that a provider's site sends the browser to, by a POST of its own.
         case returnPage
+        /// For staff: who may come in is for the console's own gate to say.
+        case console
         /// For whoever looks after the process.
         case operation
     }

@@ -4,6 +4,7 @@ import Downloads
 import ErrorReports
 import Formats
 import HTTPServer
+import JobQueueRedis
 import Payments
 import ProviderPort
 import Scheduling
@@ -20,12 +21,14 @@ struct Site: Sendable {
     private let clients: ClientAddresses
     private let openPosts: AddressBudget
     private let page: Page
+    /// Nil where no secret is set.
+    let console: Console?
     private let log: Log
     private let nowMs: @Sendable () -> Int64
 
     init(
         _ configuration: WebConfiguration, database: Database, events: PaymentEvents, transport: any ProviderTransport, cron: CronTable?,
-        dueNowMs: @escaping @Sendable () async throws -> Int64, counts: (any SharedCounts)? = nil, log: Log,
+        dueNowMs: @escaping @Sendable () async throws -> Int64, queues: RedisQueues? = nil, log: Log,
         nowMs: @escaping @Sendable () -> Int64
     ) {
         let start = AttemptStart(
@@ -48,13 +51,17 @@ struct Site: Sendable {
             database: database, providers: events.providers, page: page, outbox: events.facts.outbox, links: links, nowMs: nowMs)
         crossOrigin = CrossOrigin(origins: configuration.api.origins)
         meter = CallMeter(
-            limits: CallLimits(calls: configuration.api.callsPerMinute, statusCalls: configuration.api.statusCallsPerMinute), store: counts)
+            limits: CallLimits(calls: configuration.api.callsPerMinute, statusCalls: configuration.api.statusCallsPerMinute),
+            store: queues.map { RedisCounts(connection: $0.connection, prefix: $0.prefix) })
         callers = CallerCheck(
             database: database, baseURL: configuration.baseURL, tokens: TokenRules(configuration.api), crossOrigin: crossOrigin)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
         let teamPages = TeamPages(
             database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
             baseURL: configuration.baseURL, nowMs: nowMs)
+        console = Console(
+            Console.Parts(
+                configuration: configuration, database: database, events: events, queues: queues, cron: cron, dueNowMs: dueNowMs, nowMs: nowMs))
         let routes: [[Route]] = [
             OperationCalls(database: database).routes,
             [OpenAPI.route, Page.stylesheet, LiveStatus.route] + QuittanceScript.routes,
@@ -78,6 +85,7 @@ struct Site: Sendable {
             allowed.routes,
             CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
             teamPages.routes,
+            console?.routes ?? [],
             DownloadPages(
                 database: database, storage: configuration.storage, link: configuration.secretKey.map { DownloadLink(secret: $0.value) },
                 clients: clients, log: log, nowMs: nowMs
@@ -98,7 +106,10 @@ struct Site: Sendable {
     }
 
     /// Ends what goes on behind the answers.
-    func close() { meter.close() }
+    func close() {
+        meter.close()
+        console?.close()
+    }
 
     /// Everything that a call causes, its jobs too, belongs to the caller's trace or to one that begins here.
     /// - Parameter upload: the body of a form with files; the request's own is empty then.
@@ -162,6 +173,7 @@ struct Site: Sendable {
             caller = known
             if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
         case .openAPI, .page: if route.method == "POST" { try admitPost(request) }
+        case .console: if route.method == "POST" { try callers.refuseCrossSite(request) }
         case .returnPage, .operation, .capability: break
         }
         return try await route.handler(WebCall(request: request, values: values, caller: caller, upload: upload))
@@ -203,7 +215,7 @@ struct Site: Sendable {
 
     private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {
         switch route.kind {
-        case .page, .returnPage: page.problem(problem, Words("fr"), back: nil)
+        case .page, .returnPage, .console: page.problem(problem, Words("fr"), back: nil)
         case .api, .openAPI, .operation, .capability: problem.response
         }
     }

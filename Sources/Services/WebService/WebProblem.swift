@@ -2,6 +2,7 @@ import Drafts
 import Formats
 import HTTPServer
 import Payments
+import Staff
 import Teams
 
 /// An answer that says what is wrong, as `application/problem+json`: which field, which rule.
@@ -103,6 +104,16 @@ struct WebProblem: Error {
             case .notFound: self = .notFound(error.description)
             case .belongsToAnotherTeam: self = .conflict(error.description)
             case .invalid(let field, let rule): self = .invalid(field, rule)
+            }
+        case let error as StaffError:
+            switch error {
+            case .notFound: self = .notFound(error.description)
+            case .notAllowed(let why): self = .conflict(why)
+            case .invalid(let field, let rule): self = .invalid(field, rule)
+            case .refused: self = WebProblem(status: 403, title: "Forbidden", detail: error.description)
+            case .locked: self = WebProblem(status: 429, title: "Too many attempts", detail: error.description)
+            case .busy: self = .unavailable
+            case .damagedRow: return nil
             }
         default: return nil
         }

@@ -1,4 +1,6 @@
+import Cryptography
 import Database
+import Downloads
 import EventLoop
 import Formats
 import HTTPServer
@@ -31,8 +33,14 @@ public struct WebConfiguration: Sendable {
     public var trustedProxies = ClientAddresses.loopback
     /// How many may watch payments at once.
     public var streams = StreamLimits()
+    /// What the staff's console is told.
+    public var console = ConsoleSettings()
+    /// What a password's hash costs.
+    public var passwordCost = PasswordHash.Cost.standard
     /// Where downloads come from; without one there are none.
     public var storage: (any ObjectStorage)?
+    /// How long and how often what staff publish may be downloaded.
+    public var downloadTerms = DownloadTerms.standard
 
     public init(
         address: SocketAddress, baseURL: String, ingestURL: String, payOrigins: [String] = [], secretKey: Secret? = nil,
@@ -53,6 +61,8 @@ public struct WebConfiguration: Sendable {
             payOrigins: Set(sandboxes.filter { $0.hasPrefix("http://") }).sorted(),
             secretKey: settings.secretKey, api: settings.api)
         if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
+        console = settings.console
+        downloadTerms = DownloadTerms(minutes: settings.storage.downloadMinutes, uses: settings.storage.downloadUses)
     }
 }
 
@@ -79,7 +89,7 @@ public final class WebServer: Service {
         let site = Site(
             configuration, database: database, events: PaymentEvents(facts: facts, providers: providers), transport: transport, cron: cron,
             dueNowMs: { if let serverClock { try await serverClock.nowMs() } else { nowMs() } },
-            counts: queues.map { RedisCounts(connection: $0.connection, prefix: $0.prefix) }, log: log, nowMs: nowMs)
+            queues: queues, log: log, nowMs: nowMs)
         self.site = site
         let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
         let uploads: HTTPServer.Streaming = { head in
@@ -120,6 +130,9 @@ public final class WebServer: Service {
 
     /// Every method and path it answers.
     var routes: [String] { site.router.routes.map { "\($0.method) \($0.pattern)" } }
+
+    /// Every method and path of the console.
+    var consoleEntries: [ConsoleEntry] { site.console?.entries ?? [] }
 
     public func start() async throws { try await server.start() }
     public func stop(by deadline: ContinuousClock.Instant) async {

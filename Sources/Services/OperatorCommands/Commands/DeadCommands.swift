@@ -1,6 +1,7 @@
 import Formats
 import JobQueue
 import JobQueueRedis
+import Operating
 import Telemetry
 
 /// `quittance dead …`: what was given up, with its history, and putting it back.

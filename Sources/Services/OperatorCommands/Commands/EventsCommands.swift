@@ -1,5 +1,6 @@
 import Database
 import Formats
+import Operating
 import Outbox
 import Payments
 import PaymentsService
@@ -78,7 +79,9 @@ enum EventsCommands {
             var replays: [EventReplay] = []
             for id in ids {
                 do {
-                    replays.append(try await once(id, events, nonce: nonce, isTrial: isTrial, nowMs: nowMs, database))
+                    replays.append(
+                        try await EventTaking.once(
+                            id, events, nonce: nonce, actor: "staff:quittance", isTrial: isTrial, nowMs: nowMs, database))
                 } catch PaymentError.notFound {
                     throw CommandFailure(.notFound, "the archive has no event '\(id.onOneLine)'")
                 }
@@ -90,24 +93,6 @@ enum EventsCommands {
         }
         tell(replays, isTrial: isTrial, invocation, context)
         return replays.isEmpty ? .nothingDue : .ok
-    }
-
-    /// What a trial ends with, so that nothing of it stays.
-    private struct Trial: Error { let replay: EventReplay }
-
-    /// Each in a transaction of its own, so that one that fails takes no other with it and no writer waits long.
-    private static func once(
-        _ id: String, _ events: PaymentEvents, nonce: String, isTrial: Bool, nowMs: Int64, _ database: Database
-    ) async throws -> EventReplay {
-        do {
-            return try await database.write { connection in
-                let replay = try events.replay(id, nonce: nonce, actor: "staff:quittance", nowMs: nowMs, in: connection)
-                if isTrial { throw Trial(replay: replay) }
-                return replay
-            }
-        } catch let trial as Trial {
-            return trial.replay
-        }
     }
 
     /// Nil where one event is named.

@@ -1,6 +1,7 @@
 import Formats
 import JobQueue
 import JobQueueRedis
+import Operating
 
 /// Which of the standing and dead jobs a command means.
 struct JobFilter: Sendable {

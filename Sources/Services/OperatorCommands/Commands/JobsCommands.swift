@@ -2,6 +2,7 @@ import Database
 import Formats
 import JobQueue
 import JobQueueRedis
+import Operating
 import Outbox
 import RedisClient
 import Telemetry

@@ -2,6 +2,7 @@ import Cryptography
 import Formats
 import JobQueue
 import JobQueueRedis
+import Operating
 
 /// `quittance queues …`
 enum QueuesCommands {

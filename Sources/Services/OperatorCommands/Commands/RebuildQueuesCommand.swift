@@ -4,6 +4,7 @@ import IngestService
 import JobQueue
 import JobQueueRedis
 import MessagePort
+import Operating
 import Outbox
 import Payments
 import PaymentsService

@@ -1,6 +1,7 @@
 import Database
 import Formats
 import IngestService
+import Operating
 import Outbox
 import Payments
 import PaymentsService

@@ -3,6 +3,7 @@ import EventLoop
 import Formats
 import JobQueueRedis
 import ObjectStorage
+import Operating
 import PrivateFiles
 import Settings
 

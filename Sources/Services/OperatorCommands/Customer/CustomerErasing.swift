@@ -30,6 +30,7 @@ struct CustomerErasing: Sendable {
         "payments_answers": ["body": .bytes([])],
         "payments_events": ["body": .bytes([]), "headers": .empty, "detail": .null],
         "payments_refunds": ["reason": .word, "detail": .null],
+        "staff_refund_requests": ["reason": .word],
         "outbox_jobs": ["args": .bytes(Array("{}".utf8)), "detail": .null],
         "outbox_effects": ["result": .bytes(Array("{}".utf8)), "detail": .null],
         "outbox_leaving": ["body": .bytes(Array("{}".utf8)), "detail": .word],

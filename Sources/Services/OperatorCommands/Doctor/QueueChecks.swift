@@ -4,6 +4,7 @@ import Invoicing
 import JobQueue
 import JobQueueRedis
 import Notifications
+import Operating
 import Payments
 import PaymentsService
 import Plans

@@ -9,23 +9,23 @@ import Payments
 import ProviderPort
 
 /// Everything that is known of one payment, read as of one moment.
-struct PaymentLife: Sendable {
-    let payment: Payment
-    let attempts: [(attempt: PaymentAttempt, references: [ProviderReference])]
-    let events: [EventRecord]
-    let audit: [PaymentAudit]
-    let entries: [LedgerEntry]
-    let jobs: [JobRecord]
-    let draft: GeneratedDraft?
-    let invoices: [Invoice]
-    let mails: [NotificationRecord]
-    let tasks: [PaymentTask]
+package struct PaymentLife: Sendable {
+    package let payment: Payment
+    package let attempts: [(attempt: PaymentAttempt, references: [ProviderReference])]
+    package let events: [EventRecord]
+    package let audit: [PaymentAudit]
+    package let entries: [LedgerEntry]
+    package let jobs: [JobRecord]
+    package let draft: GeneratedDraft?
+    package let invoices: [Invoice]
+    package let mails: [NotificationRecord]
+    package let tasks: [PaymentTask]
     /// Failed attempts of jobs that are not done, by job: Redis keeps them.
-    var histories: [String: [HistoryEntry]] = [:]
+    package var histories: [String: [HistoryEntry]] = [:]
     /// Why there are no histories, when Redis was needed and away.
-    var redisProblem: String?
+    package var redisProblem: String?
 
-    init(of payment: Payment, in connection: Connection) throws {
+    package init(of payment: Payment, in connection: Connection) throws {
         self.payment = payment
         attempts = try PaymentStore.attempts(of: payment.id, in: connection).map {
             ($0, try PaymentStore.references(of: $0.id, in: connection))
@@ -41,16 +41,16 @@ struct PaymentLife: Sendable {
     }
 
     /// Jobs of which Redis may know failed attempts.
-    var jobsWithHistory: [JobRecord] { jobs.filter { $0.outcome == nil || $0.outcome == .buried } }
+    package var jobsWithHistory: [JobRecord] { jobs.filter { $0.outcome == nil || $0.outcome == .buried } }
 }
 
 /// Finds the payment that a word means.
-enum PaymentSearch {
+package enum PaymentSearch {
     /// Purposes whose payments can be found by what they are for.
     private static let purposes = [KitPurpose.name, "plan", OrderPurpose.name]
 
     /// By payment, job, attempt, provider's reference, inquiry, team or order number, in this order.
-    static func find(_ word: String, providers: [String], in connection: Connection) throws -> Payment? {
+    package static func find(_ word: String, providers: [String], in connection: Connection) throws -> Payment? {
         if let payment = try PaymentStore.find(word, in: connection) { return payment }
         if let id = try JobRecord.find(word, in: connection)?.payment { return try PaymentStore.find(id, in: connection) }
         for provider in providers {

@@ -12,7 +12,7 @@ import Telemetry
 
 extension PaymentLife {
     /// The members are what `deploy/play` and other programs read.
-    var json: JSON {
+    package var json: JSON {
         [
             "payment": paymentJSON, "attempts": .array(attemptsJSON), "events": .array(eventsJSON), "audit": .array(auditJSON),
             "ledger": .array(ledgerJSON), "jobs": .array(jobsJSON), "documents": .array(documentsJSON), "mails": .array(mailsJSON),

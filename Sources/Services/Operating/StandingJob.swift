@@ -6,8 +6,8 @@ import RedisClient
 import Telemetry
 
 /// A body somewhere on a queue, as commands speak of it.
-struct StandingJob: Sendable {
-    enum State: String, Sendable, CaseIterable {
+package struct StandingJob: Sendable {
+    package enum State: String, Sendable, CaseIterable {
         case ready
         case delayed
         case waiting
@@ -17,21 +17,21 @@ struct StandingJob: Sendable {
         case dead
     }
 
-    let queue: String
-    let body: StandingBody
+    package let queue: String
+    package let body: StandingBody
     /// Nil when the body is no job, such as an event.
-    let job: JobEnvelope?
+    package let job: JobEnvelope?
     /// Set when it is dead.
-    let record: DeadRecord?
+    package let record: DeadRecord?
 
-    init(queue: String, _ body: StandingBody) {
+    package init(queue: String, _ body: StandingBody) {
         self.queue = queue
         self.body = body
         job = body.job
         record = body.record
     }
 
-    var state: State {
+    package var state: State {
         switch body.place {
         case .ready, .woken: .ready
         case .delayed: .delayed
@@ -44,13 +44,13 @@ struct StandingJob: Sendable {
     }
 
     /// The job's id; for a body that is no job, the beginning of its digest.
-    var id: String { record?.job ?? job?.id ?? "body-" + Hex.encode(Array(Digest.sha256(record?.bytes ?? body.body).prefix(6))) }
-    var kind: String? { record.map(\.kind) ?? job?.kind }
-    var payment: String? { record.map(\.payment) ?? job?.payment }
-    var dueMs: Int64? { state == .delayed ? body.dueMs : nil }
-    var reason: String? { record?.reason }
+    package var id: String { record?.job ?? job?.id ?? "body-" + Hex.encode(Array(Digest.sha256(record?.bytes ?? body.body).prefix(6))) }
+    package var kind: String? { record.map(\.kind) ?? job?.kind }
+    package var payment: String? { record.map(\.payment) ?? job?.payment }
+    package var dueMs: Int64? { state == .delayed ? body.dueMs : nil }
+    package var reason: String? { record?.reason }
 
-    var worker: String? {
+    package var worker: String? {
         switch body.place {
         case .claimed(let worker), .woken(let worker): worker
         default: record?.worker
@@ -58,37 +58,37 @@ struct StandingJob: Sendable {
     }
 
     /// When it was made; nil when it does not say.
-    var enqueuedAtMs: Int64? { job.flatMap { $0.enqueuedAtMs > 0 ? $0.enqueuedAtMs : nil } }
+    package var enqueuedAtMs: Int64? { job.flatMap { $0.enqueuedAtMs > 0 ? $0.enqueuedAtMs : nil } }
     /// Since when it is what it is: of the dead, since it was buried.
-    var sinceMs: Int64? { record?.buriedAtMs ?? enqueuedAtMs }
+    package var sinceMs: Int64? { record?.buriedAtMs ?? enqueuedAtMs }
 }
 
 /// A worker that is registered on a queue.
-struct StandingWorker: Sendable {
-    let queue: String
-    let name: String
-    let leaseMs: Int64
-    let inHand: Int64
+package struct StandingWorker: Sendable {
+    package let queue: String
+    package let name: String
+    package let leaseMs: Int64
+    package let inHand: Int64
 }
 
 /// Reads a queue's bodies where they stand. Workers go on meanwhile: a body may be seen twice, or have moved on.
-struct QueueInspection {
+package struct QueueInspection {
     /// Bodies looked at in one call.
     private static let page = 500
     /// Bodies looked at in one state of one queue.
-    static let scanMax = 100_000
+    package static let scanMax = 100_000
 
-    let driver: RedisDriver
-    let redis: RedisConnection
+    package let driver: RedisDriver
+    package let redis: RedisConnection
 
-    init(_ queue: String, _ queues: RedisQueues) {
+    package init(_ queue: String, _ queues: RedisQueues) {
         driver = queues.redisDriver(of: queue)
         redis = queues.connection
     }
 
     /// Those that `isWanted`, in the order in which they come to be claimed.
     /// - Parameter limit: how many of them at most.
-    func jobs(
+    package func jobs(
         in states: [StandingJob.State], limit: Int, where isWanted: (StandingJob) async throws -> Bool
     ) async throws -> [StandingJob] {
         let places = try await driver.places() + [.dead]
@@ -124,7 +124,7 @@ struct QueueInspection {
         }
     }
 
-    func workers() async throws -> [StandingWorker] {
+    package func workers() async throws -> [StandingWorker] {
         let pairs = try await redis.call("ZRANGE", driver.keys.leases, 0, -1, "WITHSCORES").array ?? []
         var workers: [StandingWorker] = []
         for place in stride(from: 0, to: pairs.count - 1, by: 2) {

@@ -1,24 +1,9 @@
-import Drafts
 import Formats
-import Invoicing
 import JobQueue
 import JobQueueRedis
-import MessagePort
-import Notifications
-import Payments
-import PaymentsService
-import Plans
-import Scheduling
-import Usage
-import UsageSamples
+import Operating
 
-/// The queues of the product, as commands show them.
-enum ProductQueues {
-    static let names = [
-        EventApplication.queue, VerifyPayment.queue, GenerateDraft.queue, ActivatePlan.queue, CreateInvoice.queue, SendNotification.queue,
-        MeasureStorage.queue, SampleBatch.queue, ReceiptPost.queue, MakeBackup.queue,
-    ]
-
+extension ProductQueues {
     /// - Throws: ``UsageError`` for a queue that is none.
     static func check(_ name: String) throws(UsageError) {
         guard names.contains(name) else { throw UsageError("there is no queue '\(name)'; the queues are \(names.joined(separator: ", "))") }

@@ -1,0 +1,92 @@
+import Database
+import Formats
+import HTTPServer
+import MessagePort
+import Notifications
+import Staff
+import Telemetry
+
+/// Messages that went out or did not, and how each template looks.
+struct NotificationPage: Sendable {
+    let database: Database
+    let frame: ConsoleFrame
+
+    private static let path = ConsoleFrame.Part.notifications.path
+    static let pageSize = 50
+
+    var entries: [ConsoleEntry] {
+        [
+            ConsoleEntry("GET", "/console/notifications/", .viewer, list),
+            ConsoleEntry("GET", "/console/notifications/templates/{template}", .viewer, preview),
+        ]
+    }
+
+    private func list(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+        let (words, request) = (visit.words, visit.call.request)
+        func value(_ name: String) -> String? { request.queryValue(name).flatMap { $0.isEmpty ? nil : $0 } }
+        let state = value("state").flatMap(NotificationRecord.State.init(rawValue:))
+        let channel = value("channel").flatMap(MessageChannel.init(rawValue:))
+        let before = value("before")
+        let filter = NotificationRecord.Filter(
+            state: state, channel: channel, beforeMs: before.flatMap { Int64($0) }, limit: Self.pageSize + 1)
+        let found = try await database.read { try NotificationRecord.list(filter, in: $0) }
+        let shown = found.prefix(Self.pageSize)
+        let contact = Contact(visit)
+        let rows: [[Markup]] = shown.map { message in
+            [
+                ConsoleParts.time(message.createdAtMs), "\(message.template)", "\(message.channel)", "\(contact.address(message.recipient))",
+                badge(message.state), "\(String(message.attempts))", ConsoleParts.paymentLink(message.payment),
+                "\(Redaction.text(String((message.error ?? "").prefix(200))))", ConsoleParts.time(message.sentAtMs),
+            ]
+        }
+        let all = ConsoleParts.option("", words("tous", "all"), chosen: nil)
+        let states = NotificationRecord.State.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: state?.rawValue) }
+        let channels = MessageChannel.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: channel?.rawValue) }
+        let next = found.count > Self.pageSize ? shown.last.map { String($0.createdAtMs) } : nil
+        let templates: [Markup] = MessageTemplate.allCases.map {
+            "<li><a href=\"\(Self.path)templates/\($0.rawValue)\">\($0.rawValue)</a></li>\n"
+        }
+        return frame.page(
+            visit, .notifications, title: words("Messages envoyés", "Messages sent"), wide: true,
+            """
+            <form method="get" action="\(Self.path)" class="filter">
+            <div>\(ConsoleParts.choice("state", "state", words("État", "State"), [all] + states))</div>
+            <div>\(ConsoleParts.choice("channel", "channel", words("Canal", "Channel"), [all] + channels))</div>
+            <button>\(words("Filtrer", "Filter"))</button>
+            </form>
+            \(ConsoleParts.table(
+                words("Du plus récent au plus ancien", "The newest first"),
+                [
+                    words("Quand (UTC)", "When (UTC)"), words("Modèle", "Template"), words("Canal", "Channel"), words("À", "To"), words("État", "State"),
+                    "#\(words("Essais", "Attempts"))", words("Paiement", "Payment"), words("Erreur", "Error"), words("Parti", "Sent"),
+                ], rows, none: words("Aucun message.", "No messages.")))
+            \(ConsoleParts.pager(Self.path, [("state", state?.rawValue), ("channel", channel?.rawValue)], before: before, next: next, words))
+            <h2>\(words("Modèles", "Templates"))</h2>
+            <ul>\(templates)</ul>
+            """)
+    }
+
+    private func badge(_ state: String) -> Markup {
+        let colours = [
+            "sent": "ok", "delivered": "ok", "read": "ok", "pending": "info", "refused": "bad", "failed": "bad", "late": "warn", "unknown": "warn",
+        ]
+        return ConsoleParts.badge(state, colours[state] ?? "")
+    }
+
+    /// A template in both languages and on every channel, with sample values.
+    private func preview(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+        let words = visit.words
+        guard let template = MessageTemplate(rawValue: visit.call.value("template")) else { throw WebProblem.notFound("there is no such template") }
+        var parts: [Markup] = []
+        for language in MessagePreview.languages {
+            parts.append("<h2>\(language == "fr" ? "Français" : "English")</h2>\n")
+            for channel in MessageChannel.allCases {
+                let preview = try MessagePreview(template, language: language, channel: channel)
+                let subject: Markup = preview.subject.map { "<p><b>\($0)</b></p>\n" } ?? .empty
+                let count: Markup = preview.parts.map { "<p class=\"quiet\">\(words("\($0) SMS", "\($0) SMS"))</p>\n" } ?? .empty
+                parts.append("<h3>\(channel.rawValue)</h3>\n\(subject)<pre lang=\"\(language)\">\(preview.text)</pre>\n\(count)")
+            }
+        }
+        return frame.page(visit, .notifications, title: words("Modèle \(template.rawValue)", "Template \(template.rawValue)"), "\(parts)")
+    }
+}

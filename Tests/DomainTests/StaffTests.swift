@@ -1,0 +1,158 @@
+import Cryptography
+import Database
+import Formats
+import Ledger
+import Money
+import Outbox
+import Payments
+import Staff
+import TestSupport
+import Testing
+
+@Suite("Staff")
+struct StaffTests {
+    private struct Fixture: Sendable {
+        let folder: TemporaryFolder
+        let database: Database
+        static let nowMs = DomainFixture.nowMs
+
+        init() throws {
+            folder = try TemporaryFolder("quittance-staff")
+            database = try Database.open(.sqlite(path: folder.file("staff.db")))
+            _ = try database.migrate([Outbox.migrations, Ledger.migrations, PaymentStore.migrations, StaffStore.migrations])
+        }
+
+        @discardableResult
+        func add(_ name: String, _ role: StaffRole = .viewer) async throws -> StaffUser {
+            let hash = PasswordHash(of: "a long enough passphrase", cost: Self.cost)
+            return try await database.write {
+                try StaffStore.add(name, role: role, password: hash, mustChange: false, actor: "test", nowMs: Self.nowMs, in: $0)
+            }
+        }
+
+        static let cost = PasswordHash.Cost(n: 256, r: 8, p: 1)
+
+        func signIn(_ passwords: PasswordRoom, secret: String = "0123456789abcdef0123456789abcdef", nowMs: Int64 = nowMs) -> SignIn {
+            SignIn(database: database, passwords: passwords, keys: SealingKeys(secret: secret), nowMs: { nowMs })
+        }
+
+        func session(_ id: String, nowMs: Int64 = nowMs) async throws -> StaffSession {
+            try #require(try await database.read { try StaffSession.find(id, limits: StaffSession.Limits(), nowMs: nowMs, in: $0) })
+        }
+    }
+
+    private static let place = SignIn.Place(address: "192.0.2.7", network: "192.0.2.7", agent: "test")
+
+    @Test(
+        "codes are those of RFC 6238",
+        arguments: [
+            (59, "94287082"), (1_111_111_109, "07081804"), (1_111_111_111, "14050471"), (1_234_567_890, "89005924"), (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ])
+    func vectors(seconds: Int64, expected: String) {
+        let key = Array("12345678901234567890".utf8)
+        #expect(OneTimeCode.code(key, step: OneTimeCode.step(atMs: seconds * 1000), digits: 8) == expected)
+        #expect(OneTimeCode.code(key, step: OneTimeCode.step(atMs: seconds * 1000)) == String(expected.suffix(6)))
+    }
+
+    @Test("while the secret key is exchanged codes and recovery codes go on, and with another key nobody comes in")
+    func rotation() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: Fixture.cost)
+        defer { passwords.close() }
+        let (old, new) = (String(repeating: "o", count: 32), String(repeating: "n", count: 32))
+        let first = fixture.signIn(passwords, secret: old)
+        let begun = try await first.password(name: "awa", "a long enough passphrase", from: Self.place)
+        let key = try await first.pendingKey(of: try await fixture.session(begun.id))
+        let codes = try await first.enrol(
+            OneTimeCode.code(key, step: OneTimeCode.step(atMs: Fixture.nowMs)), session: try await fixture.session(begun.id), from: Self.place
+        ).recoveryCodes
+        for (number, secret) in ["\(new) \(old)", new].enumerated() {
+            let now = Fixture.nowMs + Int64(number + 1) * 60_000
+            let signIn = fixture.signIn(passwords, secret: secret, nowMs: now)
+            func enter(_ code: String) async throws -> Bool {
+                let begun = try await signIn.password(name: "awa", "a long enough passphrase", from: Self.place)
+                do {
+                    _ = try await signIn.code(code, session: try await fixture.session(begun.id, nowMs: now), from: Self.place)
+                    return true
+                } catch StaffError.refused {
+                    return false
+                }
+            }
+            #expect(try await enter(OneTimeCode.code(key, step: OneTimeCode.step(atMs: now))) == (number == 0))
+            #expect(try await enter(codes[number]) == (number == 0))
+        }
+    }
+
+    @Test("of fifty requests with the same code at once one comes in")
+    func codeOnce() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: Fixture.cost)
+        defer { passwords.close() }
+        let signIn = fixture.signIn(passwords)
+        let begun = try await signIn.password(name: "awa", "a long enough passphrase", from: Self.place)
+        let session = try await fixture.session(begun.id)
+        let code = OneTimeCode.code(try await signIn.pendingKey(of: session), step: OneTimeCode.step(atMs: Fixture.nowMs))
+        let count = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<50 {
+                group.addTask {
+                    do {
+                        _ = try await signIn.enrol(code, session: session, from: Self.place)
+                        return true
+                    } catch is StaffError {
+                        return false
+                    }
+                }
+            }
+            return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(count == 1)
+    }
+
+    @Test("a password made at other costs is made anew at the next sign-in")
+    func rehash() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: PasswordHash.Cost(n: 512, r: 8, p: 1))
+        defer { passwords.close() }
+        _ = try await fixture.signIn(passwords).password(name: "awa", "a long enough passphrase", from: Self.place)
+        #expect(try await fixture.database.read { try $0.first("SELECT password_n FROM staff_users")?.int("password_n") } == 512)
+        _ = try await fixture.signIn(passwords).password(name: "AWA", "a long enough passphrase", from: Self.place)
+    }
+
+    @Test("nothing of what staff did is changed or taken out, and there is an admin always")
+    func audit() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("boss", .admin)
+        for sql in ["UPDATE staff_audit SET actor = 'x'", "DELETE FROM staff_audit"] {
+            await #expect(throws: DatabaseError.self) { try await fixture.database.write { try $0.execute(sql) } }
+        }
+        await #expect(throws: StaffError.self) {
+            try await fixture.database.write { try StaffStore.setEnabled(false, "boss", actor: "test", nowMs: 1, in: $0) }
+        }
+        await #expect(throws: StaffError.self) {
+            try await fixture.database.write { try StaffStore.setRole(.operator, "boss", actor: "test", nowMs: 1, in: $0) }
+        }
+        try await fixture.add("second", .admin)
+        #expect(try await fixture.database.write { try StaffStore.setEnabled(false, "boss", actor: "test", nowMs: 1, in: $0) })
+        #expect(try await fixture.database.read { try StaffAudit.list(limit: 9, in: $0).map(\.action) } == ["user.disable", "user.add", "user.add"])
+    }
+
+    @Test(
+        "names are plain, and taken once however they are written",
+        arguments: [
+            ("a", false), ("Awa Koné", false), ("awa/../x", false), ("awa", false), ("AWA", false), ("awa.kone@example.org", true),
+            ("x\u{0}y", false), (String(repeating: "a", count: 41), false),
+        ])
+    func names(name: String, isTaken: Bool) async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        if isTaken {
+            try await fixture.add(name)
+        } else {
+            await #expect(throws: StaffError.self) { try await fixture.add(name) }
+        }
+    }
+}
