@@ -83,7 +83,8 @@ final class ReceiptDesk: @unchecked Sendable {
     }
 
     /// The same 401 whatever the reason: it is for staff only. Who keeps at it is answered 429, and nothing more is kept of it.
-    /// - Parameter hides: the path holds what may be a secret of before: it is not kept.
+    /// Its body holds telephone numbers and is not kept.
+    /// - Parameter hides: the path holds what may be a secret of before: it is not kept either.
     private func refuse(_ request: HTTPRequest, _ source: Source, reason: String, hides: Bool, _ responder: HTTPResponder) {
         let nowMs = WallClock.nowMs
         let (name, client) = (source.carrier.name, clients.address(of: request))
@@ -96,8 +97,7 @@ final class ReceiptDesk: @unchecked Sendable {
         limiter.failed(key, nowMs: nowMs)
         log.warning("receipt refused", ["carrier": .string(name), "reason": .string(reason)])
         let target = hides || request.query != nil ? "\(Self.prefix)\(name)/\(Redaction.mark)" : request.target
-        let shown = HTTPRequest(
-            method: request.method, target: target, headers: request.headers, body: request.body, remoteAddress: request.remoteAddress)
+        let shown = HTTPRequest(method: request.method, target: target, headers: request.headers, remoteAddress: request.remoteAddress)
         if let shown { store.keep(RefusalRecord(source: name, atMs: nowMs, reason: reason, client: client, request: shown)) }
         responder.respond(.problem(401, "the post could not be verified"))
     }
