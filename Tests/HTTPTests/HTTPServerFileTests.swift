@@ -214,6 +214,7 @@ struct HTTPServerFileTests {
         try await withServer(change: { $0.idleTimeout = .milliseconds(400) }, handler: serving(path, size: 12_000_000)) { server, port in
             let stuck = try RawClient(port: port, receiveBuffer: 4096)
             stuck.send(get())
+            _ = try stuck.text(through: "\r\n\r\n")
             let begun = ContinuousClock.now
             try waitUntil("the stuck client is cut off") { server.connectionCount == 0 && openFiles(below: folder.path) == 0 }
             #expect(begun.duration(to: .now) >= .milliseconds(300))

@@ -55,7 +55,10 @@ enum StorageKind: String, CaseIterable, CustomTestStringConvertible {
             let folder = try TemporaryFolder("storage")
             try await body(LocalStorage(PrivateFiles(root: folder.file("private"), pool: BlockingPool(name: "storage", threads: 2))))
         case .s3:
-            try await body(try await S3Stage().storage(prefix: "shop/", partSize: 5 << 20))
+            let stage = try await S3Stage()
+            try await body(stage.storage(prefix: "shop/", partSize: 5 << 20))
+            // The server goes with its stage.
+            withExtendedLifetime(stage) {}
         }
     }
 }
@@ -252,10 +255,12 @@ struct ObjectStorageTests {
 
     @Test("a bucket that does not exist is a fault of the settings, not a missing object")
     func noBucket() async throws {
-        let storage = try await S3Stage().storage(bucket: "nobodys")
+        let stage = try await S3Stage()
+        let storage = stage.storage(bucket: "nobodys")
         let read = await failure { () throws(ObjectStorageError) in _ = try await storage.read("a", limit: 10) }
         #expect(read?.code == .refused && read?.isTransient == false && read?.message == "a: GET was answered 404 NoSuchBucket")
         #expect(await failure { () throws(ObjectStorageError) in try await storage.put([1], key: "a", type: "x/y") }?.code == .refused)
+        withExtendedLifetime(stage) {}
     }
 
     @Test("an upload in parts that fails in the middle leaves neither an object nor parts")
