@@ -10,6 +10,7 @@ import ObjectStorage
 import Outbox
 import Payments
 import PaymentsService
+import ProgramStart
 import ProviderPort
 import Scheduling
 import Settings
@@ -39,6 +40,8 @@ public struct WebConfiguration: Sendable {
     public var passwordCost = PasswordHash.Cost.standard
     /// Where downloads come from; without one there are none.
     public var storage: (any ObjectStorage)?
+    /// Event loops, where the server starts its own: files are sent by them.
+    public var loops = 1
     /// How long and how often what staff publish may be downloaded.
     public var downloadTerms = DownloadTerms.standard
 
@@ -78,7 +81,7 @@ public final class WebServer: Service {
     ///   - cron: the entries that may be run over HTTP; without a table there are none.
     ///   - serverClock: by which they are due; `nowMs` unless given.
     ///   - queues: the Redis through which several processes count a caller's calls together; each counts alone without.
-    ///   - loops: loops that already run; without them the server starts one.
+    ///   - loops: loops that already run; without them the server starts its own.
     public init(
         _ configuration: WebConfiguration, database: Database, relay: OutboxRelay, providers: ProviderRegistry,
         transport: any ProviderTransport, cron: CronTable? = nil, serverClock: ServerClock? = nil,
@@ -91,7 +94,7 @@ public final class WebServer: Service {
             dueNowMs: { if let serverClock { try await serverClock.nowMs() } else { nowMs() } },
             queues: queues, log: log, nowMs: nowMs)
         self.site = site
-        let http = HTTPServerConfiguration(address: configuration.address, bodyLimit: { site.router.bodyLimit($0) })
+        let http = HTTPServerConfiguration(address: configuration.address, loops: configuration.loops, bodyLimit: { site.router.bodyLimit($0) })
         let uploads: HTTPServer.Streaming = { head in
             guard site.router.takesUpload(head) else { return nil }
             return UploadBody { body, responder in
@@ -116,6 +119,7 @@ public final class WebServer: Service {
         let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
         var configuration = WebConfiguration(program.settings)
         configuration.storage = storage
+        configuration.loops = ProgramStart.loops
         self.init(
             configuration, database: program.database, relay: program.relay,
             providers: try Product.providers(
