@@ -101,7 +101,7 @@ struct ConsoleKitTests {
                 #expect(try await upload(staff, paid, token: token).status == 403)
             }
             for bytes in [Array("MZ this is no document".utf8), []] { #expect(try await upload(staff, paid, bytes).status == 422) }
-            #expect(stage.privateFiles("finals").isEmpty, "nothing is left of what was refused")
+            #expect(stage.privateFiles("finals/\(paid)").isEmpty, "nothing is left of what was refused")
             #expect(try await state(stage, paid) == .draftDone)
             for deed in ["publish", "reissue", "revoke", "regenerate", "text"] {
                 #expect(try await viewer.post(ConsolePath.kit(paid) + deed, [("reason", "x")]).status == 403)

@@ -145,13 +145,15 @@ struct SignInPages: Sendable {
     }
 
     private func picture(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+        guard visit.session.stage == .enrol else { throw WebProblem.notFound("there is nothing to enrol") }
         let address = OneTimeCode.address(try await signIn.pendingKey(of: visit.session), name: visit.user.name, issuer: issuer)
-        guard visit.session.stage == .enrol, let code = QRCode(address) else { throw WebProblem.notFound("there is nothing to enrol") }
+        guard let code = QRCode(address) else { throw WebProblem.notFound("the key does not fit into a code") }
         return HTTPResponse(
             status: 200, headers: ["Content-Type": "image/svg+xml", "Content-Security-Policy": "default-src 'none'"], body: Array(code.svg.utf8))
     }
 
     private func takeEnrolment(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+        guard visit.session.stage == .enrol else { return .redirect(303, Self.code) }
         do {
             let begun = try await signIn.enrol(visit.fields["code"] ?? "", session: visit.session, from: visit.place)
             return gate.keeping(begun.id, Self.codes(begun.recoveryCodes, visit.words, next: next(visit) ?? ConsolePath.root, frame))
