@@ -16,6 +16,8 @@ enum ConsoleBenchmark {
     private static let spanMs: Int64 = 30 * 86_400_000
     private static let perSecond = 40.0
     private static let connections = 8
+    /// A page has at most 60 KB.
+    private static let answerMax = 80 * 1024
     private static let rounds = 3
     private static let seconds = 12.0
     private static let goal = 50.0
@@ -48,7 +50,8 @@ enum ConsoleBenchmark {
         var lags: [Double] = []
         for round in 0...rounds {
             let loop = OpenLoop(
-                port: port, requests: requests, perSecond: perSecond, seconds: round == 0 ? 2 : seconds, connections: connections)
+                port: port, requests: requests, perSecond: perSecond, seconds: round == 0 ? 2 : seconds, connections: connections,
+                answerMax: answerMax)
             let outcome = try await arena.pool.run { try loop.run() }
             if outcome.failures > 0 { result.problems.append("\(outcome.failures) requests of round \(round) were not answered 200") }
             // Round 0 warms up.

@@ -17,6 +17,8 @@ struct OpenLoop: Sendable {
     var perSecond: Double
     var seconds: Double
     var connections: Int
+    /// Bytes of the longest answer.
+    var answerMax = 16 * 1024
 
     struct Outcome: Sendable {
         /// Milliseconds from the moment a request was to be sent to its whole answer.
@@ -35,7 +37,7 @@ struct OpenLoop: Sendable {
     func run() throws(BenchmarkError) -> Outcome {
         var lines: [Line] = []
         defer { for line in lines { close(line.descriptor) } }
-        for _ in 0..<connections { lines.append(try Line(port: port)) }
+        for _ in 0..<connections { lines.append(try Line(port: port, answerMax: answerMax)) }
         var pass = Pass(count: Int(perSecond * seconds), intervalNs: 1e9 / perSecond, lines: lines, requests: requests)
         return try pass.run()
     }
@@ -43,11 +45,12 @@ struct OpenLoop: Sendable {
     /// One kept connection.
     private struct Line {
         let descriptor: Int32
-        var buffer = [UInt8](repeating: 0, count: 16384)
+        var buffer: [UInt8]
         var filled = 0
         var dueNs: Int64 = 0
 
-        init(port: Int) throws(BenchmarkError) {
+        init(port: Int, answerMax: Int) throws(BenchmarkError) {
+            buffer = [UInt8](repeating: 0, count: answerMax)
             descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
             guard descriptor >= 0 else { throw BenchmarkError.system("socket") }
             var on: Int32 = 1
