@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fuzz bench chaos build lint coverage sanitize clean
+.PHONY: help run demo test screenshots fuzz bench chaos build lint coverage sanitize clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## set up, start everything, play one paid order through, stay up (Ctrl-C stops)
 	@deploy/run
@@ -23,6 +23,11 @@ else
 	swift build --build-tests
 	@deploy/test $(TARGET)
 endif
+
+screenshots: ## pictures of the pages in both languages and both themes, taken by a real browser, into .build/screenshots
+	@deploy/bootstrap test
+	@mkdir -p .build/screenshots
+	QUITTANCE_PICTURES=$(CURDIR)/.build/screenshots swift test --disable-xctest --filter 'WebBrowserTests|ConsoleBrowserTests'
 
 fuzz: ## damaged input against all that takes input from outside, for MINUTES=10; TARGET=webhook (forged, token, http, json, records, samples) tries one
 	@deploy/bootstrap build

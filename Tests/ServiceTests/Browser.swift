@@ -3,6 +3,10 @@ import Formats
 import HTTPClient
 import TestSupport
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// A real Chromium, driven by its own driver over WebDriver (W3C): a browser of its own for each test, without a screen.
 final class Browser: Sendable {
     /// What kind of browser.
@@ -96,14 +100,24 @@ final class Browser: Sendable {
         try await command("POST", "/elements", ["using": "css selector", "value": .string(selector)]).array?.isEmpty == false
     }
 
-    /// The whole page as a PNG.
-    func picture() async throws -> [UInt8] {
+    /// The whole page as a PNG, as wide as a phone unless told otherwise.
+    func picture(width: Int = 360) async throws -> [UInt8] {
         let height = try await run("return document.documentElement.scrollHeight").int ?? 0
         try await chrome(
-            "Emulation.setDeviceMetricsOverride", ["width": 360, "height": .int(height), "deviceScaleFactor": 2, "mobile": true])
+            "Emulation.setDeviceMetricsOverride",
+            ["width": .int(Int64(width)), "height": .int(height), "deviceScaleFactor": 2, "mobile": .bool(width == 360)])
         let text = try await command("GET", "/screenshot").string ?? ""
         guard let bytes = Base64.decode(text) else { throw FixtureError("no picture") }
         return bytes
+    }
+
+    /// Keeps a picture of the page, where `make screenshots` asks for pictures.
+    func keepPicture(_ name: String, width: Int) async throws {
+        guard let folder = getenv("QUITTANCE_PICTURES").map({ String(cString: $0) }) else { return }
+        let bytes = try await picture(width: width)
+        guard let file = fopen("\(folder)/\(name).png", "w") else { throw FixtureError("\(folder) takes no pictures") }
+        fwrite(bytes, 1, bytes.count, file)
+        fclose(file)
     }
 
     private func element(_ selector: String) async throws -> String {

@@ -96,14 +96,14 @@ struct ConsoleBrowserTests {
         return problems.join('; ');
         """
 
-    @Test("every page stands out from its ground in both themes, has its labels, and its headings in order", arguments: [false, true])
-    func sound(dark: Bool) async throws {
+    @Test("every page stands out from its ground in both themes, has its labels, and its headings in order", arguments: ["fr", "en"], [false, true])
+    func sound(language: String, dark: Bool) async throws {
         var kind = Browser.Kind()
         kind.dark = dark
         try await staged(kind) { stage, browser in
             try await browser.open(stage.webURL + "/console/sign-in")
             #expect(try await browser.run(Self.checker).string == "", "sign-in")
-            try await signIn(stage, browser, .admin, language: dark ? "fr" : "en")
+            try await signIn(stage, browser, .admin, language: language)
             let payment = try await stage.order()
             _ = try await stage.post(
                 "/api/v1/payments/\(payment)/received/", ["amount": "12000", "reference": "R-1", "method": "cash"],
@@ -120,6 +120,9 @@ struct ConsoleBrowserTests {
                 try await eventually("the page is there") { try await browser.has("main h1") }
                 #expect(try await browser.run("return matchMedia('(prefers-color-scheme: dark)').matches").bool == dark)
                 #expect(try await browser.run(Self.checker).string == "", "\(path)")
+                let words = path.split(separator: "/")
+                let name = words.prefix(2).joined(separator: "-") + (path.contains("?") ? "-search" : words.count > 2 ? "-one" : "")
+                try await browser.keepPicture("\(name)-\(language)-\(dark ? "dark" : "light")", width: 1000)
             }
         }
     }
