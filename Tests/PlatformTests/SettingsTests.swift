@@ -225,7 +225,8 @@ import Testing
                 Example: KKIAPAY_API_URL=https://api.example.com
                 - PROVIDER_MODE_CINETPAI: no provider has this name. Rule: one of PROVIDER_MODE_CINETPAY, PROVIDER_MODE_STANDARD_WEBHOOKS, \
                 PROVIDER_MODE_PAYMENT_BACKEND, PROVIDER_MODE_KKIAPAY, PROVIDER_MODE_ORANGE_MONEY, PROVIDER_MODE_FEEXPAY, PROVIDER_MODE_WAVE, \
-                PROVIDER_MODE_ICOUNT, PROVIDER_MODE_MANUAL. Example: PROVIDER_MODE_CINETPAY=…
+                PROVIDER_MODE_ICOUNT, PROVIDER_MODE_MANUAL, PROVIDER_MODE_AFRICAS_TALKING, PROVIDER_MODE_ORANGE_SMS, PROVIDER_MODE_WHATSAPP. \
+                Example: PROVIDER_MODE_CINETPAY=…
                 - BASE_URL: it is not https, and live is cinetpay, kkiapay, orange-money. Rule: customers and providers reach a live installation \
                 over https only. Example: BASE_URL=https://pay.example.com
                 - SECRET_KEY: it is not set, and live is cinetpay, kkiapay, orange-money. Rule: a live installation has a key of at least 32 \

@@ -235,6 +235,6 @@ struct CommandQueueTests {
                 == CommandResult(
                     code: .notFound, out: "",
                     err: "quittance refused: there is no source 'nobody'; the sources are cinetpay, feexpay, icount, kkiapay, manual, orange-money, "
-                        + "payment-backend, standard-webhooks, wave, usage\n"))
+                        + "payment-backend, standard-webhooks, wave, africas-talking, orange-sms, whatsapp, usage\n"))
     }
 }

@@ -178,13 +178,15 @@ struct SendingDesk: Sendable {
 
     private func accept(_ call: Call, _ id: String?, nowMs: Int64, in connection: Connection) throws -> Next {
         let told = try id.flatMap { try ReceiptBook.early($0, of: call.carrier.name, in: connection) }
-        try NotificationTry.end(call.id, as: told ?? .accepted, carrierID: id, nowMs: nowMs, in: connection)
+        try NotificationTry.end(
+            call.id, as: told?.state ?? .accepted, carrierID: id, code: told?.code, detail: told?.detail, nowMs: nowMs, in: connection)
         try CarrierStop.lift(call.carrier.name, template: message.template, in: connection)
-        if told == .failed {
-            try NotificationRecord.markError(message.key, "\(call.carrier.name): not delivered", in: connection)
+        if told?.state == .failed {
+            let reason = "\(call.carrier.name): \(told?.detail ?? "not delivered")" + (told?.code.map { " (\($0))" } ?? "")
+            try NotificationRecord.markError(message.key, reason, in: connection)
             return .another
         }
-        let state: State = told == .read ? .read : told == .delivered ? .delivered : .sent
+        let state: State = told?.state == .read ? .read : told?.state == .delivered ? .delivered : .sent
         try NotificationRecord.markSent(message.key, as: state, channel: call.carrier.channel, nowMs: nowMs, in: connection)
         _ = try Outbox.finish(job, as: .done, detail: call.messageID, nowMs: nowMs, in: connection)
         return .done

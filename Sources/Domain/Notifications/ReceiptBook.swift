@@ -55,10 +55,20 @@ public struct ReceiptBook: Sendable {
     }
 
     /// What was told of a message before its carrier's answer was entered.
-    package static func early(_ carrierID: String, of carrier: String, in connection: Connection) throws -> NotificationTry.State? {
+    package static func early(_ carrierID: String, of carrier: String, in connection: Connection) throws -> Told? {
         try connection.query(
-            "SELECT state FROM notifications_receipts WHERE carrier = $1 AND carrier_id = $2", [.text(carrier), .text(carrierID)]
-        ).compactMap { DeliveryReceipt.State(rawValue: try $0.text("state"))?.tryState }.max { $0.rank < $1.rank }
+            "SELECT state, code, detail FROM notifications_receipts WHERE carrier = $1 AND carrier_id = $2", [.text(carrier), .text(carrierID)]
+        ).compactMap { row in
+            guard let state = DeliveryReceipt.State(rawValue: try row.text("state"))?.tryState else { return nil }
+            return Told(state: state, code: try row.textOrNil("code"), detail: try row.textOrNil("detail"))
+        }.max { $0.state.rank < $1.state.rank }
+    }
+
+    /// What the furthest of a message's receipts says.
+    package struct Told: Sendable {
+        package let state: NotificationTry.State
+        package let code: String?
+        package let detail: String?
     }
 
     // MARK: Parts

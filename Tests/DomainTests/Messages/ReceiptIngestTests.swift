@@ -205,11 +205,13 @@ struct ReceiptIngestTests {
                 #expect(try await stage.record(messages[1]).channel == "sms")
                 try await eventually("Orange says that it was delivered") { try await state(messages[2]) == "delivered" }
                 #expect(try await stage.history(messages[2]).last == "orange-sms delivered")
-                try await eventually("the failed one waits for the next carrier") { try await state(messages[3]) == "pending" }
-                let next = try #require(try await stage.jobs().first { $0.outcome == nil })
-                #expect(next.kind == SendNotification.kind)
-                #expect(try await stage.send(messages[3], job: next.id) == .done)
-                try await eventually("the next one delivers it") { try await state(messages[3]) == "delivered" }
+                // The word that it failed may come before the answer, and then the next carrier is tried in the same job.
+                try await eventually("the next carrier delivers what failed") {
+                    if let next = try await stage.jobs().first(where: { $0.outcome == nil && $0.kind == SendNotification.kind }) {
+                        _ = try await stage.send(messages[3], job: next.id)
+                    }
+                    return try await state(messages[3]) == "delivered"
+                }
                 #expect(try await stage.history(messages[3]) == ["whatsapp failed 131026", "africas-talking delivered"])
                 try await eventually("a receipt that was before the answer counts") { try await state(messages[4]) == "delivered" }
 
