@@ -62,7 +62,12 @@ public struct S3Storage: ObjectStorage {
     }
 
     public func read(_ key: String, limit: Int) async throws(ObjectStorageError) -> [UInt8] {
-        try await calls.send(S3Call("GET", key, answerLimit: limit)).body
+        // Room for the service's own words too, where it refuses.
+        let body = try await calls.send(S3Call("GET", key, answerLimit: max(limit, 64 * 1024))).body
+        guard body.count <= limit else {
+            throw ObjectStorageError(code: .tooLarge, message: "\(key) is larger than \(limit) bytes", isTransient: false)
+        }
+        return body
     }
 
     public func open(_ key: String, as presentation: ObjectPresentation) async throws(ObjectStorageError) -> ObjectSending {
