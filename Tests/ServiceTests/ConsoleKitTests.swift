@@ -72,9 +72,9 @@ struct ConsoleKitTests {
             }
             #expect(jobs.contains { $0.contains("\"published\"") } && !jobs.contains { $0.contains("/downloads/") }, "no link stands in a job")
             // Nobody used the link, and its time ran out.
-            stage.turnClock(by: 29 * 60_000)
+            stage.turnClock(by: 25 * 60_000)
             #expect(try await staff.get("/console/tasks/").status == 200)
-            stage.turnClock(by: 20 * 60_000)
+            stage.turnClock(by: 25 * 60_000)
             let tasks = try await staff.get("/console/tasks/")
             #expect(tasks.text.contains("lost link") && tasks.text.contains(path + "reissue"))
             let sent = try await staff.post(path + "reissue", [("reason", "ran out"), ("back", "/console/tasks/")])

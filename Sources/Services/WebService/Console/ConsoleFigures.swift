@@ -19,20 +19,19 @@ struct ConsoleFigures: Sendable {
     let unfinishedJobs: Int64
     /// Nil while Redis is away, or where there is none.
     var dead: Int?
-    let hours: [(begun: Int64, paid: Int64)]
+    var hours: [(begun: Int64, paid: Int64)] = []
     let standings: [PaymentFigures.Standing]
 
     static let hoursShown = 24
     /// More are not counted.
     static let most = 10_000
 
-    static func read(nowMs: Int64, in connection: Connection) throws -> ConsoleFigures {
+    static func read(in connection: Connection) throws -> ConsoleFigures {
         ConsoleFigures(
             states: try PaymentStore.counts(in: connection), tasks: try PaymentTask.countOpen(most: most, in: connection),
             unsettledEvents: try EventArchive.countUnsettled(most: most, in: connection),
             refundRequests: try RefundRequest.waiting(limit: 1000, in: connection).count,
             unfinishedJobs: try UnfinishedJobs.all(in: connection).reduce(0) { $0 + $1.count }, dead: nil,
-            hours: try PaymentListing.perHour(hoursShown, nowMs: nowMs, in: connection),
             standings: try PaymentFigures.read(in: connection).standings)
     }
 
@@ -57,18 +56,30 @@ struct ConsoleFigures: Sendable {
 
 /// Reads the figures, once for all who look at them within a moment.
 struct FiguresDesk: Sendable {
-    private let kept: KeptReading<ConsoleFigures>
+    private let numbers: KeptReading<ConsoleFigures>
+    /// A day's payments are many: they are counted once a minute.
+    private let hours: KeptReading<[(begun: Int64, paid: Int64)]>
 
     init(database: Database, queues: RedisQueues?, nowMs: @escaping @Sendable () -> Int64) {
-        kept = KeptReading(freshness: .seconds(2), staleness: .seconds(10)) {
-            let now = nowMs()
-            var figures = try await database.read { try ConsoleFigures.read(nowMs: now, in: $0) }
+        numbers = KeptReading(freshness: .seconds(2), staleness: .seconds(10)) {
+            var figures = try await database.read { try ConsoleFigures.read(in: $0) }
             figures.dead = await Self.deadCount(queues)
             return figures
         }
+        hours = KeptReading(freshness: .seconds(60), staleness: .seconds(600)) {
+            let now = nowMs()
+            return try await database.read { try PaymentListing.perHour(ConsoleFigures.hoursShown, nowMs: now, in: $0) }
+        }
     }
 
-    func figures() async throws -> ConsoleFigures { try await kept.value() }
+    /// The numbers, without the hours.
+    func figures() async throws -> ConsoleFigures { try await numbers.value() }
+
+    func withHours() async throws -> ConsoleFigures {
+        var figures = try await figures()
+        figures.hours = try await hours.value()
+        return figures
+    }
 
     private static func deadCount(_ queues: RedisQueues?) async -> Int? {
         guard let queues, queues.connection.isConnected else { return nil }

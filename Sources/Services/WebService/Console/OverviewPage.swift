@@ -20,7 +20,7 @@ struct OverviewPage: Sendable {
 
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
-        let figures = try await desk.figures()
+        let figures = try await desk.withHours()
         func card(_ name: String, _ title: String, _ path: String) -> Markup {
             "<li><a href=\"\(path)\">\(title)</a><strong data-figure=\"\(name)\">\(figures.number(name))</strong></li>\n"
         }
