@@ -57,7 +57,8 @@ enum ConsoleStyle {
         thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
         td.number, th.number { text-align: right; white-space: nowrap; }
         td.word { overflow-wrap: anywhere; min-width: 10rem; }
-        td form { margin: 0; display: inline; }
+        td form { margin: 0 .25rem .25rem 0; display: inline-block; }
+        .card h2, .card h3, .done h2 { margin-top: .25rem; }
         caption { text-align: left; color: var(--quiet); padding-bottom: .35rem; }
         dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.25rem; margin: .5rem 0 1rem; }
         dt { color: var(--quiet); }
