@@ -1,10 +1,15 @@
 import Database
 import Drafts
+import EventLoop
 import Formats
 import HTTPClient
 import ObjectStorage
 import TestSupport
 import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 @Suite("Files that customers attach to their inquiry", .timeLimit(.minutes(3)))
 struct WebAttachmentTests {
@@ -65,6 +70,40 @@ struct WebAttachmentTests {
                 #expect(try await stage.send("GET", path).status == 404)
             }
         }
+    }
+
+    @Test("a long text that comes in many pieces is taken whole")
+    func textInPieces() async throws {
+        try await WebStage.with { stage in
+            let text = (0..<1500).map { "p\($0)é" }.joined(separator: " ")
+            let body = Self.form(Self.fields + [("mission_text", text)], [("a.pdf", Self.pdf)])
+            let head =
+                "POST \(Self.path) HTTP/1.1\r\nHost: x\r\nContent-Type: \(Self.type)\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
+            let port = stage.address.port
+            let answer = try await Self.senders.run { try Self.sent(Array(head.utf8) + body, inPiecesOf: 61, to: port) }
+            #expect(answer.hasPrefix("HTTP/1.1 303 "), "\(answer)")
+            #expect(try await stage.database.read { try InquiryStore.list(InquiryFilter(), in: $0).map { $0.texts["mission_text"] } } == [text])
+        }
+    }
+
+    private static let senders = BlockingPool(name: "senders", threads: 1)
+
+    /// Sends bytes piece by piece, and gives the first of what is answered.
+    private static func sent(_ bytes: [UInt8], inPiecesOf size: Int, to port: Int) throws -> String {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw FixtureError("no socket") }
+        defer { close(descriptor) }
+        var (on, limit) = (Int32(1), timeval(tv_sec: 30, tv_usec: 0))
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 else { throw FixtureError("no connection") }
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            let piece = Array(bytes[start..<min(start + size, bytes.count)])
+            guard send(descriptor, piece, piece.count, Int32(MSG_NOSIGNAL)) == piece.count else { throw FixtureError("not sent") }
+        }
+        var answer = [UInt8](repeating: 0, count: 4096)
+        let count = recv(descriptor, &answer, answer.count, 0)
+        return String(decoding: answer.prefix(max(0, count)), as: UTF8.self)
     }
 
     @Test("where no file was chosen the typed number counts; the API takes files too")

@@ -228,6 +228,22 @@ struct WebDownloadTests {
         }
     }
 
+    @Test("a range asked of a link that is over is the same 404, also where the file is gone")
+    func rangesOfTheOver() async throws {
+        try await DownloadStage.with(size: 1000) { stage in
+            let (late, revoked) = (try await stage.issue(), try await stage.issue())
+            for grant in [late, revoked] { #expect(try await stage.download(stage.path(grant)).status == 200) }
+            let nowMs = stage.web.nowMs
+            try await stage.web.database.write { try Downloads.revoke(revoked.id, reason: "mistake", actor: "staff", nowMs: nowMs, in: $0) }
+            try await stage.web.storage.delete(DownloadStage.key)
+            // Whoever may go on is told that it is not their fault.
+            #expect(try await stage.web.send("GET", try stage.path(late), headers: ["range": "bytes=5-9"]).status == 503)
+            #expect(try await stage.web.send("GET", try stage.path(revoked), headers: ["range": "bytes=5-9"]).status == 404)
+            stage.web.turnClock(by: 5 * 60_000)
+            #expect(try await stage.web.send("GET", try stage.path(late), headers: ["range": "bytes=5-9"]).status == 404)
+        }
+    }
+
     @Test("a key that leads out of the storage opens nothing", arguments: ["../quittance.db", "/etc/passwd", "a/../../quittance.db"])
     func traversal(key: String) async throws {
         try await DownloadStage.with(size: 1000) { stage in

@@ -54,20 +54,20 @@ extension Downloads {
             """
             UPDATE downloads_grants SET used_count = used_count + 1
             WHERE id = $1 AND used_count < max_uses AND revoked_at IS NULL AND expires_at > $2
-            RETURNING used_count
+            RETURNING *
             """, [.text(claim.download), .integer(nowMs)])
         guard let counted else {
             // Says why, by the same rules.
             _ = try look(claim, nowMs: nowMs, in: connection)
             throw DownloadRefusal.unknown
         }
-        let number = try counted.int("used_count")
+        let grant = try DownloadGrant(counted)
         let tag = Base64.urlEncode(SecureRandom.bytes(16))
         try connection.execute(
             "INSERT INTO downloads_uses (id, download, number, used_at, origin) VALUES ($1, $2, $3, $4, $5)",
-            [.text(tag), .text(claim.download), .integer(number), .integer(nowMs), .blob(origin)])
-        let grant = try require(claim.download, in: connection)
-        try note(.used, of: grant.id, actor: "customer", reason: "use \(number) of \(grant.usesMax)", nowMs: nowMs, in: connection)
+            [.text(tag), .text(grant.id), .integer(grant.usedCount), .integer(nowMs), .blob(origin)])
+        let reason = "use \(grant.usedCount) of \(grant.usesMax)"
+        try note(.used, of: grant.id, actor: "customer", reason: reason, nowMs: nowMs, in: connection)
         return DownloadUse(grant: grant, tag: tag)
     }
 

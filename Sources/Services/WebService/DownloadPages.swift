@@ -160,17 +160,17 @@ struct DownloadPages: Sendable {
             case .part(let first, let count) = ByteRange(field, size: grant.file.size)
         else { return nil }
         let rest = DownloadRest(tag: request.headers["if-range"].map(Self.unquoted), first: first, count: count)
-        let opened = try await open(grant.file, range: field)
+        let use: DownloadUse
         do {
-            let use = try await database.write {
-                try Downloads.resume(visit.claim, rest, origin: visit.origin, nowMs: visit.nowMs, in: $0)
-            }
-            Self.count("resumed")
-            return answer(opened, use, .part(first: first, count: count))
+            use = try await database.write { try Downloads.resume(visit.claim, rest, origin: visit.origin, nowMs: visit.nowMs, in: $0) }
         } catch is DownloadRefusal {
             // Perhaps it was never used: then it is as if no range were asked for.
             return nil
         }
+        // Only now the file: that it cannot be had is told to nobody whose link is over.
+        let opened = try await open(grant.file, range: field)
+        Self.count("resumed")
+        return answer(opened, use, .part(first: first, count: count))
     }
 
     private static func unquoted(_ tag: String) -> String {

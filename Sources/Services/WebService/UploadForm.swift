@@ -108,14 +108,15 @@ struct UploadForm: Sendable {
     private mutating func add(_ bytes: [UInt8]) async throws {
         switch current {
         case .none, .passed: return
-        case .text(let name, let before):
+        case .text(let name, var text):
             textsSize += bytes.count
             guard textsSize <= Self.textsMax else {
                 throw WebProblem(status: 413, title: "Too large", detail: "the texts of the form have more than \(Self.textsMax) bytes")
             }
-            // Not copied with each piece.
+            // The form lets go of the text first: held once, it grows in place instead of being copied with each piece.
             current = .none
-            current = .text(name: name, bytes: before + bytes)
+            text += bytes
+            current = .text(name: name, bytes: text)
         case .file(var intake):
             guard filesSize + intake.size + Int64(bytes.count) <= allSizeMax else {
                 await intake.discard()
