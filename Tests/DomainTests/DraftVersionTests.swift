@@ -77,6 +77,23 @@ struct DraftVersionTests {
             let draft = try #require(try await room.draft(of: id))
             let text = try await room.text(of: draft)
             #expect(text.contains("Abomey-Calavi") && text.contains("Introduction"))
+
+            // A version that came to no answer is passed over; without any answer there is nothing to keep.
+            func fail(_ version: Int64) async throws {
+                try await room.domain.database.write {
+                    try $0.execute(
+                        "UPDATE drafts_inquiries SET processing_state = 'DRAFT_FAILED', draft_version = $2 WHERE id = $1",
+                        [.text(id), .integer(version)])
+                }
+            }
+            try await fail(3)
+            #expect(try await regenerate(id, room, keepingAnswer: true) == 4)
+            #expect(try await room.making().deliver(try await room.job(of: payment, version: 4)) == .done)
+            #expect(try await room.calls() == 1)
+            try await fail(5)
+            try await room.domain.database.write { try $0.execute("DELETE FROM drafts_answers WHERE inquiry = $1", [.text(id)]) }
+            await #expect(throws: KitActionError.self) { try await regenerate(id, room, keepingAnswer: true) }
+            #expect(try await room.found(id).draftVersion == 5)
         }
     }
 

@@ -3,6 +3,7 @@ import Downloads
 import Drafts
 import Formats
 import JobQueue
+import Notifications
 import ObjectStorage
 import Outbox
 import Payments
@@ -83,6 +84,25 @@ struct PublicationTests {
             await #expect(throws: DatabaseError.self) {
                 try await room.domain.database.write { try $0.execute("UPDATE drafts_audit SET reason = 'other'") }
             }
+        }
+    }
+
+    @Test("an address that staff corrects is the one that is written to, and what it was stands in no trail")
+    func correctedAddress() async throws {
+        try await DraftingFixture.with { room in
+            let (id, payment, _) = try await ready(room)
+            let before = try await room.domain.database.read { try PaymentStore.require(payment, in: $0).customer.email }
+            try await room.domain.database.write {
+                _ = try DraftWork.edit(id, ["email": "right@example.org"], actor: "staff:awa", reason: "she rang", nowMs: Self.nowMs, in: $0)
+            }
+            let (found, trail) = try await room.domain.database.read { connection in
+                (try PaymentStore.require(payment, in: connection), try PaymentAudit.of(payment: payment, in: connection))
+            }
+            #expect(before != "right@example.org" && found.customer.email == "right@example.org")
+            let mail = try SendNotification.published(download: "dl_1", for: found)
+            #expect(mail.count == 1 && mail.allSatisfy { $0.args.text.contains("right@example.org") })
+            #expect(trail.last?.actor == "staff:awa" && trail.last?.detail == "the customer's e-mail address was corrected: she rang")
+            #expect(trail.allSatisfy { !($0.detail ?? "").contains(before ?? "@") })
         }
     }
 

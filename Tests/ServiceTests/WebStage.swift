@@ -144,7 +144,7 @@ final class WebStage: Sendable {
             address: address ?? SocketAddress("127.0.0.1", 0), baseURL: address.map { "http://\($0)" } ?? Self.baseURL,
             ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
         configured.streams = streams
-        configured.storage = self.storage
+        (configured.storage, configured.drafts) = (self.storage, self.storage)
         // Cheap to make, as tests sign in often.
         configured.passwordCost = Self.passwordCost
         configured.console.refundLimits = [ConsoleSettings.Sum(amount: "10000", currency: "XOF")]

@@ -205,7 +205,7 @@ public struct DraftMaking: Sendable {
         let estimate = TextUsage(estimating: wording.system + wording.user, answer: answer.content)
         let usage = answer.promptTokens.map { TextUsage(promptTokens: $0, completionTokens: answer.completionTokens ?? 0) } ?? estimate
         let (id, version) = (work.inquiry.id, work.version)
-        return try await database.write { [price] connection in
+        return try await kept { [price] connection in
             let isKept = try answer.save(inquiry: id, version: version, prompt: work.prompt.version, nowMs: nowMs, in: connection)
             try DraftCharge.record(
                 usage, model: answer.model, outcome: isKept ? .kept : .surplus, price: price, inquiry: id, version: version, nowMs: nowMs,
@@ -215,12 +215,27 @@ public struct DraftMaking: Sendable {
     }
 
     private func charge(_ billed: BilledAnswer, _ work: Work, nowMs: Int64) async throws {
-        try await database.write { [price] connection in
+        try await kept { [price] connection in
             try DraftCharge.record(
                 billed.usage, model: billed.model, outcome: .refused, price: price, inquiry: work.inquiry.id, version: work.version, nowMs: nowMs,
                 in: connection)
         }
     }
+
+    /// What was paid for is written down, whatever happens: a database that is away for a moment is tried again, and a worker that stops waits.
+    private func kept<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
+        try await Task { [database] in
+            for pause in Self.keepPauses {
+                do { return try await database.write(body) } catch let error as DatabaseError {
+                    guard error.isTransient else { throw error }
+                }
+                try await Task.sleep(for: pause)
+            }
+            return try await database.write(body)
+        }.value
+    }
+
+    private static let keepPauses: [Duration] = [.milliseconds(100), .milliseconds(500), .seconds(2), .seconds(5)]
 
     // MARK: The document
 

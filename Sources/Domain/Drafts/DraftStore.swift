@@ -100,12 +100,13 @@ package struct DraftAnswer: Codable, Sendable, Equatable {
             ]) == 1
     }
 
-    /// Takes an older version's answer over into a new version.
-    static func copy(inquiry: String, from older: Int64, to version: Int64, nowMs: Int64, in connection: Connection) throws -> Bool {
+    /// Takes the answer of the newest version that has one over into a new version.
+    static func copyLast(inquiry: String, to version: Int64, nowMs: Int64, in connection: Connection) throws -> Bool {
         try connection.execute(
             """
             INSERT INTO drafts_answers (inquiry, version, model, content, prompt, prompt_tokens, completion_tokens, created_at)
-            SELECT inquiry, $3, model, content, prompt, prompt_tokens, completion_tokens, $4 FROM drafts_answers WHERE inquiry = $1 AND version = $2
-            """, [.text(inquiry), .integer(older), .integer(version), .integer(nowMs)]) == 1
+            SELECT inquiry, $2, model, content, prompt, prompt_tokens, completion_tokens, $3 FROM drafts_answers
+            WHERE inquiry = $1 AND version < $2 ORDER BY version DESC LIMIT 1
+            """, [.text(inquiry), .integer(version), .integer(nowMs)]) == 1
     }
 }

@@ -34,6 +34,11 @@ public enum DraftWork {
         try connection.execute(
             "UPDATE drafts_inquiries SET updated_at = $2, \(assignments) WHERE id = $1",
             [.text(id), .integer(nowMs)] + changed.map { .text($0.value) })
+        // Messages go to whoever the payment names.
+        if changed.contains(where: { $0.key == "email" }) {
+            let order = try InquiryStore.requireOrder(of: id, in: connection)
+            try PaymentStore.correct(email: form.email, of: order.payment, actor: actor, reason: reason, nowMs: nowMs, in: connection)
+        }
         // Names only: what the texts were is the customer's.
         try InquiryAudit.record(
             .textEdited, inquiry: id, actor: actor, reason: reason, detail: changed.map(\.key).joined(separator: ", "), nowMs: nowMs,
@@ -42,10 +47,11 @@ public enum DraftWork {
     }
 
     /// Has another version of the draft made; those before it stay.
-    /// - Parameter keepingAnswer: makes it of the last answer, where there is one, and pays for no other: for a template or a text that was
+    /// - Parameter keepingAnswer: makes it of the last answer and pays for no other: for a template or a text that was
     ///   corrected.
     /// - Returns: the version.
-    /// - Throws: ``KitActionError`` when the payment is not paid, a draft is under way, or the final is uploaded.
+    /// - Throws: ``KitActionError`` when the payment is not paid, a draft is under way, the final is uploaded, or there is no
+    ///   answer to keep.
     @discardableResult
     public static func regenerate(
         _ id: String, keepingAnswer: Bool = false, outbox: Outbox, actor: String, reason: String, nowMs: Int64, in connection: Connection
@@ -59,8 +65,8 @@ public enum DraftWork {
         }
         let version = inquiry.draftVersion + 1
         try connection.execute("UPDATE drafts_inquiries SET draft_version = $2 WHERE id = $1", [.text(id), .integer(version)])
-        var isKept = false
-        if keepingAnswer { isKept = try DraftAnswer.copy(inquiry: id, from: inquiry.draftVersion, to: version, nowMs: nowMs, in: connection) }
+        let isKept = try keepingAnswer && DraftAnswer.copyLast(inquiry: id, to: version, nowMs: nowMs, in: connection)
+        if keepingAnswer && !isKept { throw KitActionError.invalid("there is no answer to keep: have a new one written") }
         try InquiryAudit.record(
             .regenerated, inquiry: id, actor: actor, reason: reason, detail: "version \(version)\(isKept ? " of the same answer" : "")",
             nowMs: nowMs, in: connection)

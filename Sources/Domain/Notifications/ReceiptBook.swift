@@ -39,7 +39,7 @@ public struct ReceiptBook: Sendable {
                 .text(carrier), .text(receipt.id), .text(receipt.state.rawValue), .optional(receipt.code), .optional(receipt.detail),
                 .optional(receipt.atMs), .integer(nowMs),
             ])
-        guard let found = try Self.tried(receipt, carrier, in: connection) else { return .unmatched }
+        guard let found = try Self.tried(receipt, carrier, nowMs: nowMs, in: connection) else { return .unmatched }
         if receipt.isOptOut { try recordOptOut(found, receipt, nowMs: nowMs, in: connection) }
         guard isNew == 1, let state = receipt.state.tryState else { return .known }
         return try move(found, to: state, receipt, nowMs: nowMs, in: connection) ? .applied : .known
@@ -73,7 +73,7 @@ public struct ReceiptBook: Sendable {
 
     // MARK: Parts
 
-    private static func tried(_ receipt: DeliveryReceipt, _ carrier: String, in connection: Connection) throws -> NotificationTry? {
+    private static func tried(_ receipt: DeliveryReceipt, _ carrier: String, nowMs: Int64, in connection: Connection) throws -> NotificationTry? {
         let known = try connection.first(
             "SELECT * FROM notifications_tries WHERE carrier = $1 AND carrier_id = $2 ORDER BY id DESC LIMIT 1", [.text(carrier), .text(receipt.id)])
         if let known { return try NotificationTry(known) }
@@ -86,7 +86,16 @@ public struct ReceiptBook: Sendable {
             """, [.text(message), .text(carrier)])
         guard let unanswered else { return nil }
         let id = try unanswered.int("id")
-        try connection.execute("UPDATE notifications_tries SET carrier_id = $2 WHERE id = $1", [.integer(id), .text(receipt.id)])
+        // Whoever tells of it has taken it: it is not sent again.
+        try connection.execute(
+            "UPDATE notifications_tries SET carrier_id = $2, state = $3 WHERE id = $1",
+            [.integer(id), .text(receipt.id), .text(NotificationTry.State.accepted.rawValue)])
+        if let record = try NotificationRecord.find(messageID: message, in: connection),
+            [.pending, .unknown].contains(NotificationRecord.State(rawValue: record.state))
+        {
+            let channel = try NotificationTry(unanswered).channel
+            try NotificationRecord.markSent(record.key, as: .sent, channel: channel, nowMs: receipt.atMs ?? nowMs, in: connection)
+        }
         return try connection.first("SELECT * FROM notifications_tries WHERE id = $1", [.integer(id)]).map(NotificationTry.init)
     }
 

@@ -67,6 +67,17 @@ public enum PaymentStore {
         ).map(Payment.init)
     }
 
+    /// Corrects the address that the customer of a payment is written to.
+    public static func correct(email: String, of id: String, actor: String, reason: String, nowMs: Int64, in connection: Connection) throws {
+        let payment = try require(id, in: connection)
+        guard payment.customer.email != email else { return }
+        try connection.execute(
+            "UPDATE payments_payments SET customer_email = $2, updated_at = $3 WHERE id = $1", [.text(id), .text(email), .integer(nowMs)])
+        // What it was is the customer's, or a stranger's.
+        let detail = "the customer's e-mail address was corrected: \(reason)"
+        try PaymentAudit.note(payment, actor: actor, source: payment.subject, detail: detail, nowMs: nowMs, in: connection)
+    }
+
     /// How many payments stand where.
     public static func counts(in connection: Connection) throws -> [(state: PaymentState, count: Int64)] {
         try connection.query("SELECT state, SUM(count) AS n FROM payments_standings GROUP BY state HAVING n > 0 ORDER BY state", []).compactMap {

@@ -13,7 +13,7 @@ do {
     let client = HTTPClient(loop: program.loop)
     let files = PrivateFiles(root: program.settings.privateMediaRoot, pool: BlockingPool(name: "files", threads: 4))
     let storage = program.settings.objectStorage(files: files, client: client)
-    await program.run([try WebServer(program, transport: CurlTransport(client), storage: storage)])
+    await program.run([try WebServer(program, transport: CurlTransport(client), storage: storage, files: files)])
 } catch {
     ProgramStart.fail("web: \(error)")
 }

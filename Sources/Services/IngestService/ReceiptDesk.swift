@@ -88,7 +88,7 @@ final class ReceiptDesk: @unchecked Sendable {
     private func refuse(_ request: HTTPRequest, _ source: Source, reason: String, hides: Bool, _ responder: HTTPResponder) {
         let nowMs = WallClock.nowMs
         let (name, client) = (source.carrier.name, clients.address(of: request))
-        let key = "\(name) \(client)"
+        let key = "\(name) \(clients.limitKey(of: request))"
         if let seconds = limiter.wait(key, nowMs: nowMs) {
             source.throttled.add()
             return responder.respond(.problem(429, "too many posts that prove nothing").with("retry-after", String(seconds)))

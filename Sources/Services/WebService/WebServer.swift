@@ -11,6 +11,7 @@ import Outbox
 import Payments
 import PaymentsService
 import ProgramStart
+import PrivateFiles
 import ProviderPort
 import Scheduling
 import Settings
@@ -40,6 +41,8 @@ public struct WebConfiguration: Sendable {
     public var passwordCost = PasswordHash.Cost.standard
     /// Where downloads come from; without one there are none.
     public var storage: (any ObjectStorage)?
+    /// Where worker-drafts puts the drafts: always a folder of this installation.
+    public var drafts: (any ObjectStorage)?
     /// Event loops, where the server starts its own: files are sent by them.
     public var loops = 1
     /// How long and how often what staff publish may be downloaded.
@@ -114,11 +117,16 @@ public final class WebServer: Service {
     static let callsToProviderMax = 32
 
     /// The web of an installation.
-    /// - Parameter storage: where private files are.
-    public convenience init(_ program: WorkerProgram, transport: any ProviderTransport, storage: any ObjectStorage) throws {
+    /// - Parameters:
+    ///   - storage: where private files are.
+    ///   - files: the folder of drafts.
+    public convenience init(
+        _ program: WorkerProgram, transport: any ProviderTransport, storage: any ObjectStorage, files: PrivateFiles
+    ) throws {
         let entries = try SchedulerService.entries(settings: program.settings, relay: program.relay, database: program.database)
         var configuration = WebConfiguration(program.settings)
         configuration.storage = storage
+        configuration.drafts = LocalStorage(files)
         configuration.loops = ProgramStart.loops
         self.init(
             configuration, database: program.database, relay: program.relay,

@@ -62,7 +62,8 @@ struct Console: Sendable {
             QueuePages(database: database, queues: parts.queues, cron: parts.cron, dueNowMs: parts.dueNowMs, frame: frame).entries,
             EventPages(database: database, events: parts.events, frame: frame).entries,
             KitPages(
-                database: database, storage: parts.configuration.storage, publication: publication, outbox: parts.events.facts.outbox, frame: frame
+                database: database, storage: parts.configuration.storage, drafts: parts.configuration.drafts,
+                publication: publication, outbox: parts.events.facts.outbox, frame: frame
             ).entries,
             NotificationPage(database: database, frame: frame).entries,
             UserPages(database: database, passwords: passwords, frame: frame).entries, AuditPage(database: database, frame: frame).entries,

@@ -16,6 +16,8 @@ struct KitPages: Sendable {
     let database: Database
     /// Nil where nothing can be stored: nothing can then be uploaded or looked at.
     let storage: (any ObjectStorage)?
+    /// Where drafts are.
+    let drafts: (any ObjectStorage)?
     let publication: Publication
     let outbox: Outbox
     let frame: ConsoleFrame
@@ -261,7 +263,7 @@ struct KitPages: Sendable {
             default: return nil
             }
         }
-        guard let found, let storage else { throw WebProblem.notFound("there is no such file") }
+        guard let found, let storage = kind == "draft" ? drafts : storage else { throw WebProblem.notFound("there is no such file") }
         let presentation = ObjectPresentation(type: found.type, disposition: ContentDisposition.attachment(found.name))
         let opened: ObjectSending
         do { opened = try await storage.open(found.key, as: presentation) } catch { throw WebProblem.notFound("the file is not there") }
