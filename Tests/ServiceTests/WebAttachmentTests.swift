@@ -99,7 +99,7 @@ struct WebAttachmentTests {
         guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 else { throw FixtureError("no connection") }
         for start in stride(from: 0, to: bytes.count, by: size) {
             let piece = Array(bytes[start..<min(start + size, bytes.count)])
-            guard send(descriptor, piece, piece.count, Int32(MSG_NOSIGNAL)) == piece.count else { throw FixtureError("not sent") }
+            guard Glibc.send(descriptor, piece, piece.count, Int32(MSG_NOSIGNAL)) == piece.count else { throw FixtureError("not sent") }
         }
         var answer = [UInt8](repeating: 0, count: 4096)
         let count = recv(descriptor, &answer, answer.count, 0)
