@@ -33,14 +33,14 @@ BEGIN SELECT RAISE(ABORT, 'a download is final but for its uses and its revocati
 -- One row each time that the whole file was sent; what broke off may be gone on with for a while by ranges.
 CREATE TABLE downloads_uses (
     -- Random; only whoever used the link is told it, as the file's ETag.
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     download TEXT NOT NULL REFERENCES downloads_grants (id),
     number INTEGER NOT NULL CHECK (number > 0),
     used_at INTEGER NOT NULL,
     -- Tells whether two calls come from the same address, and not from which.
     origin BLOB NOT NULL,
-    UNIQUE (download, number)
-) STRICT;
+    PRIMARY KEY (download, number)
+) STRICT, WITHOUT ROWID;
 
 -- Who issued, reissued, revoked or used a download, when and why.
 CREATE TABLE downloads_audit (

@@ -38,7 +38,7 @@ struct TableShape: Sendable {
     /// where a file lies.
     private static let references: Set<String> = [
         "id", "payment", "address_payment", "attempt", "inquiry", "event", "job", "owner_job", "team", "project", "order_id", "made", "value",
-        "provider_reference", "provider_transaction", "path", "pdf_path", "sha256", "pdf_sha256", "traceparent", "epoch",
+        "provider_reference", "provider_transaction", "path", "object_key", "pdf_path", "sha256", "pdf_sha256", "traceparent", "epoch",
     ]
     /// Words of the product where no CHECK says so: one that a later version adds need not be known to the database.
     private static let coined: Set<String> = [
