@@ -71,6 +71,17 @@ struct ConsoleDeedTests {
             _ = try await asker.post(ConsolePath.payment(other) + "refund", form.dropLast() + [("reference", "T-10")])
             #expect(try await asker.post("/console/refund-requests/\(request.id + 1)", [("decision", "refuse")]).status == 303)
             #expect(try await state(stage, other) == .paid)
+
+            // Parts count together.
+            let third = try await stage.order("order-3")
+            try await stage.receive(third)
+            func part(_ amount: String, _ reference: String) async throws -> String? {
+                let fields = [("amount", amount), ("reason", "never delivered"), ("reference", reference)]
+                return try await asker.post(ConsolePath.payment(third) + "refund", fields).headers["location"]
+            }
+            #expect(try await part("6000", "T-11")?.hasSuffix("done=refunded") == true)
+            #expect(try await part("5000", "T-12")?.hasSuffix("done=waits") == true)
+            #expect(try await part("4000", "T-13")?.hasSuffix("done=refunded") == true)
         }
     }
 

@@ -99,7 +99,7 @@ public struct SendNotification: JobParameters {
 
 extension SendNotification {
     /// The kind of the task for a link that its customer did not get in time.
-    public static let reissueTask = "reissue_link"
+    public static let reissueTask = PaymentTask.reissueLink
 
     /// Where the person is reached on a channel; nil where it is not.
     package func address(on channel: MessageChannel) -> String? {

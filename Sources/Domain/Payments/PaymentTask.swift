@@ -38,8 +38,11 @@ public struct PaymentTask: Sendable {
             [.text(payment), .text(kind), .text(detail), .integer(nowMs)])
     }
 
+    /// The kind of a task for a download link that its customer did not get in time.
+    public static let reissueLink = "reissue_link"
+
     /// Closes all of a kind.
-    static func close(payment: String, kind: String, nowMs: Int64, in connection: Connection) throws {
+    public static func close(payment: String, kind: String, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             "UPDATE payments_tasks SET closed_at = $3 WHERE payment = $1 AND kind = $2 AND closed_at IS NULL",
             [.text(payment), .text(kind), .integer(nowMs)])

@@ -101,6 +101,7 @@ public struct Publication: Sendable {
         }
         try InquiryAudit.record(
             .linkReissued, inquiry: inquiry, actor: actor, reason: reason, detail: grant.id, nowMs: nowMs, in: connection)
+        try PaymentTask.close(payment: payment.id, kind: PaymentTask.reissueLink, nowMs: nowMs, in: connection)
         try tell(of: grant, found, payment, nowMs: nowMs, in: connection)
         return grant
     }
@@ -133,13 +134,13 @@ public struct Publication: Sendable {
         public let download: DownloadGrant?
     }
 
-    /// Published kits whose last link ran out unused, oldest first: a person sends another.
+    /// Published kits whose last link ran out unused, oldest first: a person sends another. What is not paid any more has no link to send.
     public static func lostLinks(limit: Int, nowMs: Int64, in connection: Connection) throws -> [LostLink] {
         var lost: [LostLink] = []
         for inquiry in try InquiryStore.list(InquiryFilter(state: .published, limit: 1000), in: connection).reversed() {
             guard lost.count < limit else { break }
             let last = try Downloads.list(subject: inquiry.id, limit: 1, in: connection).first
-            if last == nil || last?.standing(nowMs: nowMs) == .expired && last?.usedCount == 0 {
+            if last == nil || last?.standing(nowMs: nowMs) == .expired && last?.usedCount == 0, try isPaid(inquiry, in: connection) {
                 lost.append(LostLink(inquiry: inquiry, download: last))
             }
         }
@@ -147,6 +148,11 @@ public struct Publication: Sendable {
     }
 
     // MARK: Parts
+
+    private static func isPaid(_ inquiry: Inquiry, in connection: Connection) throws -> Bool {
+        let order = try InquiryStore.requireOrder(of: inquiry.id, in: connection)
+        return try PaymentStore.find(order.payment, in: connection)?.state.allowsPaidWork == true
+    }
 
     /// The payment, read in this transaction.
     private static func paid(_ inquiry: Inquiry, in connection: Connection) throws -> Payment {

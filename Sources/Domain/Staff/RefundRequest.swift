@@ -82,7 +82,10 @@ public struct StaffRefunds: Sendable {
 
     /// - Throws: ``PaymentError`` for what the rules of refunds forbid; they are looked at when it is asked for and when it goes out.
     public func ask(_ new: Refund.New, by user: StaffUser, nowMs: Int64, in connection: Connection) throws -> Outcome {
-        guard needsSecondPerson(new.amount) else { return .made(try refunds.request(new, nowMs: nowMs, in: connection)) }
+        let alone = try Self.decidedAlone(new.payment, in: connection)
+        guard needsSecondPerson(Money(new.amount.minorUnits.addingReportingOverflow(alone).partialValue, new.amount.currency)) else {
+            return .made(try refunds.request(new, nowMs: nowMs, in: connection))
+        }
         let payment = try PaymentStore.require(new.payment, in: connection)
         let waiting = try RefundRequest.of(payment: payment.id, in: connection).filter { $0.state == .waiting }
         let left = try Refunds.refundable(payment, in: connection) - waiting.reduce(0) { $0 + $1.amount.minorUnits }
@@ -101,6 +104,14 @@ public struct StaffRefunds: Sendable {
             ])
         guard let id = try row?.int("id") else { throw StaffError.notFound("refund request") }
         return .waits(try RefundRequest.require(id, in: connection))
+    }
+
+    /// What went back of a payment, or is on its way, without that a second person agreed: parts count together, or a large refund would be
+    /// many small ones.
+    private static func decidedAlone(_ payment: String, in connection: Connection) throws -> Int64 {
+        let all = try Refund.of(payment: payment, in: connection).filter { $0.state != .failed }.reduce(0) { $0 + $1.amount.minorUnits }
+        let approved = try RefundRequest.of(payment: payment, in: connection).filter { $0.state == .approved }.reduce(0) { $0 + $1.amount.minorUnits }
+        return max(0, all - approved)
     }
 
     /// Lets a refund go out, or refuses it. Whoever asked may take it back, and not approve it.

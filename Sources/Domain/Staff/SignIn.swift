@@ -67,7 +67,7 @@ public struct SignIn: Sendable {
         let better = user.password.cost == passwords.cost ? nil : try await passwords.hash(password)
         let stage: StaffSession.Stage = user.hasCodes ? .code : .enrol
         let id = try await database.write { connection in
-            if let better { try StaffStore.rehash(better, of: user.id, in: connection) }
+            if let better { try StaffStore.rehash(better, of: user, in: connection) }
             try SignInGuard.passed(name: user.name, address: place.network, in: connection)
             return try StaffSession.begin(
                 of: user.id, stage: stage, address: place.address, agent: place.agent, lifeMs: StaffSession.stageMs, nowMs: now, in: connection)

@@ -124,11 +124,13 @@ public enum StaffStore {
             "user.password", of: user.name, detail: dropsCodes ? "codes are enrolled anew" : nil, actor: actor, nowMs: nowMs, in: connection)
     }
 
-    /// Keeps the same password at new costs.
-    static func rehash(_ password: PasswordHash, of user: String, in connection: Connection) throws {
+    /// Keeps the same password at new costs, unless it was changed meanwhile.
+    static func rehash(_ password: PasswordHash, of user: StaffUser, in connection: Connection) throws {
         try connection.execute(
-            "UPDATE staff_users SET password = $2, password_salt = $3, password_n = $4, password_r = $5, password_p = $6 WHERE id = $1",
-            [.text(user)] + bindings(password))
+            """
+            UPDATE staff_users SET password = $2, password_salt = $3, password_n = $4, password_r = $5, password_p = $6
+            WHERE id = $1 AND password = $7
+            """, [.text(user.id)] + bindings(password) + [.blob(user.password.bytes)])
     }
 
     public static func setLanguage(_ language: String, of user: String, in connection: Connection) throws {

@@ -116,7 +116,10 @@ struct ConsoleGate: Sendable {
             guard session.stage != .open else { return .whole(.redirect(303, ConsolePath.root)) }
         case .role(let role):
             guard session.stage == .open else { return .whole(toSignIn(call)) }
-            if session.needsUseNoted(nowMs: now) { try await database.write { try session.noteUse(nowMs: now, in: $0) } }
+            // A page that follows its figures asks by itself: that is no use of anybody's.
+            if entry.pattern != OverviewPage.livePath, session.needsUseNoted(nowMs: now) {
+                try await database.write { try session.noteUse(nowMs: now, in: $0) }
+            }
             guard session.user.role >= role else {
                 try await refuse(call, session, now)
                 return .whole(frame.forbidden(Words(session.user.language), role))

@@ -20,7 +20,7 @@ struct PaymentListPage: Sendable {
     var entries: [ConsoleEntry] {
         [
             ConsoleEntry("GET", "/console/payments/", .viewer, show),
-            ConsoleEntry(following: "/console/payments.csv", .staff) { try PaymentExport(database: database).answer(Choice($0)) },
+            ConsoleEntry(following: "/console/payments.csv", .staff) { try await PaymentExport(database: database).answer(Choice($0), $0) },
         ]
     }
 
@@ -168,7 +168,8 @@ struct PaymentExport: Sendable {
         "customer", "email", "phone",
     ]
 
-    func answer(_ choice: PaymentListPage.Choice) throws -> WebAnswer {
+    func answer(_ choice: PaymentListPage.Choice, _ visit: ConsoleVisit) async throws -> WebAnswer {
+        try await database.write { try visit.record("payments.export", of: "payments", detail: visit.call.request.query ?? "all", in: $0) }
         let head = HTTPResponse(
             status: 200,
             headers: [

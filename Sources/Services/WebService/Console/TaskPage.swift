@@ -199,9 +199,10 @@ struct TaskPage: Sendable {
         let result: JSON? = outcome == "done" ? .object(JSONObject()) : nil
         try await database.write { connection in
             let isSettled = try EffectTable.update(identity, in: connection) { record in
-                EffectRecord.settle(&record, result: result, by: visit.actor, nowMs: visit.nowMs)
+                // One whose call is under way again is nobody's to settle: the page is an old one.
+                record?.state == .doubtful && EffectRecord.settle(&record, result: result, by: visit.actor, nowMs: visit.nowMs)
             }
-            guard isSettled else { throw WebProblem.conflict("\(identity) is settled already") }
+            guard isSettled else { throw WebProblem.conflict("\(identity) is settled already, or tried again") }
             try visit.record("effect.settle", of: "\(identity)", detail: outcome, in: connection)
         }
         return visit.done(.settled, Self.path)
