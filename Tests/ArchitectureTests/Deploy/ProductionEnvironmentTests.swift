@@ -5,8 +5,9 @@ import Testing
 struct ProductionEnvironmentTests {
     private static let path = "deploy/production.env.example"
 
-    /// Every placeholder with a value of its own.
-    private static func filled(_ text: String) -> String {
+    /// Every placeholder with a value of its own. What comments say of placeholders is none.
+    private static func filled(_ whole: String) -> String {
+        let text = whole.split(separator: "\n").filter { !$0.hasPrefix("#") }.joined(separator: "\n")
         var result = ""
         var rest = text[...]
         var count = 0
@@ -30,13 +31,17 @@ struct ProductionEnvironmentTests {
         // The folders of the machine are not the test's to write.
         let own = text.replacing("/var/lib/quittance", with: folder.path).replacing("/srv/backup/quittance", with: folder.file("backup"))
         let file = try folder.write(own, to: "env")
-        return try await Script.run("deploy/with-env '\(try builtProduct("quittance"))' migrate", environment: ["ENV_FILE": file])
+        let result = try await Script.run("deploy/with-env '\(try builtProduct("quittance"))' migrate", environment: ["ENV_FILE": file])
+        // The folder goes with its last use.
+        withExtendedLifetime(folder) {}
+        return result
     }
 
     @Test("once filled in, the programs start with it")
     func filledIn() async throws {
         let result = try await Self.migrate(Self.filled(try SourceTree.text(Self.path)))
         #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains("quittance-production"), "\(result.output)")
     }
 
     @Test("as it is, they refuse it")
