@@ -190,7 +190,8 @@ struct RedisFaultAccessTests {
             ("worker", ["SUBSCRIBE", "channel"]), ("worker", ["SCRIPT", "FLUSH"]),
             ("scheduler", ["FLUSHDB"]), ("scheduler", ["CLIENT", "KILL", "TYPE", "normal"]), ("scheduler", ["REPLICAOF", "NO", "ONE"]),
             ("web", ["RPOP", "quittance:{drafts}:ready"]), ("web", ["BLMOVE", "quittance:{a}:x", "quittance:{a}:y", "LEFT", "LEFT", "1"]),
-            ("web", ["EVAL", "return redis.call('RPOP', KEYS[1])", "1", "quittance:{drafts}:ready"]), ("web", ["UNLINK", "quittance:{drafts}:ready"]),
+            ("web", ["EVAL", "return redis.call('RPOP', KEYS[1])", "1", "quittance:{drafts}:ready"]),
+            ("web", ["UNLINK", "quittance:{drafts}:ready"]),
             ("operator", ["FLUSHALL"]), ("operator", ["CONFIG", "SET", "requirepass", "x"]), ("operator", ["ACL", "SETUSER", "worker", "nopass"]),
             ("operator", ["SHUTDOWN", "NOSAVE"]), ("operator", ["KEYS", "*"]), ("operator", ["GET", "another"]),
         ] as [(String, [String])])

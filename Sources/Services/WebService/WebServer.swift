@@ -10,8 +10,8 @@ import ObjectStorage
 import Outbox
 import Payments
 import PaymentsService
-import ProgramStart
 import PrivateFiles
+import ProgramStart
 import ProviderPort
 import Scheduling
 import Settings
