@@ -86,15 +86,14 @@ public struct ReceiptBook: Sendable {
             """, [.text(message), .text(carrier)])
         guard let unanswered else { return nil }
         let id = try unanswered.int("id")
-        // Whoever tells of it has taken it: it is not sent again.
-        try connection.execute(
-            "UPDATE notifications_tries SET carrier_id = $2, state = $3 WHERE id = $1",
-            [.integer(id), .text(receipt.id), .text(NotificationTry.State.accepted.rawValue)])
-        if let record = try NotificationRecord.find(messageID: message, in: connection),
-            [.pending, .unknown].contains(NotificationRecord.State(rawValue: record.state))
-        {
-            let channel = try NotificationTry(unanswered).channel
-            try NotificationRecord.markSent(record.key, as: .sent, channel: channel, nowMs: receipt.atMs ?? nowMs, in: connection)
+        try connection.execute("UPDATE notifications_tries SET carrier_id = $2 WHERE id = $1", [.integer(id), .text(receipt.id)])
+        let call = try NotificationTry(unanswered)
+        // Whoever says that it is on its way has taken it: it is not sent again. A call that is under way finds that out by itself.
+        if receipt.state == .sent, call.state == .unknown, let record = try NotificationRecord.find(messageID: message, in: connection) {
+            try NotificationTry.end(id, as: .accepted, code: nil, detail: nil, nowMs: nowMs, in: connection)
+            if [.pending, .unknown].contains(NotificationRecord.State(rawValue: record.state)) {
+                try NotificationRecord.markSent(record.key, as: .sent, channel: call.channel, nowMs: receipt.atMs ?? nowMs, in: connection)
+            }
         }
         return try connection.first("SELECT * FROM notifications_tries WHERE id = $1", [.integer(id)]).map(NotificationTry.init)
     }
