@@ -285,7 +285,7 @@ let examples: [Target] = [
 
 let testTargets: [Target] = [
     .target(
-        name: "TestSupport", dependencies: ["EventLoop", "Formats", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
+        name: "TestSupport", dependencies: ["EventLoop", "Formats", "HTTPClient", "Subprocess"], path: "Tests/TestSupport", swiftSettings: strict),
     .systemLibrary(name: "CFuzzer", path: "Tests/CFuzzer"),
     .executableTarget(
         name: "fuzz",
@@ -338,7 +338,9 @@ let testTargets: [Target] = [
         ]),
     tests(
         "EndToEndTests",
-        ["Chaos", "StandardWebhooks", "HTTPServer", "HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography"]),
+        [
+            "Chaos", "StandardWebhooks", "Staff", "HTTPServer", "HTTPClient", "RedisClient", "Database", "EventLoop", "Formats", "Cryptography",
+        ]),
 ]
 
 let package = Package(

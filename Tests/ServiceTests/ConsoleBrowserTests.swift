@@ -17,24 +17,12 @@ struct ConsoleBrowserTests {
         }
     }
 
-    private static let send = "main form button.main"
-
     /// Signs a new user in, as a person does the first time.
     private func signIn(_ stage: WebStage, _ browser: Browser, _ role: StaffRole, language: String = "en") async throws {
         try await ConsoleClient.add(stage, "awa", role, language: language)
-        try await browser.open(stage.webURL + "/console/")
-        try await eventually("the sign-in is there") { try await browser.has("#password") }
-        try await browser.type("awa", into: "#name")
-        try await browser.type(ConsoleClient.password, into: "#password")
-        try await browser.click(Self.send)
-        try await eventually("the enrolment is there") { try await browser.has("main code") }
-        let key = try #require(Base32.decode(try await browser.text("main code")))
-        #expect(try await browser.run("return document.querySelector('img.qr').naturalWidth").int ?? 0 > 0, "the QR code is drawn")
-        try await browser.type(OneTimeCode.code(key, step: OneTimeCode.step(atMs: stage.nowMs)), into: "#code")
-        try await browser.click(Self.send)
-        try await eventually("the recovery codes are there") { try await browser.has("ol.codes") }
-        try await browser.click("a.button.main")
-        try await eventually("the console is there") { try await browser.has("nav a[aria-current=page]") }
+        try await browser.signIn(at: stage.webURL, name: "awa", password: ConsoleClient.password) {
+            OneTimeCode.code($0, step: OneTimeCode.step(atMs: stage.nowMs))
+        }
     }
 
     @Test("somebody signs in with a one-time code, follows a task to its conflict, decides it, and it is gone; numbers follow meanwhile")

@@ -1,30 +1,37 @@
 import EventLoop
 import Formats
 import HTTPClient
-import TestSupport
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
 /// A real Chromium, driven by its own driver over WebDriver (W3C): a browser of its own for each test, without a screen.
-final class Browser: Sendable {
+public final class Browser: Sendable {
     /// What kind of browser.
-    struct Kind: Sendable {
-        var width = 1000
-        var height = 800
-        var javaScript = true
-        var dark = false
+    public struct Kind: Sendable {
+        public var width = 1000
+        public var height = 800
+        public var javaScript = true
+        public var dark = false
+        /// Where downloads go; without one they go nowhere.
+        public var downloads: String?
+
+        public init() {}
 
         /// As small as phones come.
-        static let phone = Kind(width: 360, height: 740)
+        public static var phone: Kind {
+            var kind = Kind()
+            (kind.width, kind.height) = (360, 740)
+            return kind
+        }
     }
 
     private let driver: ProcessFixture
     private let client: HTTPClient
     private let session: String
 
-    static func with(_ kind: Kind = Kind(), client: HTTPClient, _ body: (Browser) async throws -> Void) async throws {
+    public static func with(_ kind: Kind = Kind(), client: HTTPClient, _ body: (Browser) async throws -> Void) async throws {
         let browser = try await Browser(kind, client)
         let outcome: Result<Void, any Error>
         do {
@@ -44,8 +51,10 @@ final class Browser: Sendable {
         driver = try await ProcessFixture.start("chromedriver", ["--port=\(port)"])
         try await driver.waitForLine(containing: "was started successfully", within: .seconds(60))
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en"]
+        let preferences: JSON =
+            kind.downloads.map { ["download.default_directory": .string($0), "download.prompt_for_download": false] } ?? [:]
         let options: JSON = [
-            "args": .array((arguments + ["--window-size=\(kind.width),\(kind.height)"]).map { .string($0) }),
+            "args": .array((arguments + ["--window-size=\(kind.width),\(kind.height)"]).map { .string($0) }), "prefs": preferences,
             "mobileEmulation": ["deviceMetrics": ["width": .int(Int64(kind.width)), "height": .int(Int64(kind.height)), "pixelRatio": 2]],
         ]
         // Without scripts the driver cannot tell when a page is there, and would wait for it in vain.
@@ -66,20 +75,25 @@ final class Browser: Sendable {
 
     // MARK: Doing
 
-    func open(_ url: String) async throws { try await command("POST", "/url", ["url": .string(url)]) }
+    public func open(_ url: String) async throws { try await command("POST", "/url", ["url": .string(url)]) }
 
     /// Clicks what a CSS selector finds first.
-    func click(_ selector: String) async throws { try await command("POST", "/element/\(element(selector))/click", [:]) }
+    public func click(_ selector: String) async throws { try await command("POST", "/element/\(element(selector))/click", [:]) }
 
-    func type(_ text: String, into selector: String) async throws {
+    public func type(_ text: String, into selector: String) async throws {
         let field = try await element(selector)
         try await command("POST", "/element/\(field)/clear", [:])
         try await command("POST", "/element/\(field)/value", ["text": .string(text)])
     }
 
-    /// Runs a script in the page. - Returns: what it returns.
+    /// Chooses a file in a form's field.
+    public func choose(file path: String, in selector: String) async throws {
+        try await command("POST", "/element/\(element(selector))/value", ["text": .string(path)])
+    }
+
+    /// Runs a script in the page. - Returns: what it returns, or what the promise it returns comes to.
     @discardableResult
-    func run(_ script: String) async throws -> JSON {
+    public func run(_ script: String) async throws -> JSON {
         try await command("POST", "/execute/sync", ["script": .string(script), "args": .array([])])
     }
 
@@ -89,19 +103,19 @@ final class Browser: Sendable {
 
     // MARK: Looking
 
-    var title: String { get async throws { try await command("GET", "/title").string ?? "" } }
-    var url: String { get async throws { try await command("GET", "/url").string ?? "" } }
+    public var title: String { get async throws { try await command("GET", "/title").string ?? "" } }
+    public var url: String { get async throws { try await command("GET", "/url").string ?? "" } }
 
-    func text(_ selector: String) async throws -> String {
+    public func text(_ selector: String) async throws -> String {
         try await command("GET", "/element/\(element(selector))/text").string ?? ""
     }
 
-    func has(_ selector: String) async throws -> Bool {
+    public func has(_ selector: String) async throws -> Bool {
         try await command("POST", "/elements", ["using": "css selector", "value": .string(selector)]).array?.isEmpty == false
     }
 
     /// The whole page as a PNG, as wide as a phone unless told otherwise.
-    func picture(width: Int = 360) async throws -> [UInt8] {
+    public func picture(width: Int = 360) async throws -> [UInt8] {
         let height = try await run("return document.documentElement.scrollHeight").int ?? 0
         try await chrome(
             "Emulation.setDeviceMetricsOverride",
@@ -112,7 +126,7 @@ final class Browser: Sendable {
     }
 
     /// Keeps a picture of the page, where `make screenshots` asks for pictures.
-    func keepPicture(_ name: String, width: Int) async throws {
+    public func keepPicture(_ name: String, width: Int) async throws {
         guard let folder = getenv("QUITTANCE_PICTURES").map({ String(cString: $0) }) else { return }
         let bytes = try await picture(width: width)
         guard let file = fopen("\(folder)/\(name).png", "w") else { throw FixtureError("\(folder) takes no pictures") }
