@@ -33,41 +33,8 @@ struct InquiryPage: Sendable {
 
     // MARK: The form
 
-    private struct Field {
-        enum Kind { case line(type: String), area }
-        let name: String
-        let french: String
-        let english: String
-        var kind = Kind.line(type: "text")
-        var isRequired = false
-    }
-
-    private static let fields = [
-        Field(name: "organization_name", french: "Nom de l’organisation", english: "Name of the organisation", isRequired: true),
-        Field(name: "contact_name", french: "Personne de contact", english: "Contact person", isRequired: true),
-        Field(name: "email", french: "E-mail", english: "E-mail", kind: .line(type: "email"), isRequired: true),
-        Field(
-            name: "phone", french: "Téléphone (forme internationale, +225…)", english: "Phone (international form, +225…)",
-            kind: .line(type: "tel")),
-        Field(name: "statut_juridique", french: "Statut juridique", english: "Legal status"),
-        Field(name: "location", french: "Lieu", english: "Location"),
-        Field(name: "sector", french: "Secteur", english: "Sector"),
-        Field(name: "mission_text", french: "Mission", english: "Mission", kind: .area),
-        Field(name: "context_text", french: "Contexte", english: "Context", kind: .area),
-        Field(name: "budget_range", french: "Budget", english: "Budget"),
-        Field(name: "funding_sources", french: "Sources de financement", english: "Sources of funding"),
-        Field(name: "audits_types", french: "Types d’audits", english: "Kinds of audit"),
-        Field(name: "audits_frequency", french: "Fréquence des audits", english: "Frequency of audits"),
-        Field(name: "staff_size", french: "Effectif", english: "Size of the staff"),
-        Field(name: "org_chart_text", french: "Organigramme", english: "Organisation chart", kind: .area),
-        Field(name: "notes_text", french: "Remarques", english: "Notes", kind: .area),
-        Field(
-            name: "documents_count", french: "Nombre de documents fournis par ailleurs", english: "Number of documents handed in otherwise",
-            kind: .line(type: "number")),
-    ]
-
     private func form(_ words: Words, values: [String: String], faults: [String: String], status: Int) -> HTTPResponse {
-        let entries = Self.fields.map { Self.entry($0, words, value: values[$0.name] ?? "", fault: faults[$0.name]) }
+        let entries = InquiryField.all.map { Self.entry($0, words, value: values[$0.name] ?? "", fault: faults[$0.name]) }
         let note: Markup =
             faults.isEmpty
             ? .empty : "<p class=\"note fault\">\(words("Certains champs sont à corriger.", "Some fields need correcting."))</p>"
@@ -106,8 +73,8 @@ struct InquiryPage: Sendable {
             """
     }
 
-    private static func entry(_ field: Field, _ words: Words, value: String, fault: String?) -> Markup {
-        let label = words(field.french, field.english) + (field.isRequired ? " *" : "")
+    private static func entry(_ field: InquiryField, _ words: Words, value: String, fault: String?) -> Markup {
+        let label = words(field.french, field.english) + words(field.frenchHint, field.englishHint) + (field.isRequired ? " *" : "")
         let required: Markup = field.isRequired ? " required=\"required\"" : .empty
         let described: Markup = fault == nil ? .empty : " aria-invalid=\"true\" aria-describedby=\"\(field.name)-fault\""
         let explained: Markup = fault.map { "<p class=\"fault\" id=\"\(field.name)-fault\">\(FieldSentence.of($0, words))</p>" } ?? .empty

@@ -33,7 +33,7 @@ enum ConsoleStyle {
         nav a:hover { text-decoration: underline; }
         nav a[aria-current] { background: var(--mark); font-weight: 600; }
         .who { margin: 0 0 0 auto; display: flex; gap: .6rem; align-items: center; color: var(--quiet); }
-        main { max-width: 72rem; margin: 0 auto; padding: 1rem 1.25rem 4rem; }
+        main { max-width: 80rem; margin: 0 auto; padding: 1rem 1.25rem 4rem; }
         main.wide { max-width: 96rem; }
         main.narrow { max-width: 28rem; padding-top: 3rem; }
         h1 { font-size: 1.5rem; line-height: 1.25; margin: .5rem 0 1rem; overflow-wrap: anywhere; }
@@ -54,7 +54,8 @@ enum ConsoleStyle {
         .scroll { overflow-x: auto; }
         table { border-collapse: collapse; width: 100%; font-size: .94rem; }
         th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-        thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
+        thead th { color: var(--quiet); font-weight: 600; }
+        td a { overflow-wrap: anywhere; }
         td.number, th.number { text-align: right; white-space: nowrap; }
         td.word { overflow-wrap: anywhere; min-width: 10rem; }
         td form { margin: 0 .25rem .25rem 0; display: inline-block; }

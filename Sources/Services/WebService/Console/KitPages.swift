@@ -215,7 +215,7 @@ struct KitPages: Sendable {
         let words = visit.words
         let shown: [(String, Markup)] = Self.textNames.filter { !["email", "contact_name"].contains($0) }.map { name in
             let text = inquiry.texts[name] ?? ""
-            return (name, "\(String(text.prefix(Self.textShown)))\(text.count > Self.textShown ? "…" : "")")
+            return (InquiryField.label(name, words), "\(String(text.prefix(Self.textShown)))\(text.count > Self.textShown ? "…" : "")")
         }
         let link: Markup =
             visit.may(.staff)
@@ -227,10 +227,10 @@ struct KitPages: Sendable {
         let (words, id) = (visit.words, visit.call.value("inquiry"))
         let inquiry = try await database.read { try InquiryStore.require(id, in: $0) }
         let fields: [Markup] = Self.textNames.map { name in
-            let value = inquiry.texts[name] ?? ""
+            let (value, label) = (inquiry.texts[name] ?? "", InquiryField.label(name, words))
             return name.hasSuffix("_text")
-                ? "<label for=\"t-\(name)\">\(name)</label>\n<textarea id=\"t-\(name)\" name=\"\(name)\" maxlength=\"10000\">\(value)</textarea>\n"
-                : "<label for=\"t-\(name)\">\(name)</label>\n<input id=\"t-\(name)\" name=\"\(name)\" value=\"\(value)\" maxlength=\"200\"/>\n"
+                ? "<label for=\"t-\(name)\">\(label)</label>\n<textarea id=\"t-\(name)\" name=\"\(name)\" maxlength=\"10000\">\(value)</textarea>\n"
+                : "<label for=\"t-\(name)\">\(label)</label>\n<input id=\"t-\(name)\" name=\"\(name)\" value=\"\(value)\" maxlength=\"200\"/>\n"
         }
         return frame.page(
             visit, .kits, title: words("Textes de \(id)", "Texts of \(id)"),
