@@ -84,6 +84,32 @@ struct ConsoleBrowserTests {
         return problems.join('; ');
         """
 
+    /// Payments of the last 24 hours, so that lists and charts have something to show.
+    private func fillDay(_ stage: WebStage) async throws {
+        let (now, minute) = (stage.nowMs, Int64(60_000))
+        let states: [PaymentState] = [.failed, .expired, .pending, .paid, .paid, .paid, .paid, .paid, .paid, .failed]
+        let providers = ["cinetpay", "orange-money", "feexpay", "cinetpay", "kkiapay"]
+        try await stage.database.write { connection in
+            for number in 0..<300 {
+                let at = now - Int64(number * number % 1437) * minute - minute
+                let (id, state) = ("pay_" + ULID.make(nowMs: at), states[number * 7 % states.count])
+                let isPaid = state == .paid
+                try connection.execute(
+                    """
+                    INSERT INTO payments_payments (id, purpose, subject, description, amount, currency, state, captured, customer_name,
+                      customer_email, language, metadata, created_at, updated_at, paid_at)
+                    VALUES ($1, 'order', 'shop-' || $2, 'Chaise', 15000, 'XOF', $3, $4, 'Awa Diop', 'awa@example.org', 'fr', '{}', $5, $5, $6)
+                    """,
+                    [.text(id), .int(Int64(number)), .text(state.rawValue), .int(isPaid ? 15_000 : 0), .int(at), isPaid ? .int(at + 30_000) : .null])
+                try connection.execute(
+                    """
+                    INSERT INTO payments_attempts (id, payment, number, provider, mode, open, created_at)
+                    VALUES ($1, $2, 1, $3, 'sandbox', 0, $4)
+                    """, [.text("att_" + ULID.make(nowMs: at)), .text(id), .text(providers[number % providers.count]), .int(at)])
+            }
+        }
+    }
+
     @Test("every page stands out from its ground in both themes, has its labels, and its headings in order", arguments: ["fr", "en"], [false, true])
     func sound(language: String, dark: Bool) async throws {
         var kind = Browser.Kind()
@@ -100,6 +126,7 @@ struct ConsoleBrowserTests {
             let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
             let kit = try await stage.inquire()
             try await stage.receive(kit.payment)
+            try await fillDay(stage)
             for path in ConsoleFrame.Part.allCases.map(\.path) + [
                 ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
                 "/console/payments/?q=x",
