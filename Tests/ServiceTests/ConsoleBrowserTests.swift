@@ -115,6 +115,7 @@ struct ConsoleBrowserTests {
         var kind = Browser.Kind()
         kind.dark = dark
         try await staged(kind) { stage, browser in
+            try await fillDay(stage)
             try await browser.open(stage.webURL + "/console/sign-in")
             #expect(try await browser.run(Self.checker).string == "", "sign-in")
             try await signIn(stage, browser, .admin, language: language)
@@ -126,7 +127,6 @@ struct ConsoleBrowserTests {
             let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
             let kit = try await stage.inquire()
             try await stage.receive(kit.payment)
-            try await fillDay(stage)
             for path in ConsoleFrame.Part.allCases.map(\.path) + [
                 ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
                 "/console/payments/?q=x",
