@@ -147,7 +147,7 @@ struct OutboundCallsTests {
             var words: [String] = []
             // Those for which there is no place are told so at once.
             for _ in 0..<(50 - OutboundCalls.simultaneousMax) { if let word = await group.next() { words.append(word) } }
-            #expect(way.calls == OutboundCalls.simultaneousMax)
+            try? await eventually("the others are under way") { way.calls == OutboundCalls.simultaneousMax }
             group.addTask { await ask(other).word }
             try? await eventually("another provider's call is under way") { way.calls == OutboundCalls.simultaneousMax + 1 }
             way.set(.answers(200))
