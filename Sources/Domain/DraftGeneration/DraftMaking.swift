@@ -224,15 +224,9 @@ public struct DraftMaking: Sendable {
 
     /// What was paid for is written down, whatever happens: a database that is away for a moment is tried again, and a worker that stops waits.
     private func kept<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
-        try await Task { [database] in
-            for pause in Self.keepPauses {
-                do { return try await database.write(body) } catch let error as DatabaseError {
-                    guard error.isTransient else { throw error }
-                }
-                try await Task.sleep(for: pause)
-            }
-            return try await database.write(body)
-        }.value
+        try await uncancelled(pauses: Self.keepPauses, isTransient: { ($0 as? DatabaseError)?.isTransient == true }) { [database] in
+            try await database.write(body)
+        }
     }
 
     private static let keepPauses: [Duration] = [.milliseconds(100), .milliseconds(500), .seconds(2), .seconds(5)]
