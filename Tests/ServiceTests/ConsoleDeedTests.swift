@@ -85,6 +85,31 @@ struct ConsoleDeedTests {
         }
     }
 
+    @Test("a refund that was approved and came to nothing makes no room for others without a second person")
+    func approvedAndFailed() async throws {
+        try await WebStage.with { stage in
+            let asker = try await ConsoleClient.signedIn(stage, .operator, name: "oumar")
+            _ = try await ConsoleClient.signedIn(stage, .operator, name: "fatou")
+            let payment = try await stage.order()
+            try await stage.receive(payment)
+            func ask(_ amount: String, _ reference: String) async throws -> String? {
+                let fields = [("amount", amount), ("reason", "never delivered"), ("reference", reference)]
+                return try await asker.post(ConsolePath.payment(payment) + "refund", fields).headers["location"]
+            }
+            #expect(try await ask("11000", "T-20")?.hasSuffix("done=waits") == true)
+            // Its refund is none that went out.
+            try await stage.database.write { connection in
+                try connection.execute(
+                    """
+                    UPDATE staff_refund_requests SET state = 'approved', decided_at = requested_at, refund = 'ref_failed',
+                      decided_by = (SELECT id FROM staff_users WHERE name = 'fatou')
+                    """)
+            }
+            #expect(try await ask("6000", "T-21")?.hasSuffix("done=refunded") == true)
+            #expect(try await ask("5000", "T-22")?.hasSuffix("done=waits") == true)
+        }
+    }
+
     @Test("of two who approve the same refund at once one does")
     func approvedOnce() async throws {
         try await WebStage.with { stage in
