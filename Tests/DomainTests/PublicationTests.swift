@@ -3,6 +3,7 @@ import Downloads
 import Drafts
 import Formats
 import JobQueue
+import NotificationDelivery
 import Notifications
 import ObjectStorage
 import Outbox
@@ -214,6 +215,38 @@ struct PublicationTests {
             // What stands published is not changed under the customer's hands.
             let late = try await final(room, id)
             #expect(await refused(room) { try $0.attach(late, to: id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+        }
+    }
+
+    @Test("a message finds its link signed, run out, or settled: used, taken back or replaced; what is taken back leaves no task to send it again")
+    func linking() async throws {
+        try await DraftingFixture.with { room in
+            let sign = DownloadLink(secret: String(repeating: "k", count: 32)).linking(baseURL: "https://shop.example.org")
+            func signed(_ id: String, at nowMs: Int64 = Self.nowMs + 5000) async throws -> SignedLink {
+                try await room.domain.database.read { try sign(id, nowMs, $0) }
+            }
+            let (id, payment, _) = try await ready(room)
+            let first = try await publish(id, room)
+            guard case .good(let url, first.expiresAtMs) = try await signed(first.id) else {
+                Issue.record("an open download has no link")
+                return
+            }
+            #expect(url.hasPrefix("https://shop.example.org/downloads/"))
+            #expect(try await signed(first.id, at: first.expiresAtMs) == .over(reason: "download \(first.id) is expired"))
+            #expect(try await signed("dl_none") == .over(reason: "there is no download dl_none"))
+            let second = try await room.domain.database.write {
+                try Self.publication().reissue(id, actor: "a", reason: "r", nowMs: Self.nowMs + 1000, in: $0)
+            }
+            #expect(try await signed(first.id) == .settled(reason: "download \(first.id) is revoked"))
+            try await room.domain.database.write {
+                try $0.execute("UPDATE downloads_grants SET used_count = max_uses WHERE id = $1", [.text(second.id)])
+            }
+            #expect(try await signed(second.id) == .settled(reason: "download \(second.id) is used"))
+            try await room.domain.database.write {
+                try PaymentTask.open(payment: payment, kind: PaymentTask.reissueLink, detail: "lost", nowMs: Self.nowMs, in: $0)
+                try Self.publication().revoke(id, actor: "a", reason: "r", nowMs: Self.nowMs + 2000, in: $0)
+            }
+            #expect(try await room.domain.database.read { try PaymentTask.open(of: payment, in: $0).map(\.kind) } == [])
         }
     }
 
