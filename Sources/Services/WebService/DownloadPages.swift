@@ -154,7 +154,9 @@ struct DownloadPages: Sendable {
         guard let grant = try await database.read({ try Downloads.show(visit.claim.download, in: $0) }),
             case .part(let first, let count) = ByteRange(field, size: grant.file.size)
         else { return nil }
-        let rest = DownloadRest(tag: request.headers["if-range"].map(Self.unquoted), first: first, count: count)
+        // A storage that sends files itself gives them tags of its own, which no use is found by: there the address alone tells who goes on.
+        let tag = storage?.linkOrigin == nil ? request.headers["if-range"].map(Self.unquoted) : nil
+        let rest = DownloadRest(tag: tag, first: first, count: count)
         let use: DownloadUse
         do {
             use = try await database.write { try Downloads.resume(visit.claim, rest, origin: visit.origin, nowMs: visit.nowMs, in: $0) }
