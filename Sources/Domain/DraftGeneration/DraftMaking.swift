@@ -63,8 +63,14 @@ public struct DraftMaking: Sendable {
         }
         let answer = try await answer(for: work, context, nowMs: nowMs)
         let document = try await templates.fill(try files.absolutePath(work.templatePath), Self.values(of: work.inquiry, answer: answer))
+        // Filling takes a while. Whoever has lost the job meanwhile overwrites no draft that another one has entered.
+        if try await isMade(work) { return .done }
         let stored = try await files.write(document, to: work.path)
         return try await enter(work, stored, answer, job: job, log: log, nowMs: nowMs())
+    }
+
+    private func isMade(_ work: Work) async throws -> Bool {
+        try await database.read { try GeneratedDraft.of(inquiry: work.inquiry.id, version: work.version, in: $0) } != nil
     }
 
     /// Enters the draft that is stored by now.
