@@ -80,6 +80,11 @@ public struct StaffRefunds: Sendable {
         return amount.minorUnits > limit.minorUnits
     }
 
+    /// Refunds of a payment and requests for some, whatever became of them: it only grows.
+    public static func count(of payment: String, in connection: Connection) throws -> Int {
+        try Refund.of(payment: payment, in: connection).count + RefundRequest.of(payment: payment, in: connection).count
+    }
+
     /// - Throws: ``PaymentError`` for what the rules of refunds forbid; they are looked at when it is asked for and when it goes out.
     public func ask(_ new: Refund.New, by user: StaffUser, nowMs: Int64, in connection: Connection) throws -> Outcome {
         let requests = try RefundRequest.of(payment: new.payment, in: connection)
