@@ -120,9 +120,6 @@ public struct Publication: Sendable {
             if grant.standing(nowMs: nowMs) == .open { count += 1 }
             try Downloads.revoke(grant.id, reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
         }
-        // What was taken back is not sent again.
-        let order = try InquiryStore.requireOrder(of: inquiry, in: connection)
-        try PaymentTask.close(payment: order.payment, kind: PaymentTask.reissueLink, nowMs: nowMs, in: connection)
         try InquiryAudit.record(
             .revoked, inquiry: inquiry, actor: actor, reason: reason, detail: "\(count) links in force", nowMs: nowMs, in: connection)
         return count
