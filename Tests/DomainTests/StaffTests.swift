@@ -85,28 +85,6 @@ struct StaffTests {
         }
     }
 
-    @Test("a code of a key that was dropped meanwhile is worth nothing, and brings the key not back")
-    func droppedKey() async throws {
-        let fixture = try Fixture()
-        try await fixture.add("awa")
-        let passwords = PasswordRoom(cost: Fixture.cost)
-        defer { passwords.close() }
-        let first = fixture.signIn(passwords)
-        let begun = try await first.password(name: "awa", "a long enough passphrase", from: Self.place)
-        let key = try await first.pendingKey(of: try await fixture.session(begun.id))
-        _ = try await first.enrol(
-            OneTimeCode.code(key, step: OneTimeCode.step(atMs: Fixture.nowMs)), session: try await fixture.session(begun.id), from: Self.place)
-        let now = Fixture.nowMs + 60_000
-        let later = fixture.signIn(passwords, nowMs: now)
-        let entering = try await later.password(name: "awa", "a long enough passphrase", from: Self.place)
-        let session = try await fixture.session(entering.id, nowMs: now)
-        try await fixture.database.write { try $0.execute("UPDATE staff_users SET code_key = NULL") }
-        await #expect(throws: StaffError.refused) {
-            try await later.code(OneTimeCode.code(key, step: OneTimeCode.step(atMs: now)), session: session, from: Self.place)
-        }
-        #expect(try await fixture.database.read { try StaffStore.require("awa", in: $0).hasCodes } == false)
-    }
-
     @Test("of fifty requests with the same code at once one comes in")
     func codeOnce() async throws {
         let fixture = try Fixture()
@@ -142,6 +120,28 @@ struct StaffTests {
         _ = try await fixture.signIn(passwords).password(name: "awa", "a long enough passphrase", from: Self.place)
         #expect(try await fixture.database.read { try $0.first("SELECT password_n FROM staff_users")?.int("password_n") } == 512)
         _ = try await fixture.signIn(passwords).password(name: "AWA", "a long enough passphrase", from: Self.place)
+    }
+
+    @Test("a code of a key that was dropped meanwhile is worth nothing, and brings the key not back")
+    func droppedKey() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: Fixture.cost)
+        defer { passwords.close() }
+        let first = fixture.signIn(passwords)
+        let begun = try await first.password(name: "awa", "a long enough passphrase", from: Self.place)
+        let key = try await first.pendingKey(of: try await fixture.session(begun.id))
+        _ = try await first.enrol(
+            OneTimeCode.code(key, step: OneTimeCode.step(atMs: Fixture.nowMs)), session: try await fixture.session(begun.id), from: Self.place)
+        let now = Fixture.nowMs + 60_000
+        let later = fixture.signIn(passwords, nowMs: now)
+        let entering = try await later.password(name: "awa", "a long enough passphrase", from: Self.place)
+        let session = try await fixture.session(entering.id, nowMs: now)
+        try await fixture.database.write { try $0.execute("UPDATE staff_users SET code_key = NULL") }
+        await #expect(throws: StaffError.refused) {
+            try await later.code(OneTimeCode.code(key, step: OneTimeCode.step(atMs: now)), session: session, from: Self.place)
+        }
+        #expect(try await fixture.database.read { try StaffStore.require("awa", in: $0).hasCodes } == false)
     }
 
     @Test("nothing of what staff did is changed or taken out, and there is an admin always")
