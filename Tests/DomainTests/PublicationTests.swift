@@ -218,6 +218,29 @@ struct PublicationTests {
         }
     }
 
+    @Test("another link that is asked for twice within ten seconds is sent once; later it is another one")
+    func reissuedTwice() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, _) = try await ready(room)
+            let first = try await publish(id, room)
+            func reissue(at nowMs: Int64) async throws -> String {
+                try await room.domain.database.write {
+                    try Self.publication().reissue(id, actor: "staff:b", reason: "the mail was lost", nowMs: nowMs, in: $0).id
+                }
+            }
+            let second = try await reissue(at: Self.nowMs + 1000)
+            #expect(second != first.id)
+            #expect(try await reissue(at: Self.nowMs + 1000) == second)
+            #expect(try await reissue(at: Self.nowMs + 10_999) == second)
+            #expect(try await told(room).count == 2)
+            let third = try await reissue(at: Self.nowMs + 11_000)
+            #expect(third != second)
+            #expect(try await told(room).count == 3)
+            let trail = try await room.domain.database.read { try InquiryAudit.of(inquiry: id, in: $0).map(\.action) }
+            #expect(trail == ["final_attached", "published", "link_reissued", "link_reissued"])
+        }
+    }
+
     @Test("a message finds its link signed, run out, or settled: used, taken back or replaced")
     func linking() async throws {
         try await DraftingFixture.with { room in
