@@ -155,11 +155,6 @@ public struct Publication: Sendable {
 
     // MARK: Parts
 
-    private static func isJustReissued(_ grant: DownloadGrant, nowMs: Int64, in connection: Connection) throws -> Bool {
-        guard grant.standing(nowMs: nowMs) == .open, (0..<sameLinkMs).contains(nowMs - grant.issuedAtMs) else { return false }
-        return try Downloads.trail(grant.id, in: connection).first?.kind == .reissued
-    }
-
     private static func isPaid(_ inquiry: Inquiry, in connection: Connection) throws -> Bool {
         let order = try InquiryStore.requireOrder(of: inquiry.id, in: connection)
         return try PaymentStore.find(order.payment, in: connection)?.state.allowsPaidWork == true
@@ -182,6 +177,11 @@ public struct Publication: Sendable {
 
     private func tell(of grant: DownloadGrant, _ inquiry: Inquiry, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
         for request in try messages(grant, inquiry, payment) { try outbox.add(request, nowMs: nowMs, in: connection) }
+    }
+
+    private static func isJustReissued(_ grant: DownloadGrant, nowMs: Int64, in connection: Connection) throws -> Bool {
+        guard grant.standing(nowMs: nowMs) == .open, (0..<sameLinkMs).contains(nowMs - grant.issuedAtMs) else { return false }
+        return try Downloads.trail(grant.id, in: connection).first?.kind == .reissued
     }
 
     /// As long as the downloads' own trail takes it; one that is missing is told by ours.
