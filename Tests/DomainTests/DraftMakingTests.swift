@@ -110,6 +110,36 @@ struct DraftMakingTests {
         }
     }
 
+    @Test("a worker that comes late, its job long done by another one, leaves the draft's file as it is")
+    func late() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, job) = try await room.paidInquiry()
+            let folder = room.domain.folder
+            let script = try folder.write(
+                """
+                import pathlib, runpy, sys, time
+                while not pathlib.Path("\(folder.file("go"))").exists():
+                    time.sleep(0.01)
+                sys.argv[0] = "\(DraftingFixture.script)"
+                runpy.run_path(sys.argv[0], run_name="__main__")
+
+                """, to: "slow.py")
+            let (slow, quick) = (try await room.making(script: script), try await room.making())
+            async let late = slow.deliver(job)
+            try await eventually("the text is kept") {
+                try await room.domain.database.read { try $0.query("SELECT inquiry FROM drafts_answers").count } == 1
+            }
+            try await eventually("another worker makes the draft") { try await quick.deliver(job) == .done }
+            let draft = try #require(try await room.draft(of: id))
+            let seen = Array("as it was entered".utf8)
+            try await room.files.write(seen, to: draft.path)
+            try folder.write("", to: "go")
+            #expect(try await late == .done)
+            #expect(try await room.files.read(draft.path) == seen)
+            #expect(try await room.calls() == 1)
+        }
+    }
+
     @Test("a template that cannot be filled is buried, the inquiry failed; replayed with a good one it is done")
     func brokenTemplate() async throws {
         try await DraftingFixture.with { room in

@@ -42,6 +42,23 @@ struct InquiryTests {
         }
     }
 
+    @Test(
+        "it is found by a part of a name however it is written, accents too, and by whole ids",
+        arguments: [
+            ("École", true), ("école", true), ("ÉCOLE", true), ("école élé", true), ("COLE", true), ("Awa Koné", true), ("KONÉ", true),
+            ("eve+KIT", true), ("lycée", false), ("%", false), ("_", false),
+        ])
+    func search(text: String, isFound: Bool) async throws {
+        try await DraftingFixture.with { room in
+            let (inquiry, order, payment) = try await room.inquiry(["organization_name": "École Élémentaire", "contact_name": "Awa Koné"])
+            func found(_ text: String) async throws -> [String] {
+                try await room.domain.database.read { try InquiryStore.list(InquiryFilter(text: text), in: $0).map(\.id) }
+            }
+            #expect(try await found(text) == (isFound ? [inquiry.id] : []))
+            for id in [inquiry.id, order.id, payment, " "] { #expect(try await found(id) == [inquiry.id]) }
+        }
+    }
+
     @Test("without the product nothing is entered")
     func noProduct() async throws {
         let fixture = try DomainFixture()

@@ -3,6 +3,7 @@ import Downloads
 import Drafts
 import Formats
 import JobQueue
+import NotificationDelivery
 import Notifications
 import ObjectStorage
 import Outbox
@@ -214,6 +215,56 @@ struct PublicationTests {
             // What stands published is not changed under the customer's hands.
             let late = try await final(room, id)
             #expect(await refused(room) { try $0.attach(late, to: id, actor: "a", reason: "r", nowMs: 1, in: $1) }?.code == "wrong_state")
+        }
+    }
+
+    @Test("another link that is asked for twice within ten seconds is sent once; later it is another one")
+    func reissuedTwice() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, _) = try await ready(room)
+            let first = try await publish(id, room)
+            func reissue(at nowMs: Int64) async throws -> String {
+                try await room.domain.database.write {
+                    try Self.publication().reissue(id, actor: "staff:b", reason: "the mail was lost", nowMs: nowMs, in: $0).id
+                }
+            }
+            let second = try await reissue(at: Self.nowMs + 1000)
+            #expect(second != first.id)
+            #expect(try await reissue(at: Self.nowMs + 1000) == second)
+            #expect(try await reissue(at: Self.nowMs + 10_999) == second)
+            #expect(try await told(room).count == 2)
+            let third = try await reissue(at: Self.nowMs + 11_000)
+            #expect(third != second)
+            #expect(try await told(room).count == 3)
+            let trail = try await room.domain.database.read { try InquiryAudit.of(inquiry: id, in: $0).map(\.action) }
+            #expect(trail == ["final_attached", "published", "link_reissued", "link_reissued"])
+        }
+    }
+
+    @Test("a message finds its link signed, run out, or settled: used, taken back or replaced")
+    func linking() async throws {
+        try await DraftingFixture.with { room in
+            let sign = DownloadLink(secret: String(repeating: "k", count: 32)).linking(baseURL: "https://shop.example.org")
+            func signed(_ id: String, at nowMs: Int64 = Self.nowMs + 5000) async throws -> SignedLink {
+                try await room.domain.database.read { try sign(id, nowMs, $0) }
+            }
+            let (id, _, _) = try await ready(room)
+            let first = try await publish(id, room)
+            guard case .good(let url, first.expiresAtMs) = try await signed(first.id) else {
+                Issue.record("an open download has no link")
+                return
+            }
+            #expect(url.hasPrefix("https://shop.example.org/downloads/"))
+            #expect(try await signed(first.id, at: first.expiresAtMs) == .over(reason: "download \(first.id) is expired"))
+            #expect(try await signed("dl_none") == .over(reason: "there is no download dl_none"))
+            let second = try await room.domain.database.write {
+                try Self.publication().reissue(id, actor: "a", reason: "r", nowMs: Self.nowMs + 1000, in: $0)
+            }
+            #expect(try await signed(first.id) == .settled(reason: "download \(first.id) is revoked"))
+            try await room.domain.database.write {
+                try $0.execute("UPDATE downloads_grants SET used_count = max_uses WHERE id = $1", [.text(second.id)])
+            }
+            #expect(try await signed(second.id) == .settled(reason: "download \(second.id) is used"))
         }
     }
 

@@ -85,6 +85,57 @@ struct ConsoleDeedTests {
         }
     }
 
+    @Test("a refund's button that is pressed twenty times, and one on an old page, gives the money back once")
+    func pressedTwice() async throws {
+        try await WebStage.with { stage in
+            let clerk = try await ConsoleClient.signedIn(stage, .operator, name: "oumar")
+            let payment = try await stage.order()
+            try await stage.receive(payment)
+            func shown() async throws -> String {
+                let page = try await clerk.get(ConsolePath.payment(payment)).text
+                let field = try #require(page.firstRange(of: "name=\"shown\" value=\""))
+                return String(page[field.upperBound...].prefix { $0 != "\"" })
+            }
+            let old = try await shown()
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<20 {
+                    let form = [("amount", "500"), ("reason", "a chair less"), ("reference", "T-3\(number)"), ("shown", old)]
+                    group.addTask { try await clerk.post(ConsolePath.payment(payment) + "refund", form).status }
+                }
+                return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+            }
+            #expect(statuses == [303: 1, 409: 19])
+            #expect(try await stage.database.read { try Refund.of(payment: payment, in: $0).count } == 1)
+            let again = [("amount", "500"), ("reason", "another chair"), ("reference", "T-50"), ("shown", try await shown())]
+            #expect(try await clerk.post(ConsolePath.payment(payment) + "refund", again).status == 303)
+        }
+    }
+
+    @Test("a refund that was approved and came to nothing makes no room for others without a second person")
+    func approvedAndFailed() async throws {
+        try await WebStage.with { stage in
+            let asker = try await ConsoleClient.signedIn(stage, .operator, name: "oumar")
+            _ = try await ConsoleClient.signedIn(stage, .operator, name: "fatou")
+            let payment = try await stage.order()
+            try await stage.receive(payment)
+            func ask(_ amount: String, _ reference: String) async throws -> String? {
+                let fields = [("amount", amount), ("reason", "never delivered"), ("reference", reference)]
+                return try await asker.post(ConsolePath.payment(payment) + "refund", fields).headers["location"]
+            }
+            #expect(try await ask("11000", "T-20")?.hasSuffix("done=waits") == true)
+            // Its refund is none that went out.
+            try await stage.database.write { connection in
+                try connection.execute(
+                    """
+                    UPDATE staff_refund_requests SET state = 'approved', decided_at = requested_at, refund = 'ref_failed',
+                      decided_by = (SELECT id FROM staff_users WHERE name = 'fatou')
+                    """)
+            }
+            #expect(try await ask("6000", "T-21")?.hasSuffix("done=refunded") == true)
+            #expect(try await ask("5000", "T-22")?.hasSuffix("done=waits") == true)
+        }
+    }
+
     @Test("of two who approve the same refund at once one does")
     func approvedOnce() async throws {
         try await WebStage.with { stage in

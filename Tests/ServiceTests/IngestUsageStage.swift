@@ -21,13 +21,14 @@ final class IngestUsageStage: Sendable {
     /// - Parameters:
     ///   - redisConfig: by default Redis has each write on stable storage, as in production.
     ///   - hasKeys: whether anybody may post.
+    ///   - proxies: whose `X-Forwarded-For` is taken.
     static func run(
         redisConfig: [String: String] = ["appendonly": "yes", "appendfsync": "always"], loops: Int = 1, bodyLimit: Int = 2 << 20,
-        hasKeys: Bool = true, _ body: (IngestUsageStage) async throws -> Void
+        hasKeys: Bool = true, proxies: [String] = [], _ body: (IngestUsageStage) async throws -> Void
     ) async throws {
         let redis = try await RedisServer.start(config: redisConfig)
         let loop = try EventLoop.started(name: "usage-test")
-        let stage = try IngestUsageStage(redis, loop, loops: loops, bodyLimit: bodyLimit, hasKeys: hasKeys)
+        let stage = try IngestUsageStage(redis, loop, loops: loops, bodyLimit: bodyLimit, hasKeys: hasKeys, proxies: proxies)
         try await stage.ingest.start()
         let result: Result<Void, any Error>
         do { result = .success(try await body(stage)) } catch { result = .failure(error) }
@@ -39,7 +40,7 @@ final class IngestUsageStage: Sendable {
         try result.get()
     }
 
-    private init(_ redis: RedisServer, _ loop: EventLoop, loops: Int, bodyLimit: Int, hasKeys: Bool) throws {
+    private init(_ redis: RedisServer, _ loop: EventLoop, loops: Int, bodyLimit: Int, hasKeys: Bool, proxies: [String]) throws {
         self.redis = redis
         folder = try TemporaryFolder("usage")
         sources = ("gateway-\(redis.port)", "edge-\(redis.port)")
@@ -47,7 +48,8 @@ final class IngestUsageStage: Sendable {
         ingest = try IngestServer(
             IngestConfiguration(
                 address: SocketAddress("127.0.0.1", 0), redis: redis.address, queuePrefix: "quittance:", spoolDirectory: folder.file("spool"),
-                loops: loops, sources: [], usage: UsageSources(keys: hasKeys ? keys : [], bodyLimit: bodyLimit)), log: Log())
+                loops: loops, sources: [], usage: UsageSources(keys: hasKeys ? keys : [], bodyLimit: bodyLimit),
+                trustedProxies: proxies.compactMap { AddressRange(parsing: $0) }), log: Log())
         connection = RedisConnection(loop: loop, address: redis.address, name: "usage-test", waitsForConnection: true)
         connection.start()
     }

@@ -185,6 +185,24 @@ struct IngestUsageTests {
         }
     }
 
+    @Test("who has a whole network of version 6 to itself is one poster, whichever of its addresses a post comes from")
+    func wholeNetwork() async throws {
+        try await Stage.run(proxies: ["127.0.0.1"]) { stage in
+            let port = stage.port
+            let (statuses, neighbour) = try await HTTPLine.blocking {
+                let line = try HTTPLine(port: port)
+                let headers = Stage.headers("b-1", key: "forged-key-000000000000000000")
+                func post(from address: String) throws -> Int {
+                    try line.exchange("POST", "/usage", headers: headers + [("x-forwarded-for", address)], body: Stage.lines()).status
+                }
+                let statuses = try (0..<400).map { try post(from: "2001:db8:1:2::\(String($0 + 1, radix: 16))") }
+                return (statuses, try post(from: "2001:db8:1:3::1"))
+            }
+            #expect(Set(statuses) == [401, 429])
+            #expect(neighbour == 401)
+        }
+    }
+
     // MARK: Bodies
 
     @Test("a body over the cap is refused while it comes, announced or in chunks", arguments: [false, true])

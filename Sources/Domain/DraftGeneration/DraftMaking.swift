@@ -63,8 +63,14 @@ public struct DraftMaking: Sendable {
         }
         let answer = try await answer(for: work, context, nowMs: nowMs)
         let document = try await templates.fill(try files.absolutePath(work.templatePath), Self.values(of: work.inquiry, answer: answer))
+        // Filling takes a while. Whoever has lost the job meanwhile overwrites no draft that another one has entered.
+        if try await isMade(work) { return .done }
         let stored = try await files.write(document, to: work.path)
         return try await enter(work, stored, answer, job: job, log: log, nowMs: nowMs())
+    }
+
+    private func isMade(_ work: Work) async throws -> Bool {
+        try await database.read { try GeneratedDraft.of(inquiry: work.inquiry.id, version: work.version, in: $0) } != nil
     }
 
     /// Enters the draft that is stored by now.
@@ -224,15 +230,9 @@ public struct DraftMaking: Sendable {
 
     /// What was paid for is written down, whatever happens: a database that is away for a moment is tried again, and a worker that stops waits.
     private func kept<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
-        try await Task { [database] in
-            for pause in Self.keepPauses {
-                do { return try await database.write(body) } catch let error as DatabaseError {
-                    guard error.isTransient else { throw error }
-                }
-                try await Task.sleep(for: pause)
-            }
-            return try await database.write(body)
-        }.value
+        try await uncancelled(pauses: Self.keepPauses, isTransient: { ($0 as? DatabaseError)?.isTransient == true }) { [database] in
+            try await database.write(body)
+        }
     }
 
     private static let keepPauses: [Duration] = [.milliseconds(100), .milliseconds(500), .seconds(2), .seconds(5)]

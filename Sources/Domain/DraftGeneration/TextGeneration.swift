@@ -47,8 +47,9 @@ public struct TextGeneration: Sendable {
             "model": .string(model), limitName: .int(Self.tokensMax),
             "messages": [["role": "system", "content": .string(system)], ["role": "user", "content": .string(user)]],
         ]
+        // A text is paid for each time it is asked for: never sent again by the client itself, as on a kept connection that turns out dead.
         let request = HTTPClient.Request(
-            method: "POST", url: baseURL + "/chat/completions", headers: headers, body: body.bytes, timeout: timeout)
+            method: "POST", url: baseURL + "/chat/completions", headers: headers, body: body.bytes, timeout: timeout, freshConnection: true)
         let response: HTTPClient.Response
         do { response = try await client.send(request) } catch {
             throw TextGenerationError(

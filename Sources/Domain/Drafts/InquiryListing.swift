@@ -23,20 +23,33 @@ public struct InquiryFilter: Sendable {
 extension InquiryStore {
     /// Inquiries, newest first.
     public static func list(_ filter: InquiryFilter, in connection: Connection) throws -> [Inquiry] {
-        let text = filter.text.map { $0.trimmingWhitespace().lowercased() }.flatMap { $0.isEmpty ? nil : $0 }
+        let text = filter.text.map { $0.trimmingWhitespace() }.flatMap { $0.isEmpty ? nil : $0 }
+        let spellings = text.map(spellings) ?? []
+        let named = spellings.indices.flatMap { spelling in
+            ["organization_name", "contact_name", "email"].map { " OR instr(lower(\($0)), $\(spelling + 6)) > 0" }
+        }
         return try connection.query(
             """
             SELECT * FROM drafts_inquiries AS i
             WHERE \(filter.state == nil ? "$1 IS NULL" : "processing_state = $1") AND ($2 IS NULL OR payment_status = $2)
-              AND ($3 IS NULL OR instr(lower(organization_name), $3) > 0 OR instr(lower(contact_name), $3) > 0 OR instr(lower(email), $3) > 0
-                OR id = $4 OR order_id = $4 OR EXISTS (SELECT 1 FROM drafts_orders WHERE inquiry = i.id AND payment = $4))
-              AND id < COALESCE($5, '~') ORDER BY id DESC LIMIT $6
+              AND ($3 IS NULL OR id = $3 OR order_id = $3 OR EXISTS (SELECT 1 FROM drafts_orders WHERE inquiry = i.id AND payment = $3)
+                \(named.joined()))
+              AND id < COALESCE($4, '~') ORDER BY id DESC LIMIT $5
             """,
             [
-                .optional(filter.state?.rawValue), .optional(filter.paymentStatus), .optional(text),
-                .optional(filter.text.map { $0.trimmingWhitespace() }), .optional(filter.before), .int(filter.limit),
-            ]
+                .optional(filter.state?.rawValue), .optional(filter.paymentStatus), .optional(text), .optional(filter.before), .int(filter.limit),
+            ] + spellings.map { .text($0) }
         ).map(Inquiry.init)
+    }
+
+    /// A text as it is looked for. SQLite's `lower` knows the letters of ASCII only: one with an accent is found as it was typed, small, in
+    /// capitals, and at the beginning of words.
+    private static func spellings(_ text: String) -> [String] {
+        let words = text.split(separator: " ", omittingEmptySubsequences: false).map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }
+        let all = [text, text.lowercased(), text.uppercased(), words.joined(separator: " ")].map { spelling in
+            String(decoding: spelling.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
+        }
+        return Array(Set(all)).sorted()
     }
 
     /// How many inquiries stand where; states without any are left out.

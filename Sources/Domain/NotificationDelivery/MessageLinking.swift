@@ -4,8 +4,10 @@ import Notifications
 /// What a link comes to where its message is sent.
 public enum SignedLink: Sendable, Equatable {
     case good(url: String, expiresAtMs: Int64)
-    /// It is of no use (any more).
+    /// It is of no use (any more): whoever was to get it needs another.
     case over(reason: String)
+    /// Nobody waits for it any more: it was used, taken back, or another was sent in its place.
+    case settled(reason: String)
 }
 
 /// Signs the links of downloads from their rows; the room of downloads fills it.
@@ -30,5 +32,10 @@ public struct MessageLinking: Sendable {
         let signed = try link.kind == .payment ? payments(link.id, nowMs, connection) : downloads(link.id, nowMs, connection)
         guard case .good(_, let expiresAtMs) = signed, expiresAtMs <= nowMs else { return signed }
         return .over(reason: "the link has expired")
+    }
+
+    /// Whether somebody still waits for a link, so that its not reaching them is a task.
+    public func isWaitedFor(_ link: SendNotification.Link, nowMs: Int64, in connection: Connection) throws -> Bool {
+        if case .settled = try sign(link, nowMs: nowMs, in: connection) { false } else { true }
     }
 }

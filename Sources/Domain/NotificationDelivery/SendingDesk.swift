@@ -77,6 +77,9 @@ struct SendingDesk: Sendable {
         if let link = message.link {
             switch try linking.sign(link, nowMs: nowMs, in: connection) {
             case .over(let reason): return try giveUp("too late: \(reason)", as: .failed, nowMs: nowMs, in: connection)
+            case .settled(let reason):
+                try NotificationRecord.markError(message.key, "too late: \(reason)", state: .late, in: connection)
+                return try skip("too late: \(reason)", nowMs: nowMs, in: connection)
             case .good(let url, let expiresAtMs):
                 values[MessageVariable.link.rawValue] = url
                 values[MessageVariable.expires.rawValue] = Self.moment(expiresAtMs, language: message.language)

@@ -19,13 +19,20 @@ public struct ReceiptBook: Sendable {
         case unmatched
     }
 
+    /// Whether somebody still waits for what a message links to.
+    public typealias Waiting = @Sendable (SendNotification.Link, _ nowMs: Int64, Connection) throws -> Bool
+
     private let outbox: Outbox
     private let routes: [DeliveryRoute]
+    private let isWaitedFor: Waiting
 
-    /// - Parameter carriers: in the order of preference: one that failed is followed by the next.
-    public init(outbox: Outbox, carriers: [any MessageCarrier]) {
+    /// - Parameters:
+    ///   - carriers: in the order of preference: one that failed is followed by the next.
+    ///   - isWaitedFor: asked before it is made a task that a link did not get there.
+    public init(outbox: Outbox, carriers: [any MessageCarrier], isWaitedFor: @escaping Waiting = { _, _, _ in true }) {
         self.outbox = outbox
         routes = carriers.map(DeliveryRoute.init)
+        self.isWaitedFor = isWaitedFor
     }
 
     /// Enters one receipt, in the caller's transaction.
@@ -138,7 +145,8 @@ public struct ReceiptBook: Sendable {
             }
         }
         try NotificationRecord.mark(record.messageID, as: .failed, error: error, in: connection)
-        try record.sending()?.openTask(payment: record.payment, why: error, nowMs: nowMs, in: connection)
+        guard let message = try record.sending(), let link = message.link, try isWaitedFor(link, nowMs, connection) else { return }
+        try message.openTask(payment: record.payment, why: error, nowMs: nowMs, in: connection)
     }
 
     private func recordOptOut(_ tried: NotificationTry, _ receipt: DeliveryReceipt, nowMs: Int64, in connection: Connection) throws {

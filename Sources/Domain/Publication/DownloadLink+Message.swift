@@ -9,8 +9,11 @@ extension DownloadLink {
                 return .over(reason: "there is no download \(id)")
             }
             let standing = grant.standing(nowMs: nowMs)
-            guard standing == .open else { return .over(reason: "download \(id) is \(standing.rawValue)") }
-            return .good(url: baseURL + path, expiresAtMs: grant.expiresAtMs)
+            switch standing {
+            case .open: return .good(url: baseURL + path, expiresAtMs: grant.expiresAtMs)
+            case .expired: return .over(reason: "download \(id) is \(standing.rawValue)")
+            case .used, .revoked: return .settled(reason: "download \(id) is \(standing.rawValue)")
+            }
         }
     }
 }

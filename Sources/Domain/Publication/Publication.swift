@@ -81,7 +81,11 @@ public struct Publication: Sendable {
         return grant
     }
 
+    /// A link that was asked for again so soon is the same one: a button was pressed twice.
+    static let sameLinkMs: Int64 = 10_000
+
     /// Sends the customer another link in place of the last one, which is over from now on.
+    /// - Returns: the link that stands in for it; the last one itself where it was sent that way a moment ago.
     /// - Throws: ``KitActionError``.
     @discardableResult
     public func reissue(_ inquiry: String, actor: String, reason: String, nowMs: Int64, in connection: Connection) throws -> DownloadGrant {
@@ -92,6 +96,8 @@ public struct Publication: Sendable {
             throw KitActionError.wrongState(found.state, wanted: "only a published kit has a link")
         }
         let last = try Downloads.list(subject: inquiry, limit: 1, in: connection).first
+        // The customer would get two messages, the first with a link that is over.
+        if let last, try Self.isJustReissued(last, nowMs: nowMs, in: connection) { return last }
         let grant: DownloadGrant
         if let last, last.revokedAtMs == nil {
             grant = try Downloads.reissue(last.id, terms: terms, reason: Self.short(reason), actor: actor, nowMs: nowMs, in: connection)
@@ -171,6 +177,11 @@ public struct Publication: Sendable {
 
     private func tell(of grant: DownloadGrant, _ inquiry: Inquiry, _ payment: Payment, nowMs: Int64, in connection: Connection) throws {
         for request in try messages(grant, inquiry, payment) { try outbox.add(request, nowMs: nowMs, in: connection) }
+    }
+
+    private static func isJustReissued(_ grant: DownloadGrant, nowMs: Int64, in connection: Connection) throws -> Bool {
+        guard grant.standing(nowMs: nowMs) == .open, (0..<sameLinkMs).contains(nowMs - grant.issuedAtMs) else { return false }
+        return try Downloads.trail(grant.id, in: connection).first?.kind == .reissued
     }
 
     /// As long as the downloads' own trail takes it; one that is missing is told by ours.

@@ -80,15 +80,21 @@ public struct StaffRefunds: Sendable {
         return amount.minorUnits > limit.minorUnits
     }
 
+    /// Refunds of a payment and requests for some, whatever became of them: it only grows.
+    public static func count(of payment: String, in connection: Connection) throws -> Int {
+        try Refund.of(payment: payment, in: connection).count + RefundRequest.of(payment: payment, in: connection).count
+    }
+
     /// - Throws: ``PaymentError`` for what the rules of refunds forbid; they are looked at when it is asked for and when it goes out.
     public func ask(_ new: Refund.New, by user: StaffUser, nowMs: Int64, in connection: Connection) throws -> Outcome {
-        let alone = try Self.decidedAlone(new.payment, in: connection)
+        let requests = try RefundRequest.of(payment: new.payment, in: connection)
+        let alone = try Self.decidedAlone(new.payment, requests, in: connection)
         guard needsSecondPerson(Money(new.amount.minorUnits.addingReportingOverflow(alone).partialValue, new.amount.currency)) else {
             return .made(try refunds.request(new, nowMs: nowMs, in: connection))
         }
         let payment = try PaymentStore.require(new.payment, in: connection)
-        let waiting = try RefundRequest.of(payment: payment.id, in: connection).filter { $0.state == .waiting }
-        let left = try Refunds.refundable(payment, in: connection) - waiting.reduce(0) { $0 + $1.amount.minorUnits }
+        let waiting = requests.filter { $0.state == .waiting }.reduce(0) { $0 + $1.amount.minorUnits }
+        let left = try Refunds.refundable(payment, in: connection) - waiting
         guard new.amount.currency == payment.amount.currency, new.amount.isPositive, new.amount.minorUnits <= left else {
             throw PaymentError.invalid(
                 field: "amount", rule: "must be positive and at most \(Money(max(0, left), payment.amount.currency).decimalText)")
@@ -108,10 +114,12 @@ public struct StaffRefunds: Sendable {
 
     /// What went back of a payment, or is on its way, without that a second person agreed: parts count together, or a large refund would be
     /// many small ones.
-    private static func decidedAlone(_ payment: String, in connection: Connection) throws -> Int64 {
-        let all = try Refund.of(payment: payment, in: connection).filter { $0.state != .failed }.reduce(0) { $0 + $1.amount.minorUnits }
-        let approved = try RefundRequest.of(payment: payment, in: connection).filter { $0.state == .approved }.reduce(0) { $0 + $1.amount.minorUnits }
-        return max(0, all - approved)
+    private static func decidedAlone(_ payment: String, _ requests: [RefundRequest], in connection: Connection) throws -> Int64 {
+        // By the refund, not by its sum: one that was approved and failed must not make room for others.
+        let approved = Set(requests.filter { $0.state == .approved }.compactMap(\.refund))
+        return try Refund.of(payment: payment, in: connection)
+            .filter { $0.state != .failed && !approved.contains($0.id) }
+            .reduce(0) { $0 + $1.amount.minorUnits }
     }
 
     /// Lets a refund go out, or refuses it. Whoever asked may take it back, and not approve it.

@@ -23,6 +23,12 @@ public struct SealingKeys: Sendable {
         return nil
     }
 
+    /// The same under the key of now, where one of before sealed it; nil where there is nothing to renew.
+    func renewed(_ sealed: [UInt8], for user: String) -> [UInt8]? {
+        guard SealedBytes.open(sealed, key: keys[0], context: Array(user.utf8)) == nil else { return nil }
+        return open(sealed, for: user).map { seal($0, for: user) }
+    }
+
     /// The digests that a text may have been kept under, the one it is kept under now first.
     func digests(of text: String, for user: String) -> [[UInt8]] { digests.map { $0.authenticate(Array(user.utf8), Array(text.utf8)) } }
 }

@@ -109,8 +109,11 @@ public struct SignIn: Sendable {
         guard let sealed = user.sealedKey, let key = keys.open(sealed, for: user.id) else { return false }
         let row = try connection.first("SELECT code_step FROM staff_users WHERE id = $1", [.text(user.id)])
         guard let step = OneTimeCode.step(of: code, key: key, nowMs: nowMs, after: try row?.int("code_step") ?? 0) else { return false }
+        // With the key that was read: one that was dropped or exchanged meanwhile takes no code any more. A key that was sealed with the
+        // installation's secret of before is sealed anew, or nobody could sign in once that is taken away.
         return try connection.execute(
-            "UPDATE staff_users SET code_step = $2 WHERE id = $1 AND code_step < $2", [.text(user.id), .integer(step)]) == 1
+            "UPDATE staff_users SET code_step = $2, code_key = $4 WHERE id = $1 AND code_step < $2 AND code_key = $3",
+            [.text(user.id), .integer(step), .blob(sealed), .blob(keys.renewed(sealed, for: user.id) ?? sealed)]) == 1
     }
 
     private func takeRecovery(_ text: String, of user: String, nowMs: Int64, in connection: Connection) throws -> Bool {

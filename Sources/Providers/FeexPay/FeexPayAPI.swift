@@ -27,7 +27,7 @@ struct FeexPayAPI: Sendable {
 
     /// Starts a payment. There is no idempotency key: when no answer comes, the payment may exist.
     func start(_ path: String, _ body: JSON, label: String, over transport: any ProviderTransport) async throws(ProviderError) -> Started {
-        let answer = try await transport.send(.postJSON(base + path, body, headers: authorised))
+        let answer = try await transport.send(.postJSON(base + path, body, headers: authorised, mustArriveOnce: true))
         let call = FeexPayFault.Call.start(label)
         let json = try? answer.json()
         guard let json, let record = FeexPayRecord(Self.inner(json)) else {

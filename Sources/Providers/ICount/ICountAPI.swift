@@ -59,7 +59,8 @@ struct ICountAPI: Sendable {
         try await pace?.pass()
         var headers: HTTPHeaders = [:]
         if case .token(let token) = access { headers["authorization"] = "Bearer \(token)" }
-        return try await transport.send(.postJSON("\(base)/\(method)", .object(JSONObject(fields)), headers: headers))
+        return try await transport.send(
+            .postJSON("\(base)/\(method)", .object(JSONObject(fields)), headers: headers, mustArriveOnce: method == "doc/cancel"))
     }
 
     private static func read(_ answer: ProviderAnswer, _ method: String) throws(ProviderError) -> JSON {

@@ -51,7 +51,8 @@ struct TransactionAPI: Sendable {
 
     private func call(_ name: String, _ transaction: String, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderAnswer {
         try await transport.send(
-            .postJSON("\(base)/api/v1/transactions/\(name)", ["transactionId": .string(transaction)], headers: keys))
+            .postJSON(
+                "\(base)/api/v1/transactions/\(name)", ["transactionId": .string(transaction)], headers: keys, mustArriveOnce: name == "revert"))
     }
 
     /// What is not a plain answer is unknown, never failed.

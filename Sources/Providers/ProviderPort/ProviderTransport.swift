@@ -11,18 +11,23 @@ public struct ProviderCall: Sendable {
     public let url: String
     public let headers: HTTPHeaders
     public let body: [UInt8]
-    public init(method: String, url: String, headers: HTTPHeaders, body: [UInt8]) {
+    /// Whether it moves money, and the provider knows no key by which a second one is seen. An HTTP client may send a request again by itself
+    /// when a kept connection turns out dead: such a call goes on a connection of its own.
+    public let mustArriveOnce: Bool
+
+    public init(method: String, url: String, headers: HTTPHeaders, body: [UInt8], mustArriveOnce: Bool = false) {
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
+        self.mustArriveOnce = mustArriveOnce
     }
 
-    public static func postJSON(_ url: String, _ json: JSON, headers: HTTPHeaders = [:]) -> ProviderCall {
+    public static func postJSON(_ url: String, _ json: JSON, headers: HTTPHeaders = [:], mustArriveOnce: Bool = false) -> ProviderCall {
         var all = headers
         all["content-type"] = "application/json"
         all["accept"] = "application/json"
-        return ProviderCall(method: "POST", url: url, headers: all, body: json.bytes)
+        return ProviderCall(method: "POST", url: url, headers: all, body: json.bytes, mustArriveOnce: mustArriveOnce)
     }
 }
 

@@ -52,7 +52,9 @@ struct CheckoutAPI: Sendable {
 
     private func act(_ verb: String, on id: String, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderAnswer {
         try await transport.send(
-            ProviderCall(method: "POST", url: "\(base)/\(PercentEncoding.encodePathSegment(id))/\(verb)", headers: authorised, body: []))
+            ProviderCall(
+                method: "POST", url: "\(base)/\(PercentEncoding.encodePathSegment(id))/\(verb)", headers: authorised, body: [],
+                mustArriveOnce: verb == "refund"))
     }
 
     private func get(_ url: String, over transport: any ProviderTransport) async throws(ProviderError) -> ProviderAnswer {

@@ -99,13 +99,13 @@ final class UsageDesk: @unchecked Sendable {
 
     /// The same 401 whatever the reason: it is for staff only. Who keeps at it is answered 429, and nothing more is kept of it.
     private func refuse(_ request: HTTPRequest, _ responder: HTTPResponder, reason: String, _ nowMs: Int64) {
-        let client = clients.address(of: request)
-        if let seconds = limiter.wait(client, nowMs: nowMs) {
+        let (client, key) = (clients.address(of: request), clients.limitKey(of: request))
+        if let seconds = limiter.wait(key, nowMs: nowMs) {
             counters.throttled.add()
             return responder.respond(.problem(429, "too many posts without a key").with("retry-after", String(seconds)))
         }
         counters.refused.add()
-        limiter.failed(client, nowMs: nowMs)
+        limiter.failed(key, nowMs: nowMs)
         log.warning("samples refused", ["reason": .string(reason)])
         store.keep(RefusalRecord(source: Self.source, atMs: nowMs, reason: reason, client: client, request: request))
         responder.respond(.problem(401, "a source's bearer key is needed").with("www-authenticate", "Bearer"))

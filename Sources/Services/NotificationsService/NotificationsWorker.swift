@@ -28,10 +28,11 @@ public enum NotificationsWorker {
         let mail = MailCarrier(smtp: try SMTPClient(url: settings.smtpURL), from: from)
         let transport = MessageTransport(HTTPClient(loop: program.loop))
         let carriers = try MessageCatalog.carriers(settings.notifications, mail: mail, transport: transport)
+        let linking = linking(settings, downloads)
         let sending = NotificationSending(
             database: program.database, carriers: carriers,
             files: PrivateFiles(root: settings.privateMediaRoot, pool: BlockingPool(name: "attachments", threads: 2)), host: mail.host,
-            gate: gate(of: carriers, program), linking: linking(settings, downloads))
+            gate: gate(of: carriers, program), linking: linking)
 
         let jobs = program.worker(queue: SendNotification.queue)
         // Four carriers, one after the other, each as slow as it may be.
@@ -41,7 +42,9 @@ public enum NotificationsWorker {
             try await sending.run(parameters, context: context, nowMs: program.nowMs)
         }
         let reading = ReceiptReading(
-            database: program.database, book: ReceiptBook(outbox: program.outbox, carriers: carriers), log: program.log, nowMs: program.nowMs)
+            database: program.database,
+            book: ReceiptBook(outbox: program.outbox, carriers: carriers) { try linking.isWaitedFor($0, nowMs: $1, in: $2) },
+            log: program.log, nowMs: program.nowMs)
         let receipts = BatchWorker(
             driver: program.queues.driver(of: ReceiptPost.queue),
             configuration: BatchWorker.Configuration(

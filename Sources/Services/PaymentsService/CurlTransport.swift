@@ -14,7 +14,8 @@ public struct CurlTransport: ProviderTransport {
     }
 
     public func send(_ call: ProviderCall) async throws(ProviderError) -> ProviderAnswer {
-        let request = HTTPClient.Request(method: call.method, url: call.url, headers: call.headers, body: call.body, timeout: timeout)
+        let request = HTTPClient.Request(
+            method: call.method, url: call.url, headers: call.headers, body: call.body, timeout: timeout, freshConnection: call.mustArriveOnce)
         do {
             let response = try await client.send(request)
             return ProviderAnswer(status: response.status, headers: response.headers, body: response.body)

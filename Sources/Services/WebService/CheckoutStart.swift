@@ -36,40 +36,44 @@ struct CheckoutStart: Sendable {
         if replaces { plan.reuses = false }
         let key = [payment, plan.provider, plan.network ?? "", plan.phone ?? "", replaces ? "again" : ""].joined(separator: " ")
         return try await underWay.start(key) { [plan] in
-            if !replaces, let same = try await pushed(payment, plan) { return same }
-            try await admit(payment, plan)
+            if let same = try await admit(payment, plan, mayBeSame: !replaces) { return same }
             return try await start(plan) { try PaymentStore.require(payment, in: $0) }
         }
     }
 
     /// Whoever has a payment's page may try it, and have it tried at somebody's phone, so often and no more.
-    private func admit(_ id: String, _ plan: AttemptStart.Plan) async throws {
+    /// - Returns: the attempt that this one would only repeat, where it may be the same; nil when another may be started.
+    private func admit(_ id: String, _ plan: AttemptStart.Plan, mayBeSame: Bool) async throws -> AttemptStart.Started? {
         let now = nowMs()
-        let (payment, count) = try await database.read { connection in
-            let young = try PaymentStore.attempts(of: id, in: connection).filter { now - $0.createdAtMs < Self.hourMs }
-            return (try PaymentStore.require(id, in: connection), young.count)
+        let (payment, count, same) = try await database.read { connection in
+            let payment = try PaymentStore.require(id, in: connection)
+            let attempts = try PaymentStore.attempts(of: id, in: connection)
+            let same = mayBeSame ? Self.pushed(plan, payment, attempts, nowMs: now) : nil
+            let started = try same.map {
+                AttemptStart.Started(payment: payment, attempt: $0, references: try PaymentStore.references(of: $0.id, in: connection))
+            }
+            return (payment, attempts.count { now - $0.createdAtMs < Self.hourMs }, started)
         }
+        if let same { return same }
         guard count < Self.attemptsMax else {
             throw WebProblem.tooMany("the payment was tried \(count) times within an hour; try again later", afterSeconds: 600)
         }
-        guard plan.network != nil, let phone = plan.phone ?? payment.customer.phone else { return }
+        guard plan.network != nil, let phone = plan.phone ?? payment.customer.phone else { return nil }
         guard pushes.take(String(phone.filter(\.isNumber).suffix(Self.comparedDigits)), nowMs: now) else {
             throw WebProblem.tooMany("this phone was asked \(Self.pushesMax) times within ten minutes; try again later", afterSeconds: 600)
         }
+        return nil
     }
 
-    private func pushed(_ id: String, _ plan: AttemptStart.Plan) async throws -> AttemptStart.Started? {
+    /// The push that was asked for a moment ago, on the same network and phone.
+    private static func pushed(
+        _ plan: AttemptStart.Plan, _ payment: Payment, _ attempts: [PaymentAttempt], nowMs: Int64
+    ) -> PaymentAttempt? {
         guard let network = plan.network else { return nil }
-        let now = nowMs()
-        return try await database.read { connection in
-            let payment = try PaymentStore.require(id, in: connection)
-            let phone = Self.ending(plan.phone ?? payment.customer.phone)
-            let same = try PaymentStore.attempts(of: id, in: connection).last { attempt in
-                attempt.isPayable(of: payment) && attempt.provider == plan.provider && attempt.network == network && attempt.paymentURL != nil
-                    && now - attempt.createdAtMs < Self.samePushMs && Self.ending(attempt.step?.fields["phone"]) == phone
-            }
-            guard let same else { return nil }
-            return AttemptStart.Started(payment: payment, attempt: same, references: try PaymentStore.references(of: same.id, in: connection))
+        let phone = ending(plan.phone ?? payment.customer.phone)
+        return attempts.last { attempt in
+            attempt.isPayable(of: payment) && attempt.provider == plan.provider && attempt.network == network && attempt.paymentURL != nil
+                && nowMs - attempt.createdAtMs < samePushMs && ending(attempt.step?.fields["phone"]) == phone
         }
     }
 

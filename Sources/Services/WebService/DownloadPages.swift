@@ -12,10 +12,6 @@ import Telemetry
 /// Looking (GET, HEAD) shows a page and uses nothing: programs that look into mails follow every link. Only the page's button (POST) uses the
 /// link up. Whatever is wrong with a link, the answer is the same.
 struct DownloadPages: Sendable {
-    /// Requests of one address in a minute, and those among them whose link opens nothing.
-    static let requestsMax = 120
-    static let failuresMax = 30
-
     let database: Database
     /// Nil where the program has none to read from.
     let storage: (any ObjectStorage)?
@@ -25,8 +21,7 @@ struct DownloadPages: Sendable {
     let clients: ClientAddresses
     let log: Log
     let nowMs: @Sendable () -> Int64
-    private let requests = AddressBudget(limit: DownloadPages.requestsMax)
-    private let failures = AddressBudget(limit: DownloadPages.failuresMax)
+    private let budget = LinkBudget(requestsMax: 120, failuresMax: 30)
 
     init(
         database: Database, storage: (any ObjectStorage)?, link: DownloadLink?, clients: ClientAddresses, log: Log,
@@ -62,7 +57,7 @@ struct DownloadPages: Sendable {
     private func visit(_ call: WebCall) throws(WebProblem) -> Visit {
         let now = nowMs()
         let address = clients.limitKey(of: call.request)
-        guard requests.take(address, nowMs: now), failures.hasRoom(address, nowMs: now) else {
+        guard budget.take(address, nowMs: now) else {
             throw WebProblem.tooMany("try again in a minute", afterSeconds: 60)
         }
         return Visit(
@@ -71,7 +66,7 @@ struct DownloadPages: Sendable {
 
     /// One same answer for everything that opens nothing; the reason is for the log and the counters only.
     private func refused(_ refusal: DownloadRefusal, _ visit: Visit) -> HTTPResponse {
-        _ = failures.take(visit.address, nowMs: visit.nowMs)
+        budget.failed(visit.address, nowMs: visit.nowMs)
         Self.count(refusal.rawValue)
         if refusal != .unknown {
             log.info("a download was refused", ["download": .string(visit.claim.download), "reason": .string(refusal.rawValue)])
@@ -159,7 +154,9 @@ struct DownloadPages: Sendable {
         guard let grant = try await database.read({ try Downloads.show(visit.claim.download, in: $0) }),
             case .part(let first, let count) = ByteRange(field, size: grant.file.size)
         else { return nil }
-        let rest = DownloadRest(tag: request.headers["if-range"].map(Self.unquoted), first: first, count: count)
+        // A storage that sends files itself gives them tags of its own, which no use is found by: there the address alone tells who goes on.
+        let tag = storage?.linkOrigin == nil ? request.headers["if-range"].map(Self.unquoted) : nil
+        let rest = DownloadRest(tag: tag, first: first, count: count)
         let use: DownloadUse
         do {
             use = try await database.write { try Downloads.resume(visit.claim, rest, origin: visit.origin, nowMs: visit.nowMs, in: $0) }

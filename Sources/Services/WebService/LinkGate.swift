@@ -7,17 +7,12 @@ import ProviderPort
 
 /// Lets the holders of a payment's link in: everything below `/pay/<token>` passes here first.
 struct LinkGate: Sendable {
-    /// Requests of one address in a minute, and those among them whose token is none.
-    static let requestsMax = 240
-    static let failuresMax = 30
-
     let database: Database
     /// Nil where the installation has no secret to sign with.
     let link: PaymentLink?
     let clients: ClientAddresses
     let nowMs: @Sendable () -> Int64
-    private let requests = AddressBudget(limit: LinkGate.requestsMax)
-    private let failures = AddressBudget(limit: LinkGate.failuresMax)
+    private let budget = LinkBudget(requestsMax: 240, failuresMax: 30)
 
     init(database: Database, link: PaymentLink?, clients: ClientAddresses, nowMs: @escaping @Sendable () -> Int64) {
         self.database = database
@@ -44,9 +39,9 @@ struct LinkGate: Sendable {
         let now = nowMs()
         let token = call.value("token")
         let address = clients.limitKey(of: call.request)
-        guard requests.take(address, nowMs: now), failures.hasRoom(address, nowMs: now) else { throw LinkRefusal.tooFast }
+        guard budget.take(address, nowMs: now) else { throw LinkRefusal.tooFast }
         guard let link, let grant = link.read(token) else {
-            _ = failures.take(address, nowMs: now)
+            budget.failed(address, nowMs: now)
             throw LinkRefusal.unknown
         }
         return try await database.read { connection in

@@ -1,5 +1,4 @@
 import Formats
-import HTTPServer
 import Payments
 
 /// How a page follows the payment that it shows: our scripts listen for its next state, and put the page as it is then in its place.
@@ -25,11 +24,7 @@ struct LiveStatus: Sendable {
 
     var attributes: Markup { " aria-live=\"polite\" data-live=\"\(path)\" data-status=\"\(status.rawValue)\"" }
 
-    static let route = Route("GET", scriptPath, .operation, bodyLimit: 0) { _ in
-        HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "public, max-age=3600"],
-            body: Array(script.utf8))
-    }
+    static let route = Route.asset(scriptPath, "text/javascript", script)
 
     /// A form that somebody may be filling in is left alone; only what ends the page takes its place.
     private static let script = #"""

@@ -107,11 +107,7 @@ struct Page: Sendable {
     }
 
     /// The page's route.
-    static let stylesheet = Route("GET", stylesheetPath, .operation, bodyLimit: 0) { _ in
-        HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=3600"],
-            body: Array((css + TeamPageStyle.css).utf8))
-    }
+    static let stylesheet = Route.asset(stylesheetPath, "text/css", css + TeamPageStyle.css)
 
     private static let css = """
         :root { color-scheme: light dark; --accent: #0b6e4f; --line: #9aa5a0; --fault: #b3261e; }

@@ -1,23 +1,12 @@
-import Formats
-import HTTPServer
-
 /// `quittance.js`: what other sites' pages follow and start payments with, and its types. The path names the version of what it offers:
 /// what a page relies on does not change under it.
 enum QuittanceScript {
     static let path = "/js/v1/quittance.js"
     static let typesPath = "/js/v1/quittance.d.ts"
 
-    static let routes = [asset(path, "text/javascript", script), asset(typesPath, "text/plain", types)]
-
-    private static func asset(_ path: String, _ type: String, _ text: String) -> Route {
-        Route("GET", path, .capability, bodyLimit: 0) { _ in
-            HTTPResponse(
-                status: 200,
-                headers: [
-                    "Content-Type": "\(type); charset=utf-8", "Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin",
-                ], body: Array(text.utf8))
-        }
-    }
+    static let routes = [
+        Route.asset(path, "text/javascript", script, isForAllSites: true), Route.asset(typesPath, "text/plain", types, isForAllSites: true),
+    ]
 
     static let script = #"""
         /*! quittance.js 1: follows and starts payments of Quittance by their payment link. */

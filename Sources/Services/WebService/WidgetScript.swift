@@ -1,5 +1,4 @@
 import Formats
-import HTTPServer
 
 /// A provider's widget on one of our pages: its script, ours that opens it, and what the browser then allows them.
 struct WidgetScript: Sendable {
@@ -24,11 +23,7 @@ struct WidgetScript: Sendable {
     var policy: String { "; script-src 'self' \(CallerCheck.origin(of: url)); frame-src \(sites); connect-src 'self' \(sites)" }
 
     /// Opens KKiaPay's widget with what the page says, and hands the transaction's number to the return page.
-    static let route = Route("GET", path, .operation, bodyLimit: 0) { _ in
-        HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "public, max-age=3600"],
-            body: Array(script.utf8))
-    }
+    static let route = Route.asset(path, "text/javascript", script)
 
     private static let script = """
         (function () {

@@ -310,6 +310,21 @@ struct ChannelTests {
         }
     }
 
+    @Test("a link that was used, taken back or replaced while its message waited is not sent, and nobody's task")
+    func settledDownloads() async throws {
+        try await Stage.run(channels: "email") { stage in
+            let payment = try await stage.domain.payment("kit", subject: "inq_1", amount: Money(12_500, .xof))
+            let linking = MessageLinking(downloads: { download, _, _ in .settled(reason: "download \(download) is revoked") })
+            let request = try #require(try SendNotification.published(download: "dl_1", for: payment).first)
+            let message = try request.envelope(id: "job_1", nowMs: stage.nowMs).parameters(as: SendNotification.self)
+            let outcome = try await stage.send(message, payment: payment.id, linking: linking)
+            #expect(outcome == .skipped(reason: "too late: download dl_1 is revoked"))
+            #expect(try await stage.record(message).state == "late")
+            #expect(try await stage.tasks().isEmpty)
+            #expect(try stage.mail.received().isEmpty)
+        }
+    }
+
     @Test("a payment that fails is told to its customer, unless it is paid by then")
     func failedPayments() async throws {
         try await Stage.run { stage in

@@ -1,6 +1,7 @@
 import Database
 import JobQueue
 import MessagePort
+import Money
 import NotificationDelivery
 import Notifications
 import Outbox
@@ -89,6 +90,30 @@ struct ReceiptBookTests {
             let record = try await stage.record(message)
             #expect(record.state == "failed" && record.error?.contains("131026") == true)
             #expect(try await stage.jobs().count == 1)
+        }
+    }
+
+    @Test("a link that nobody got is a task for staff while somebody waits for it", arguments: [true, false])
+    func lostLink(isWaitedFor: Bool) async throws {
+        try await Stage.run(channels: "whatsapp") { stage in
+            let payment = try await stage.domain.payment("kit", subject: "inq_1", amount: Money(12_500, .xof))
+            let expires = stage.nowMs + 2_700_000
+            let linking = MessageLinking(downloads: { download, _, _ in
+                .good(url: "https://pay.example.com/downloads/\(download)-token", expiresAtMs: expires)
+            })
+            let message = Stage.message(.published, cause: "dl_1", link: .init(.download, "dl_1"))
+            #expect(try await stage.send(message, payment: payment.id, linking: linking) == .done)
+            let record = try await stage.record(message)
+            let tries = try await stage.domain.database.read { try NotificationTry.of(message: record.messageID, in: $0) }
+            let id = try #require(tries.last?.carrierID)
+            let book = ReceiptBook(outbox: Outbox(slot: "test.0"), carriers: stage.carriers) { link, _, _ in
+                link.id == "dl_1" && isWaitedFor
+            }
+            let now = stage.nowMs
+            let receipt = DeliveryReceipt(id: id, state: .failed, code: "131026")
+            _ = try await stage.domain.database.write { try book.enter(receipt, of: "whatsapp", nowMs: now, in: $0) }
+            #expect(try await stage.record(message).state == "failed")
+            #expect(try await stage.tasks().map(\.kind) == (isWaitedFor ? [SendNotification.reissueTask] : []))
         }
     }
 

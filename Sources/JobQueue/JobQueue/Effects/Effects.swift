@@ -190,7 +190,7 @@ public struct Effects: Sendable {
     private func finish<Value: Codable & Sendable>(_ identity: EffectIdentity, _ fence: Int64, _ value: Value) async throws -> Value {
         let result: JSON
         do { result = try JSON.encoding(value) } catch { throw EffectError.unreadable(identity, detail: "\(error)") }
-        let kept = try await uncancelled(identity) { now in
+        let kept = try await written { now in
             try await store.update(identity) { found -> JSON? in
                 if EffectRecord.finish(&found, fence: fence, result: result, nowMs: now) { return result }
                 return found?.state == .done ? found?.result : nil
@@ -207,7 +207,7 @@ public struct Effects: Sendable {
 
     private func letGo(_ identity: EffectIdentity, _ fence: Int64, happened: Bool?, _ detail: String) async {
         do {
-            try await uncancelled(identity) { now in
+            try await written { now in
                 try await store.update(identity) {
                     EffectRecord.letGo(&$0, fence: fence, happened: happened, detail: detail, nowMs: now)
                 }
@@ -218,21 +218,10 @@ public struct Effects: Sendable {
         }
     }
 
-    private static let writesMax = 5
+    private static let writePauses: [Duration] = [.milliseconds(50), .milliseconds(150), .milliseconds(450), .milliseconds(1350)]
 
-    /// Writes in a task that nobody cancels, and more than once when the store is in trouble.
-    private func uncancelled<Value: Sendable>(
-        _ identity: EffectIdentity, _ write: @escaping @Sendable (_ nowMs: Int64) async throws -> Value
-    ) async throws -> Value {
-        let clock = clock
-        return try await Task {
-            var pause = Duration.milliseconds(50)
-            for _ in 1..<Self.writesMax {
-                do { return try await write(clock.now()) } catch { try await clock.sleep(pause) }
-                pause *= 3
-            }
-            return try await write(clock.now())
-        }.value
+    private func written<Value: Sendable>(_ write: @escaping @Sendable (_ nowMs: Int64) async throws -> Value) async throws -> Value {
+        try await uncancelled(pauses: Self.writePauses, clock: clock) { [clock] in try await write(clock.now()) }
     }
 
     private static func read<Value: Codable>(_ result: JSON, _ identity: EffectIdentity) throws -> Value {

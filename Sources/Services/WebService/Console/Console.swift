@@ -1,13 +1,11 @@
 import Database
-import Downloads
 import Formats
 import HTTPServer
 import JobQueueRedis
 import Money
-import Notifications
 import Payments
+import PaymentsService
 import ProviderPort
-import Publication
 import Scheduling
 import Settings
 import Staff
@@ -45,9 +43,7 @@ struct Console: Sendable {
         let desk = FiguresDesk(database: database, queues: parts.queues, nowMs: parts.nowMs)
         let refunds = StaffRefunds(
             refunds: Refunds(facts: parts.events.facts, providers: parts.events.providers), limits: parts.configuration.console.limits)
-        let publication = Publication(outbox: parts.events.facts.outbox, terms: parts.configuration.downloadTerms, canSign: true) {
-            grant, _, payment in try SendNotification.published(download: grant.id, for: payment)
-        }
+        let publication = Product.publication(terms: parts.configuration.downloadTerms, canSign: true, outbox: parts.events.facts.outbox)
         let groups: [[ConsoleEntry]] = [
             SignInPages(signIn: signIn, gate: gate, frame: frame, issuer: Self.issuer(parts.configuration.baseURL)).entries,
             AccountPages(database: database, signIn: signIn, gate: gate, frame: frame).entries,

@@ -1,14 +1,8 @@
-import Formats
-import HTTPServer
-
 /// The console's stylesheet: two themes by what the browser prefers, colours that stand out from their ground by 4.5 to 1 and more.
 enum ConsoleStyle {
     static let path = "/assets/console.css"
 
-    static let route = Route("GET", path, .operation, bodyLimit: 0) { _ in
-        HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=3600"], body: Array(css.utf8))
-    }
+    static let route = Route.asset(path, "text/css", css)
 
     static let css = """
         :root { color-scheme: light dark; --ground: #ffffff; --text: #1b211e; --quiet: #56615c; --card: #f6f8f7; --line: #c9d1cd;
@@ -112,11 +106,7 @@ enum ConsoleStyle {
 enum ConsoleScript {
     static let path = "/assets/console.js"
 
-    static let route = Route("GET", path, .operation, bodyLimit: 0) { _ in
-        HTTPResponse(
-            status: 200, headers: ["Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "public, max-age=3600"],
-            body: Array(script.utf8))
-    }
+    static let route = Route.asset(path, "text/javascript", script)
 
     private static let script = #"""
         (function () {

@@ -46,6 +46,10 @@ struct PaymentDeeds: Sendable {
         let reference = try visit.text("reference", limit: 200)
         let outcome = try await database.write { [refunds] connection in
             let payment = try PaymentStore.require(id, in: connection)
+            // The page says how many it has shown: a button that is pressed twice, or on an old page, gives the money back once.
+            if let shown = visit.fields["shown"], shown != String(try StaffRefunds.count(of: id, in: connection)) {
+                throw WebProblem.conflict("a refund was asked for since the page was loaded: look at it first")
+            }
             let sum = try PaymentAnswer.money(amount.filter { !$0.isWhitespace }, payment.amount.currency)
             let new = Refund.New(payment: id, amount: sum, reason: reason, providerReference: reference, actor: visit.actor)
             let outcome = try refunds.ask(new, by: visit.user, nowMs: visit.nowMs, in: connection)

@@ -194,6 +194,7 @@ struct PaymentDetailPage: Sendable {
         let asked = words("Rembourser vraiment ?", "Really give this money back?")
         return """
             <form method="post" action="\(ConsolePath.payment(content.life.payment.id))refund" class="card" data-confirm="\(asked)">\(visit.token)
+            <input type="hidden" name="shown" value="\(content.refunds.count + content.requests.count)"/>
             <h3>\(words("Rembourser", "Refund"))</h3>
             \(ConsoleParts.field("amount", "amount", words("Montant en \(code)", "Amount in \(code)"), value: content.refundable.decimalText))
             \(ConsoleParts.area("reason", "reason", words("Raison", "Reason")))
