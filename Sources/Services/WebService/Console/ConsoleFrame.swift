@@ -10,7 +10,7 @@ struct ConsoleFrame: Sendable {
 
     /// The parts of the console, in the order of the menu.
     enum Part: String, CaseIterable, Sendable {
-        case overview, tasks, kits, payments, providers, queues, events, notifications, users, audit, guide, account
+        case overview, tasks, kits, templates, prompts, payments, providers, queues, events, notifications, users, audit, guide, account
 
         var path: String { self == .overview ? ConsolePath.root : "\(ConsolePath.root)\(rawValue)/" }
         var role: StaffRole {
@@ -26,6 +26,8 @@ struct ConsoleFrame: Sendable {
             case .overview: words("Vue d’ensemble", "Overview")
             case .tasks: words("Tâches", "Tasks")
             case .kits: "Kits"
+            case .templates: words("Modèles", "Templates")
+            case .prompts: words("Consignes", "Prompts")
             case .payments: words("Paiements", "Payments")
             case .providers: words("Prestataires", "Providers")
             case .queues: words("Files", "Queues")

@@ -16,8 +16,7 @@ struct NotificationPage: Sendable {
 
     var entries: [ConsoleEntry] {
         [
-            ConsoleEntry("GET", "/console/notifications/", .viewer, list),
-            ConsoleEntry("GET", "/console/notifications/templates/{template}", .viewer, preview),
+            ConsoleEntry("GET", "/console/notifications/", .viewer, list)
         ]
     }
 
@@ -43,9 +42,6 @@ struct NotificationPage: Sendable {
         let states = NotificationRecord.State.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: state?.rawValue) }
         let channels = MessageChannel.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: channel?.rawValue) }
         let next = found.count > Self.pageSize ? shown.last.map { String($0.createdAtMs) } : nil
-        let templates: [Markup] = MessageTemplate.allCases.map {
-            "<li><a href=\"\(Self.path)templates/\($0.rawValue)\">\($0.rawValue)</a></li>\n"
-        }
         return frame.page(
             visit, .notifications, title: words("Messages envoyés", "Messages sent"), wide: true,
             """
@@ -61,8 +57,7 @@ struct NotificationPage: Sendable {
                     "#\(words("Essais", "Attempts"))", words("Paiement", "Payment"), words("Erreur", "Error"), words("Parti", "Sent"),
                 ], rows, none: words("Aucun message.", "No messages.")))
             \(ConsoleParts.pager(Self.path, [("state", state?.rawValue), ("channel", channel?.rawValue)], before: before, next: next, words))
-            <h2>\(words("Modèles", "Templates"))</h2>
-            <ul>\(templates)</ul>
+            <p><a href="\(Self.path)templates/">\(words("Modèles des messages", "Templates of messages"))</a></p>
             """)
     }
 
@@ -71,22 +66,5 @@ struct NotificationPage: Sendable {
             "sent": "ok", "delivered": "ok", "read": "ok", "pending": "info", "refused": "bad", "failed": "bad", "late": "warn", "unknown": "warn",
         ]
         return ConsoleParts.badge(state, colours[state] ?? "")
-    }
-
-    /// A template in both languages and on every channel, with sample values.
-    private func preview(_ visit: ConsoleVisit) async throws -> HTTPResponse {
-        let words = visit.words
-        guard let template = MessageTemplate(rawValue: visit.call.value("template")) else { throw WebProblem.notFound("there is no such template") }
-        var parts: [Markup] = []
-        for language in MessagePreview.languages {
-            parts.append("<h2>\(language == "fr" ? "Français" : "English")</h2>\n")
-            for channel in MessageChannel.allCases {
-                let preview = try MessagePreview(template, language: language, channel: channel)
-                let subject: Markup = preview.subject.map { "<p><b>\($0)</b></p>\n" } ?? .empty
-                let count: Markup = preview.parts.map { "<p class=\"quiet\">\(words("\($0) SMS", "\($0) SMS"))</p>\n" } ?? .empty
-                parts.append("<h3>\(channel.rawValue)</h3>\n\(subject)<pre lang=\"\(language)\">\(preview.text)</pre>\n\(count)")
-            }
-        }
-        return frame.page(visit, .notifications, title: words("Modèle \(template.rawValue)", "Template \(template.rawValue)"), "\(parts)")
     }
 }
