@@ -160,7 +160,7 @@ struct ConsoleNetworkTests {
         _ = try database.migrate(Product.migrations)
         let found = try await database.write { connection in
             for word in off {
-                let way = try #require(ProviderWays.choice(word, of: adapter))
+                let way = try #require(adapter.offer.choice(word: word))
                 #expect(
                     try NetworkSwitches.switchOff(way, at: adapter.name, actor: "test", reason: "r", nowMs: 1, in: connection))
             }

@@ -41,6 +41,9 @@ public struct ProviderOffer: Sendable, Equatable {
             self.offReason = offReason
         }
 
+        /// What people and forms name it by: `mobile_money/mtn`, `credit_card`.
+        public var word: String { network.map { "\(method)/\($0)" } ?? method }
+
         /// The same way, switched off.
         public func off(because reason: String) -> Choice {
             Choice(
@@ -59,6 +62,8 @@ public struct ProviderOffer: Sendable, Equatable {
 
     /// The choices that fit, in the offer's order.
     public func choices(for amount: Money, country: String?) -> [Choice] { choices.filter { $0.fits(amount, country: country) } }
+
+    public func choice(word: String) -> Choice? { choices.first { $0.word == word } }
 
     /// The choices that these words may mean: any of those that a word left out leaves open.
     public func named(method: String?, network: String?) -> [Choice] {

@@ -15,7 +15,8 @@ public enum OperatorProgram {
             + AccessCommands.commands + UserCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands
             + LedgerCommands.commands
             + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
-            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
+            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands
+            + NetworkCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
@@ -23,7 +24,7 @@ public enum OperatorProgram {
             "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list",
             "cron": "list",
             "apikey": "list", "user": "list",
-            "issuer": "show", "source": "list",
+            "issuer": "show", "source": "list", "network": "list",
             "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",
         ])
 

@@ -158,7 +158,7 @@ struct ProviderPage: Sendable {
     /// Switches one of its ways off or on: in force with the next page and the next attempt.
     private func turn(on isOn: Bool, _ visit: ConsoleVisit) async throws -> HTTPResponse {
         let (adapter, _) = try adapter(visit)
-        guard let way = ProviderWays.choice(visit.fields["way"] ?? "", of: adapter) else {
+        guard let way = adapter.offer.choice(word: visit.fields["way"] ?? "") else {
             throw WebProblem.invalid("way", "must be one of the provider's ways to pay")
         }
         let reason = try visit.required("reason", limit: NetworkSwitches.reasonLimit)
@@ -169,7 +169,7 @@ struct ProviderPage: Sendable {
                 ? try NetworkSwitches.switchOn(way, at: name, in: connection)
                 : try NetworkSwitches.switchOff(way, at: name, actor: visit.actor, reason: reason, nowMs: visit.nowMs, in: connection)
             guard changed else { throw WebProblem.conflict("it is \(isOn ? "on" : "off") already") }
-            try visit.record("network.\(isOn ? "on" : "off")", of: "\(name) \(ProviderWays.word(way))", detail: reason, in: connection)
+            try visit.record("network.\(isOn ? "on" : "off")", of: "\(name) \(way.word)", detail: reason, in: connection)
         }
         return visit.done(isOn ? .switchedOn : .switchedOff, ConsolePath.provider(name))
     }

@@ -10,18 +10,11 @@ struct ProviderWays {
     let adapter: any PaymentProvider
     let switches: NetworkSwitches
 
-    /// What a form names a way by: `mobile_money/mtn`, `credit_card`.
-    static func word(_ choice: ProviderOffer.Choice) -> String { choice.network.map { "\(choice.method)/\($0)" } ?? choice.method }
-
-    static func choice(_ word: String, of adapter: any PaymentProvider) -> ProviderOffer.Choice? {
-        adapter.offer.choices.first { self.word($0) == word }
-    }
-
     var markup: Markup {
         let words = visit.words
         let rows: [[Markup]] = adapter.offer.choices.map { way in
             [
-                "\(way.label)", "\(Self.word(way))", "\(way.countries.isEmpty ? words("tous", "all") : way.countries.joined(separator: ", "))",
+                "\(way.label)", "\(way.word)", "\(way.countries.isEmpty ? words("tous", "all") : way.countries.joined(separator: ", "))",
                 "\(currencies(way))", "\(limit(way.minimum, way))", "\(limit(way.maximum, way))", standing(way),
             ]
         }
@@ -72,7 +65,7 @@ struct ProviderWays {
 
     private func form(_ deed: String, _ text: String, _ ways: [ProviderOffer.Choice], _ style: String) -> Markup {
         guard !ways.isEmpty else { return .empty }
-        let options = ways.map { ConsoleParts.option(Self.word($0), "\($0.label) (\(Self.word($0)))", chosen: nil) }
+        let options = ways.map { ConsoleParts.option($0.word, "\($0.label) (\($0.word))", chosen: nil) }
         return ConsoleParts.reasoned(
             visit, .operator, ConsolePath.provider(adapter.name) + deed, text, id: deed, style: style,
             more: ConsoleParts.choice("\(deed)-way", "way", visit.words("Moyen", "Way"), options))
