@@ -156,6 +156,7 @@ struct ConsoleNetworkTests {
     /// The switches of a database where these ways are off.
     private func switches(_ off: [String], at adapter: any PaymentProvider) async throws -> NetworkSwitches {
         let folder = try TemporaryFolder("switches")
+        defer { withExtendedLifetime(folder) {} }
         let database = try Database.open(.sqlite(path: folder.file("q.db")))
         _ = try database.migrate(Product.migrations)
         let found = try await database.write { connection in

@@ -205,7 +205,6 @@ struct ConsoleTemplateTests {
             ] {
                 #expect(page.contains(text), "\(text)")
             }
-            stage.turnClock(by: 86_400_000)
             #expect(KitCharges.amount(1, "USD", Words("fr")) == "0,000001 USD")
         }
     }
