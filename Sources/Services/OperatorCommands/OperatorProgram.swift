@@ -15,16 +15,15 @@ public enum OperatorProgram {
             + AccessCommands.commands + UserCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands
             + LedgerCommands.commands
             + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
-            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands
-            + NetworkCommands.commands + [
+            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
         standards: [
             "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list",
-            "cron": "list",
+            "cron": "list", "network": "list",
             "apikey": "list", "user": "list",
-            "issuer": "show", "source": "list", "network": "list",
+            "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",
         ])
 

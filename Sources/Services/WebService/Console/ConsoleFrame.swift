@@ -26,8 +26,6 @@ struct ConsoleFrame: Sendable {
             case .overview: words("Vue d’ensemble", "Overview")
             case .tasks: words("Tâches", "Tasks")
             case .kits: "Kits"
-            case .templates: words("Modèles", "Templates")
-            case .prompts: words("Consignes", "Prompts")
             case .payments: words("Paiements", "Payments")
             case .providers: words("Prestataires", "Providers")
             case .queues: words("Files", "Queues")
@@ -37,6 +35,8 @@ struct ConsoleFrame: Sendable {
             case .audit: words("Journal", "Audit")
             case .guide: words("Guide", "Guide")
             case .account: words("Mon compte", "My account")
+            case .templates: words("Modèles", "Templates")
+            case .prompts: words("Consignes", "Prompts")
             }
         }
     }

@@ -8,7 +8,7 @@ import Staff
 struct MessageTemplatePages: Sendable {
     let frame: ConsoleFrame
 
-    private static let path = "/console/notifications/templates/"
+    static let path = "/console/notifications/templates/"
 
     var entries: [ConsoleEntry] {
         [

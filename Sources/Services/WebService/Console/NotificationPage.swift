@@ -42,6 +42,9 @@ struct NotificationPage: Sendable {
         let states = NotificationRecord.State.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: state?.rawValue) }
         let channels = MessageChannel.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: channel?.rawValue) }
         let next = found.count > Self.pageSize ? shown.last.map { String($0.createdAtMs) } : nil
+        let templates: [Markup] = MessageTemplate.allCases.map {
+            "<li><a href=\"\(Self.path)templates/\($0.rawValue)\">\($0.rawValue)</a></li>\n"
+        }
         return frame.page(
             visit, .notifications, title: words("Messages envoyés", "Messages sent"), wide: true,
             """
@@ -57,7 +60,8 @@ struct NotificationPage: Sendable {
                     "#\(words("Essais", "Attempts"))", words("Paiement", "Payment"), words("Erreur", "Error"), words("Parti", "Sent"),
                 ], rows, none: words("Aucun message.", "No messages.")))
             \(ConsoleParts.pager(Self.path, [("state", state?.rawValue), ("channel", channel?.rawValue)], before: before, next: next, words))
-            <p><a href="\(Self.path)templates/">\(words("Modèles des messages", "Templates of messages"))</a></p>
+            <h2>\(words("Modèles", "Templates"))</h2>
+            <ul>\(templates)</ul>
             """)
     }
 

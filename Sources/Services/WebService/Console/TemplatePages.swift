@@ -59,6 +59,7 @@ struct TemplatePages: Sendable {
                     words("Laisse de côté", "Leaves out"), words("Par", "By"), words("Quand (UTC)", "When (UTC)"),
                 ], rows, none: words("Aucun.", "None.")))
             \(form(visit))
+            <p><a href="\(MessageTemplatePages.path)">\(words("Modèles des messages", "Templates of messages"))</a></p>
             """)
     }
 
