@@ -112,10 +112,8 @@ struct ConsoleBrowserTests {
             let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
             let kit = try await stage.inquire()
             try await stage.receive(kit.payment)
-            for path in ConsoleFrame.Part.allCases.map(\.path) + [
-                ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", "/console/notifications/templates/",
-                ConsolePath.provider("feexpay"), ConsolePath.template(0), ConsolePath.prompt(language, 1),
-                ConsolePath.payment(payment), ConsolePath.event(event),
+            for path in ConsoleFrame.Part.allCases.map(\.path) + ConsolePath.samples(language) + [
+                ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
                 "/console/payments/?q=x",
             ] {
                 try await browser.open(stage.webURL + path)
@@ -123,8 +121,7 @@ struct ConsoleBrowserTests {
                 #expect(try await browser.run("return matchMedia('(prefers-color-scheme: dark)').matches").bool == dark)
                 #expect(try await browser.run(Self.checker).string == "", "\(path)")
                 let words = path.split(separator: "/")
-                let last = path.contains("?") ? "-search" : words.count > 2 ? words.last == "templates" ? "-templates" : "-one" : ""
-                let name = words.prefix(2).joined(separator: "-") + last
+                let name = words.prefix(2).joined(separator: "-") + (path.contains("?") ? "-search" : words.count > 2 ? "-one" : "")
                 try await browser.keepPicture("\(name)-\(language)-\(dark ? "dark" : "light")", width: 1000)
             }
         }

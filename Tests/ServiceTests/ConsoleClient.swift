@@ -6,6 +6,8 @@ import Staff
 import Synchronization
 import TestSupport
 
+@testable import WebService
+
 /// Somebody at the console: keeps the session's cookie and sends its forms, as a browser would.
 final class ConsoleClient: Sendable {
     static let password = "a long enough passphrase"
@@ -114,6 +116,13 @@ final class ConsoleClient: Sendable {
             sessionID = value.isEmpty ? nil : value
         }
         return answer
+    }
+}
+
+extension ConsolePath {
+    /// One page of each kind below those of the menu, of those that need nothing to be there.
+    static func samples(_ language: String) -> [String] {
+        [MessageTemplatePages.path, provider("feexpay"), template(0), prompt(language, 1)]
     }
 }
 

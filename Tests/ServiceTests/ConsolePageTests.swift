@@ -66,10 +66,8 @@ struct ConsolePageTests {
         }
         let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
         let parts = ConsoleFrame.Part.allCases.map(\.path)
-        return parts + [
-            ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", "/console/notifications/templates/",
-            ConsolePath.provider("feexpay"), ConsolePath.template(0), ConsolePath.template(1), ConsolePath.prompt("fr", 1),
-            ConsolePath.payment(payment), ConsolePath.event(event),
+        return parts + ConsolePath.samples("fr") + [ConsolePath.template(1)] + [
+            ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
             "/console/payments/?q=nothing", "/console/payments/?state=conflicted",
             "/console/events/?outcome=unmatched",
         ]
