@@ -38,15 +38,17 @@ struct ProviderPage: Sendable {
             let (now, names) = (nowMs(), providers.names)
             return try await database.read { connection in
                 var standings: [String: Standing] = [:]
-                for name in names {
-                    standings[name] = Standing(
-                        hour: try ProviderStanding.read(name, sinceMs: now - Self.hourMs, in: connection),
-                        day: try ProviderStanding.read(name, sinceMs: now - Self.windowMs, in: connection),
-                        source: try SourceStanding.read(name, nowMs: now, in: connection))
-                }
+                for name in names { standings[name] = try Self.standing(of: name, nowMs: now, in: connection) }
                 return standings
             }
         }
+    }
+
+    private static func standing(of name: String, nowMs now: Int64, in connection: Connection) throws -> Standing {
+        Standing(
+            hour: try ProviderStanding.read(name, sinceMs: now - hourMs, in: connection),
+            day: try ProviderStanding.read(name, sinceMs: now - windowMs, in: connection),
+            source: try SourceStanding.read(name, nowMs: now, in: connection))
     }
 
     var entries: [ConsoleEntry] {
@@ -117,13 +119,13 @@ struct ProviderPage: Sendable {
         let (words, now) = (visit.words, visit.nowMs)
         let (adapter, mode) = try adapter(visit)
         let name = adapter.name
-        let (switches, events) = try await database.read { connection in
+        let kept = try await standings.value()[name]
+        let (switches, events, standing) = try await database.read { connection in
             (
-                try NetworkSwitches.read(in: connection),
-                try EventArchive.page(provider: name, limit: Self.eventsShown, in: connection)
+                try NetworkSwitches.read(in: connection), try EventArchive.page(provider: name, limit: Self.eventsShown, in: connection),
+                try kept ?? Self.standing(of: name, nowMs: now, in: connection)
             )
         }
-        guard let standing = try await standings.value()[name] else { throw WebProblem.notFound("no provider of this name is on") }
         let told = words("et avec chaque paiement, une adresse à lui seul", "and with each payment, an address of its own")
         let own: Markup = adapter.addressSigner == nil ? .empty : "<br/>\(told)"
         let rows: [[Markup]] = events.map { event in
