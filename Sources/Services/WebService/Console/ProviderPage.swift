@@ -22,7 +22,6 @@ struct ProviderPage: Sendable {
         let source: SourceStanding
     }
 
-    private static let path = ConsoleFrame.Part.providers.path
     private static let hourMs: Int64 = 60 * 60_000
     /// How far back attempts are looked at.
     private static let windowMs = 24 * hourMs
