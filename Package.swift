@@ -218,7 +218,7 @@ let services: [Target] = [
         "Services", "WebService",
         everyRoom + adapters + [
             "Operating", "MessagePort", "ErrorReports", "PaymentsService", "ProgramStart", "WorkerService", "HTTPServer", "HTTPClient",
-            "PrivateFiles", "ObjectStorage",
+            "PrivateFiles", "ObjectStorage", "DraftGeneration",
             "QRCodes", "RedisClient", "JobQueueRedis",
         ]),
     room(
@@ -333,7 +333,7 @@ let testTargets: [Target] = [
         "ServiceTests",
         everyRoom + adapters + [
             "IngestService", "WorkerService", "PaymentsService", "UsageService", "Operating", "WebService", "SandboxService", "OperatorCommands",
-            "Benchmarks",
+            "Benchmarks", "DraftGeneration",
             "ErrorReports", "ProgramStart", "HTTPServer", "HTTPClient", "RedisClient", "JobQueueRedis", "ObjectStorage", "PrivateFiles",
         ]),
     tests(

@@ -70,6 +70,28 @@ struct TemplateShelfTests {
         }
     }
 
+    @Test("one that was put on the shelf piece by piece is tried and installed where it lies; what lies elsewhere or is something else is not")
+    func kept() async throws {
+        try await DraftingFixture.with { room in
+            func file(_ path: String, _ kind: FileKind = .docx, size: Int64 = 1) -> CheckedFile {
+                CheckedFile(path: path, kind: kind, name: FileName("a", kind: kind), sha256: "aa", size: size)
+            }
+            let good = try await FileIntake.take(
+                try await room.document(Self.everything), to: room.storage, folder: TemplateShelf.folder, name: "Kit.docx", rules: .template)
+            #expect(try await room.shelf.examine(good).document.starts(with: Array("PK".utf8)))
+            let (template, _) = try await room.shelf.install(good, activates: false, actor: "staff:awa", reason: "r", nowMs: 1)
+            #expect(template.path == good.path && template.sha256 == good.sha256 && !template.isActive)
+            let wrong = [
+                file("finals/\(good.path)"), file("\(TemplateShelf.folder)/x", .pdf),
+                file(good.path, size: Int64(TemplateShelf.sizeMax) + 1),
+            ]
+            for file in wrong {
+                await #expect(throws: KitActionError.self) { _ = try await room.shelf.install(file, actor: "a", reason: "r", nowMs: 1) }
+            }
+            #expect(try await room.domain.database.read { try DocumentTemplateVersion.all(in: $0).count } == 1)
+        }
+    }
+
     @Test("a template that does not come to its end is killed, the draft tried again, and the process that follows fills the next one")
     func hanging() async throws {
         try await DraftingFixture.with { room in

@@ -118,6 +118,9 @@ struct CommandLineTests {
                           source ranges        where a provider's webhooks come from, and what becomes of those from elsewhere
                           source rotate        give a provider a new secret beside its old one, or retire the old one
                           source import        take what the environment says of the sources into the sources file
+                          network list         the ways to pay of each provider that is on, with their limits, and those that are off
+                          network off          offer a way to pay to nobody, and refuse it
+                          network on           offer a way to pay again
                           verify-webhook       say whether a post would be believed, and why, without sending it
                           doctor               look at everything this installation stands on, and say what to do
                           migrate              bring the database to this program's version and make the folders it needs

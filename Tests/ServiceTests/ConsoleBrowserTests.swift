@@ -127,7 +127,7 @@ struct ConsoleBrowserTests {
             let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
             let kit = try await stage.inquire()
             try await stage.receive(kit.payment)
-            for path in ConsoleFrame.Part.allCases.map(\.path) + [
+            for path in ConsoleFrame.Part.allCases.map(\.path) + ConsolePath.samples(language) + [
                 ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
                 "/console/payments/?q=x",
             ] {

@@ -6,6 +6,8 @@ import Staff
 import Synchronization
 import TestSupport
 
+@testable import WebService
+
 /// Somebody at the console: keeps the session's cookie and sends its forms, as a browser would.
 final class ConsoleClient: Sendable {
     static let password = "a long enough passphrase"
@@ -89,6 +91,20 @@ final class ConsoleClient: Sendable {
         return try await keep(stage.form(path, fields + [("token", token ?? own)], headers: with(headers)))
     }
 
+    /// Sends a form with a file.
+    func upload(
+        _ path: String, _ field: String, _ bytes: [UInt8], name: String, _ fields: [(String, String)] = [], token: String? = nil
+    ) async throws -> WebStage.Answer {
+        var body: [UInt8] = []
+        for (name, value) in [("token", token ?? sessionID.map(StaffSession.formToken) ?? "")] + fields {
+            body += Array("--frontier\r\nContent-Disposition: form-data; name=\"\(name)\"\r\n\r\n\(value)\r\n".utf8)
+        }
+        let plain = name.replacing("\"", with: "%22")
+        body += Array("--frontier\r\nContent-Disposition: form-data; name=\"\(field)\"; filename=\"\(plain)\"\r\n".utf8)
+        body += Array("Content-Type: application/octet-stream\r\n\r\n".utf8) + bytes + Array("\r\n--frontier--\r\n".utf8)
+        return try await stage.send("POST", path, headers: with(["content-type": "multipart/form-data; boundary=frontier"]), body: body)
+    }
+
     private func with(_ headers: HTTPHeaders) -> HTTPHeaders {
         var headers = headers
         if let id = sessionID { headers["cookie"] = "other=1; quittance_console=\(id)" }
@@ -100,6 +116,13 @@ final class ConsoleClient: Sendable {
             sessionID = value.isEmpty ? nil : value
         }
         return answer
+    }
+}
+
+extension ConsolePath {
+    /// One page of each kind below those of the menu, of those that need nothing to be there.
+    static func samples(_ language: String) -> [String] {
+        [MessageTemplatePages.path, provider("feexpay"), template(0), prompt(language, 1)]
     }
 }
 

@@ -31,17 +31,7 @@ struct ConsoleKitTests {
     private func upload(
         _ client: ConsoleClient, _ inquiry: String, _ bytes: [UInt8] = pdf, name: String = "Rapport final.pdf", token: String? = nil
     ) async throws -> WebStage.Answer {
-        let token = token ?? client.sessionID.map(StaffSession.formToken) ?? ""
-        var body = Array("--frontier\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n\(token)\r\n".utf8)
-        body += Array("--frontier\r\nContent-Disposition: form-data; name=\"reason\"\r\n\r\nread twice\r\n".utf8)
-        let plain = name.replacing("\"", with: "%22")
-        body += Array("--frontier\r\nContent-Disposition: form-data; name=\"final\"; filename=\"\(plain)\"\r\n".utf8)
-        body += Array("Content-Type: application/octet-stream\r\n\r\n".utf8) + bytes + Array("\r\n--frontier--\r\n".utf8)
-        return try await client.stage.send(
-            "POST", ConsolePath.kit(inquiry) + "final",
-            headers: [
-                "content-type": "multipart/form-data; boundary=frontier", "cookie": "quittance_console=\(client.sessionID ?? "")",
-            ], body: body)
+        try await client.upload(ConsolePath.kit(inquiry) + "final", "final", bytes, name: name, [("reason", "read twice")], token: token)
     }
 
     private func state(_ stage: WebStage, _ inquiry: String) async throws -> ProcessingState {

@@ -45,6 +45,20 @@ struct ConsolePageTests {
             try connection.execute("UPDATE staff_sessions SET agent = $1, address = $1", [.text(Self.hostile)])
             try connection.execute("UPDATE payments_attempts SET error_text = $1, error_code = $1", [.text(Self.hostile)])
             try connection.execute(
+                "INSERT INTO payments_networks_off (provider, method, network, actor, reason, at) VALUES ('feexpay', 'mobile_money', 'mtn', $1, $2, $3)",
+                [.text(words), .text(Self.hostile), .integer(now)])
+            try connection.execute("UPDATE drafts_prompts SET instructions = $1, actor = $2", [.text(Self.hostile), .text(words)])
+            try connection.execute(
+                """
+                INSERT INTO drafts_templates (version, path, sha256, size, found, missing, is_active, actor, created_at)
+                VALUES (1, 'templates/kit/x', $1, 1, $2, $2, 1, $1, $3)
+                """, [.text(words), .text(JSON.array([.string(Self.hostile)]).text), .integer(now)])
+            try connection.execute(
+                """
+                INSERT INTO drafts_charges (inquiry, version, day, model, prompt_tokens, completion_tokens, is_estimate, micros, currency, outcome,
+                  created_at) VALUES ($1, 1, '2026-01-01', $2, 1, 1, 1, 1, 'USD', 'kept', $3)
+                """, [.text(kit.inquiry), .text(Self.hostile), .integer(now)])
+            try connection.execute(
                 """
                 INSERT INTO outbox_effects (name, key, state, rule, fence, detail, began_at, changed_at)
                 VALUES ($1, $1, 'doubtful', 'ask', 0, $1, $2, $2)
@@ -52,7 +66,7 @@ struct ConsolePageTests {
         }
         let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
         let parts = ConsoleFrame.Part.allCases.map(\.path)
-        return parts + [
+        return parts + ConsolePath.samples("fr") + [ConsolePath.template(1)] + [
             ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
             "/console/payments/?q=nothing", "/console/payments/?state=conflicted",
             "/console/events/?outcome=unmatched",

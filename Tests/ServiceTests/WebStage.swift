@@ -2,6 +2,7 @@ import Access
 import CinetPay
 import Cryptography
 import Database
+import DraftGeneration
 import EventLoop
 import FeexPay
 import Formats
@@ -82,6 +83,10 @@ final class WebStage: Sendable {
     /// Signs the links to teams' pages.
     static let secret = "0123456789abcdef0123456789abcdef"
 
+    /// Tries templates, for all stages; its process is started by the first trial.
+    private static let templates = DocumentTemplates(
+        python: "\(repositoryRoot)/.venv/bin/python", script: "\(repositoryRoot)/deploy/docx/fill_template.py", processes: 1)
+
     /// Threads for files, shared by all stages and never closed.
     private static let pool = BlockingPool(name: "web-files", threads: 4)
 
@@ -145,6 +150,9 @@ final class WebStage: Sendable {
             ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
         configured.streams = streams
         (configured.storage, configured.drafts) = (self.storage, self.storage)
+        configured.templates = TemplateShelf(
+            database: database, files: PrivateFiles(root: folder.file("private"), pool: Self.pool), templates: Self.templates)
+        configured.drafting.dailyBudgetMicros = 5_000_000
         // Cheap to make, as tests sign in often.
         configured.passwordCost = Self.passwordCost
         configured.console.refundLimits = [ConsoleSettings.Sum(amount: "10000", currency: "XOF")]

@@ -17,7 +17,8 @@ public struct TemplateShelf: Sendable {
         self.templates = templates
     }
 
-    private static let folder = "templates/kit"
+    /// Where templates are, below the private media root.
+    public static let folder = "templates/kit"
 
     /// Bytes that a template may have.
     public static let sizeMax = 20 << 20
@@ -50,32 +51,58 @@ public struct TemplateShelf: Sendable {
         _ bytes: [UInt8], activates: Bool = true, actor: String, reason: String, nowMs: Int64
     ) async throws -> (template: DocumentTemplateVersion, trial: Trial) {
         let path = try await keep(bytes)
+        let file = CheckedFile(
+            path: path, kind: .docx, name: FileName("", kind: .docx), sha256: Digest.sha256Hex(bytes), size: Int64(bytes.count))
         do {
-            let trial = try await tried(path)
-            let template = try await database.write { connection -> DocumentTemplateVersion in
-                let version = try DocumentTemplateVersion.add(
-                    path: path, sha256: Digest.sha256Hex(bytes), size: Int64(bytes.count), found: trial.check.found, missing: trial.check.missing,
-                    actor: actor, reason: reason, nowMs: nowMs, in: connection)
-                if activates { try DocumentTemplateVersion.activate(version, actor: actor, reason: reason, nowMs: nowMs, in: connection) }
-                guard let added = try DocumentTemplateVersion.all(in: connection).first(where: { $0.version == version }) else {
-                    throw KitActionError.notFound("template \(version)")
-                }
-                return added
-            }
-            return (template, trial)
+            return try await install(file, activates: activates, actor: actor, reason: reason, nowMs: nowMs)
         } catch {
             _ = try await files.remove(path)
             throw error
         }
     }
 
+    /// Looks into a template that lies on the shelf already, put there piece by piece, and fills it once.
+    /// - Throws: ``KitActionError/invalid(_:)`` in a sentence for whoever made the template.
+    public func examine(_ file: CheckedFile) async throws -> Trial { try await tried(try Self.admitted(file).path) }
+
+    /// Installs a template that lies on the shelf already, if it passes its trial.
+    /// - Parameter noting: what else is to be true with it, in the same transaction.
+    /// - Throws: ``KitActionError/invalid(_:)``; the file is the caller's to take away then.
+    public func install(
+        _ file: CheckedFile, activates: Bool = true, actor: String, reason: String, nowMs: Int64,
+        noting: @escaping @Sendable (DocumentTemplateVersion, Connection) throws -> Void = { _, _ in }
+    ) async throws -> (template: DocumentTemplateVersion, trial: Trial) {
+        let file = try Self.admitted(file)
+        let trial = try await tried(file.path)
+        let template = try await database.write { connection -> DocumentTemplateVersion in
+            let version = try DocumentTemplateVersion.add(
+                path: file.path, sha256: file.sha256, size: file.size, found: trial.check.found, missing: trial.check.missing, actor: actor,
+                reason: reason, nowMs: nowMs, in: connection)
+            if activates { try DocumentTemplateVersion.activate(version, actor: actor, reason: reason, nowMs: nowMs, in: connection) }
+            guard let added = try DocumentTemplateVersion.find(version, in: connection) else { throw KitActionError.notFound("template \(version)") }
+            try noting(added, connection)
+            return added
+        }
+        return (template, trial)
+    }
+
     // MARK: Parts
 
+    private static func admitted(_ file: CheckedFile) throws(KitActionError) -> CheckedFile {
+        guard file.kind == .docx else { throw .invalid(kindRule) }
+        guard file.size <= Int64(sizeMax) else { throw .invalid(sizeRule) }
+        guard file.path.hasPrefix("\(folder)/") else { throw .invalid("a template lies in \(folder)") }
+        return file
+    }
+
+    private static let kindRule = "a template is a Word document (.docx) without macros"
+    private static let sizeRule = "a template has at most \(sizeMax >> 20) MB"
+
     private func keep(_ bytes: [UInt8]) async throws -> String {
-        guard bytes.count <= Self.sizeMax else { throw KitActionError.invalid("a template has at most \(Self.sizeMax >> 20) MB") }
+        guard bytes.count <= Self.sizeMax else { throw KitActionError.invalid(Self.sizeRule) }
         var sniffer = FileSniffer()
         sniffer.receive(bytes)
-        guard sniffer.kind == .docx else { throw KitActionError.invalid("a template is a Word document (.docx) without macros") }
+        guard sniffer.kind == .docx else { throw KitActionError.invalid(Self.kindRule) }
         return try await files.write(bytes, to: "\(Self.folder)/\(Hex.encode(SecureRandom.bytes(12))).docx").path
     }
 

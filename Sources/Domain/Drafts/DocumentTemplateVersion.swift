@@ -38,6 +38,10 @@ public struct DocumentTemplateVersion: Sendable, Equatable {
         try connection.query("SELECT * FROM drafts_templates ORDER BY version DESC").map(DocumentTemplateVersion.init)
     }
 
+    public static func find(_ version: Int64, in connection: Connection) throws -> DocumentTemplateVersion? {
+        try connection.first("SELECT * FROM drafts_templates WHERE version = $1", [.integer(version)]).map(DocumentTemplateVersion.init)
+    }
+
     /// The active one; nil while the file at ``standardPath`` is used.
     public static func active(in connection: Connection) throws -> DocumentTemplateVersion? {
         try connection.first("SELECT * FROM drafts_templates WHERE is_active = 1").map(DocumentTemplateVersion.init)

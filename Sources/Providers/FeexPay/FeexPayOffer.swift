@@ -63,16 +63,26 @@ struct FeexPayOffer: Sendable {
         case card(FeexPayCard)
     }
 
+    /// An order's words in those of the offer.
+    private static func words(method: String?, network: String?) -> (method: String, network: String?) {
+        let network = network.map(FeexPayNetwork.word)
+        switch method {
+        case nil: return (network.flatMap(FeexPayCard.init) == nil ? mobileMoney : creditCard, network)
+        case wallet?: return (mobileMoney, network)
+        case let other?: return (other, network)
+        }
+    }
+
+    /// The choices that an order with these words may come to.
+    func ways(method: String?, network: String?) -> [ProviderOffer.Choice] {
+        let words = Self.words(method: method, network: network)
+        return offer.named(method: words.method, network: words.network)
+    }
+
     /// The way of an order, its amount and currency checked.
     /// - Throws: ``ProviderError``: `notOffered` with the reason, `rejected` with the rule.
     func route(of order: PaymentOrder) throws(ProviderError) -> Route {
-        let named = order.network.map(FeexPayNetwork.word)
-        let method: String
-        switch order.method {
-        case nil: method = named.flatMap(FeexPayCard.init) == nil ? Self.mobileMoney : Self.creditCard
-        case Self.wallet?: method = Self.mobileMoney
-        case let other?: method = other
-        }
+        let (method, named) = Self.words(method: order.method, network: order.network)
         if method == Self.mobileMoney, named == nil {
             let open = offer.choices.filter { $0.method == method && $0.offReason == nil }.compactMap(\.network)
             throw ProviderError(.rejected, "network is required: one of \(open.joined(separator: ", "))")

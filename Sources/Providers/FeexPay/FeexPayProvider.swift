@@ -12,6 +12,7 @@ public struct FeexPayProvider: PaymentProvider {
     public static let networkWords = FeexPayOffer.words
 
     private let proof: FeexPayProof
+    private let offered: FeexPayOffer
     private let start: FeexPayStart
     private let inquiry: FeexPayInquiry
 
@@ -35,6 +36,7 @@ public struct FeexPayProvider: PaymentProvider {
         let offered = FeexPayOffer(off: Set(networksOff))
         let api = FeexPayAPI(apiURL: apiURL, apiKey: apiKey, shop: shopID)
         offer = offered.offer
+        self.offered = offered
         proof = FeexPayProof(secrets: secrets)
         capabilities = ProviderCapabilities(
             hasProof: proof.isSet, proofCoversMoney: false, hasInitiate: true, hasStatus: true, statusReferenceKinds: ["reference", "ours"],
@@ -43,6 +45,8 @@ public struct FeexPayProvider: PaymentProvider {
         start = FeexPayStart(offer: offered, request: FeexPayRequest(shop: shopID, live: live), api: api, nowMs: nowMs)
         inquiry = FeexPayInquiry(api: api, nowMs: nowMs)
     }
+
+    public func ways(method: String?, network: String?) -> [ProviderOffer.Choice] { offered.ways(method: method, network: network) }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict {
         guard webhook.method != "GET" && webhook.method != "HEAD" else { return .ignored(reason: "availability ping") }

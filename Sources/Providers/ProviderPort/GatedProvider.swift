@@ -20,6 +20,7 @@ public struct GatedProvider: PaymentProvider {
     public var name: String { adapter.name }
     public var capabilities: ProviderCapabilities { adapter.capabilities }
     public var offer: ProviderOffer { adapter.offer }
+    public func ways(method: String?, network: String?) -> [ProviderOffer.Choice] { adapter.ways(method: method, network: network) }
     public var addressSigner: CapabilitySigner? { adapter.addressSigner }
 
     public func verifyWebhook(_ webhook: IncomingWebhook, nowMs: Int64) -> WebhookVerdict { adapter.verifyWebhook(webhook, nowMs: nowMs) }

@@ -41,6 +41,16 @@ public struct ProviderOffer: Sendable, Equatable {
             self.offReason = offReason
         }
 
+        /// What people and forms name it by: `mobile_money/mtn`, `credit_card`.
+        public var word: String { network.map { "\(method)/\($0)" } ?? method }
+
+        /// The same way, switched off.
+        public func off(because reason: String) -> Choice {
+            Choice(
+                method: method, network: network, label: label, countries: countries, currencies: currencies, minimum: minimum, maximum: maximum,
+                flow: flow, needs: needs, offReason: reason)
+        }
+
         /// Whether an amount can be paid this way by a customer of that country (nil: not known yet).
         public func fits(_ amount: Money, country: String?) -> Bool {
             offReason == nil && currencies.contains(amount.currency) && (country.map { countries.isEmpty || countries.contains($0) } ?? true)
@@ -53,11 +63,18 @@ public struct ProviderOffer: Sendable, Equatable {
     /// The choices that fit, in the offer's order.
     public func choices(for amount: Money, country: String?) -> [Choice] { choices.filter { $0.fits(amount, country: country) } }
 
+    public func choice(word: String) -> Choice? { choices.first { $0.word == word } }
+
+    /// The choices that these words may mean: any of those that a word left out leaves open.
+    public func named(method: String?, network: String?) -> [Choice] {
+        choices.filter { (method == nil || $0.method == method) && (network == nil || $0.network == network) }
+    }
+
     /// The choice that an order names by method and network, checked against the offer's own limits.
     /// - Throws: ``ProviderError``: `notOffered` where there is no such choice or it is switched off, with the reason; `rejected` where the
     ///   amount or the currency breaks its rule.
     public func choice(for order: PaymentOrder, at provider: String) throws(ProviderError) -> Choice {
-        let named = choices.filter { (order.method == nil || $0.method == order.method) && (order.network == nil || $0.network == order.network) }
+        let named = named(method: order.method, network: order.network)
         guard let first = named.first else {
             let asked = [order.method, order.network].compactMap { $0 }.joined(separator: " ")
             throw ProviderError(.notOffered, "\(provider) does not offer \(asked.prefix(60))", code: "not_offered")

@@ -9,6 +9,8 @@ public protocol PaymentProvider: Sendable {
     var capabilities: ProviderCapabilities { get }
     /// What a customer may choose from.
     var offer: ProviderOffer { get }
+    /// The choices of its offer that an order with these words may come to; none where the words name nothing of it.
+    func ways(method: String?, network: String?) -> [ProviderOffer.Choice]
     /// Makes and checks the address for notifications of each payment, where posts prove nothing by themselves and the provider takes an
     /// address with each payment; nil where it does not, or no secret is set.
     var addressSigner: CapabilitySigner? { get }
@@ -46,6 +48,7 @@ public protocol PaymentProvider: Sendable {
 
 extension PaymentProvider {
     public var addressSigner: CapabilitySigner? { nil }
+    public func ways(method: String?, network: String?) -> [ProviderOffer.Choice] { offer.named(method: method, network: network) }
     public func initiate(_ order: PaymentOrder, over transport: any ProviderTransport) async throws(ProviderError) -> Initiation {
         throw ProviderError(.notOffered, "\(name) has no call that starts a payment")
     }

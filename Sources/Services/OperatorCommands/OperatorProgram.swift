@@ -21,7 +21,7 @@ public enum OperatorProgram {
             ],
         standards: [
             "events": "list", "dead": "list", "queues": "list", "jobs": "list", "workers": "list", "effects": "list", "breakers": "list",
-            "cron": "list",
+            "cron": "list", "network": "list",
             "apikey": "list", "user": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",

@@ -44,7 +44,7 @@ struct AttemptStart: Sendable {
 
     struct Plan: Sendable {
         let provider: String
-        let method: String?
+        var method: String?
         /// Minor units of a part payment; nil for all that is still owed.
         var amount: Int64?
         /// Another phone than the customer's own, for this attempt.
@@ -75,7 +75,9 @@ struct AttemptStart: Sendable {
     func callAsFunction(_ plan: Plan, open: @escaping @Sendable (Connection) throws -> Payment) async throws -> Started {
         let adapter = try adapter(named: plan.provider)
         let now = nowMs()
-        let (payment, attempt) = try await database.write { connection in try enter(plan, open, nowMs: now, in: connection) }
+        let (payment, attempt) = try await database.write { connection in
+            try enter(plan, open, at: adapter, nowMs: now, in: connection)
+        }
         // Started before, or, where a run that died is taken over, over by now: nobody is to pay by it any more.
         guard attempt.paymentURL == nil, attempt.isPayable(of: payment) else { return try await standing(of: attempt.id) }
         let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
@@ -160,7 +162,7 @@ struct AttemptStart: Sendable {
     }
 
     private func enter(
-        _ plan: Plan, _ open: (Connection) throws -> Payment, nowMs: Int64, in connection: Connection
+        _ plan: Plan, _ open: (Connection) throws -> Payment, at adapter: any PaymentProvider, nowMs: Int64, in connection: Connection
     ) throws -> (Payment, PaymentAttempt) {
         // A run that died had come this far: the provider knows the attempt by its id, so a second call makes no second payment. What has
         // become of attempt and payment meanwhile is the caller's to look at.
@@ -168,6 +170,8 @@ struct AttemptStart: Sendable {
             let attempt = try PaymentStore.requireAttempt(made, in: connection)
             return (try PaymentStore.require(attempt.payment, in: connection), attempt)
         }
+        var plan = plan
+        plan.method = try method(of: plan, at: adapter, in: connection)
         let payment = try open(connection)
         try refuseWhileUndecided(payment, in: connection)
         if plan.reuses, let attempt = try reusable(of: payment, plan, nowMs: nowMs, in: connection) { return (payment, attempt) }
@@ -178,6 +182,17 @@ struct AttemptStart: Sendable {
         try plan.claim?.note(attempt.id, in: connection)
         if plan.replaces { try events.facts.replaceOpenAttempts(of: payment, by: attempt, actor: plan.actor, nowMs: nowMs, in: connection) }
         return (payment, attempt)
+    }
+
+    /// The method to ask for, so that the attempt cannot go by a way that staff switched off.
+    /// - Throws: ``WebProblem`` 422 where it would; nothing is entered then.
+    private func method(of plan: Plan, at adapter: any PaymentProvider, in connection: Connection) throws -> String? {
+        let switches = try NetworkSwitches.read(in: connection)
+        do throws(ProviderError) {
+            return try switches.method(plan.method, network: plan.network, at: adapter)
+        } catch {
+            throw WebProblem(status: 422, title: "Not offered", detail: error.message, extra: [("provider", .string(plan.provider))])
+        }
     }
 
     /// While nobody knows whether an attempt was started, a second one might make the customer pay twice.
@@ -207,9 +222,8 @@ struct AttemptStart: Sendable {
             payment: payment.id, attempt: attempt.id, amount: attempt.asked(of: payment), description: payment.description,
             customer: plan.phone.map { payment.customer.reached(at: $0) } ?? payment.customer,
             notifyURL: notifyURL(of: payment, attempt, at: adapter), returnURL: plan.returnURL ?? ours,
-            cancelURL: plan.cancelURL, pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: plan.method,
-            network: plan.network,
-            otp: plan.otp, metadata: payment.metadata)
+            cancelURL: plan.cancelURL, pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: attempt.method,
+            network: attempt.network, otp: plan.otp, metadata: payment.metadata)
     }
 
     private func notifyURL(of payment: Payment, _ attempt: PaymentAttempt, at adapter: any PaymentProvider) -> String {

@@ -98,13 +98,15 @@ struct CheckoutOffer: Sendable {
     /// The one that the entries are for; nil for all.
     let country: String?
 
-    /// - Parameter asked: the country that the customer chose; `all` for every one, nil for that of the phone number.
-    init(_ payment: Payment, _ providers: ProviderRegistry, country asked: String?) {
+    /// - Parameters:
+    ///   - switches: what staff switched off is not among them.
+    ///   - asked: the country that the customer chose; `all` for every one, nil for that of the phone number.
+    init(_ payment: Payment, _ providers: ProviderRegistry, _ switches: NetworkSwitches, country asked: String?) {
         let amount = payment.amount
         func entries(_ country: String?) -> [Entry] {
             CheckoutChoice.all.compactMap { choice in
-                guard let offer = providers[choice.provider]?.offer else { return nil }
-                let ways = choice.fitting(offer, amount, country: country)
+                guard let adapter = providers[choice.provider] else { return nil }
+                let ways = choice.fitting(switches.offer(of: adapter), amount, country: country)
                 return ways.isEmpty ? nil : Entry(choice: choice, ways: ways)
             }
         }

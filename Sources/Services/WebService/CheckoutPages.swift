@@ -25,13 +25,16 @@ struct CheckoutPages: Sendable {
     private struct Standing: Sendable {
         let inquiry: Inquiry
         let payment: Payment
+        let switches: NetworkSwitches
     }
 
     private func standing(of id: String) async throws -> Standing? {
         try await database.read { connection in
             guard let inquiry = try InquiryStore.find(id, in: connection) else { return nil }
             let order = try InquiryStore.requireOrder(of: id, in: connection)
-            return Standing(inquiry: inquiry, payment: try PaymentStore.require(order.payment, in: connection))
+            return Standing(
+                inquiry: inquiry, payment: try PaymentStore.require(order.payment, in: connection),
+                switches: try NetworkSwitches.read(in: connection))
         }
     }
 
@@ -55,7 +58,7 @@ struct CheckoutPages: Sendable {
         }
         let note: Markup = PaymentSentence.note(payment.state, words).map { "<p class=\"note\">\($0)</p>" } ?? .empty
         let path = Self.path(of: standing.inquiry.id)
-        let offer = CheckoutOffer(payment, providers, country: call.request.queryValue("country"))
+        let offer = CheckoutOffer(payment, providers, standing.switches, country: call.request.queryValue("country"))
         let buttons = offer.buttons(payment.customer.phone, words) { "\(path)pay/\($0)" }
         return page.response(
             200, words, title: words("Votre commande", "Your order"), "\(note)\(recap)\(offer.countryForm(path, words))\(buttons)")

@@ -59,7 +59,7 @@ struct LinkCalls: Sendable {
     private func choices(_ call: WebCall) async throws -> HTTPResponse {
         let admitted = try await gate.admit(call)
         let isOpen = admitted.grant.mayPay && PaymentSentence.closing(admitted.payment.state, admitted.words) == nil
-        let offer = CheckoutOffer(admitted.payment, providers, country: call.request.queryValue("country"))
+        let offer = CheckoutOffer(admitted.payment, providers, try await gate.switches(), country: call.request.queryValue("country"))
         let words = admitted.words
         let shown: [JSON] = offer.entries.map { entry in
             [

@@ -34,6 +34,9 @@ struct LinkGate: Sendable {
 
     static func path(_ token: String) -> String { "/pay/\(token)" }
 
+    /// The ways to pay that staff switched off, as they stand.
+    func switches() async throws -> NetworkSwitches { try await database.read { try NetworkSwitches.read(in: $0) } }
+
     /// - Throws: ``LinkRefusal``.
     func admit(_ call: WebCall) async throws -> Admitted {
         let now = nowMs()

@@ -51,7 +51,7 @@ struct LinkPages: Sendable {
                 200, words, title: words("Où en est le paiement", "Where the payment stands"), refreshSeconds: ReturnPages.refreshSeconds,
                 live: live, "\(note)\(recap)")
         }
-        let offer = CheckoutOffer(payment, providers, country: call.request.queryValue("country"))
+        let offer = CheckoutOffer(payment, providers, try await gate.switches(), country: call.request.queryValue("country"))
         let buttons = offer.buttons(payment.customer.phone, words) { "\(admitted.path)/pay/\($0)" }
         return page.response(
             200, words, title: words("Votre paiement", "Your payment"), live: live,

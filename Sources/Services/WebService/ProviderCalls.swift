@@ -36,7 +36,9 @@ struct ProviderCalls: Sendable {
         let named = call.values["provider"]
         let chosen = providers.all.filter { named == nil || $0.adapter.name == named }
         guard !chosen.isEmpty || named == nil else { throw WebProblem.notOn(named ?? "", providers) }
-        let body = JSON.object(JSONObject([("providers", .array(chosen.map { Self.offer($0.adapter, mode: $0.mode) }))])).bytes
+        let switches = try await database.read { try NetworkSwitches.read(in: $0) }
+        let offers = chosen.map { Self.offer($0.adapter, switches, mode: $0.mode) }
+        let body = JSON.object(JSONObject([("providers", .array(offers))])).bytes
         let tag = "\"\(Digest.sha256Hex(body).prefix(32))\""
         let headers = HTTPHeaders([("Cache-Control", "private, max-age=\(Self.freshSeconds)"), ("ETag", tag), ("Content-Type", "application/json")])
         let known = call.request.headers["if-none-match"]?.split(separator: ",").map { $0.drop { $0 == " " } } ?? []
@@ -44,12 +46,12 @@ struct ProviderCalls: Sendable {
         return HTTPResponse(status: 200, headers: headers, body: body)
     }
 
-    private static func offer(_ adapter: any PaymentProvider, mode: String) -> JSON {
+    private static func offer(_ adapter: any PaymentProvider, _ switches: NetworkSwitches, mode: String) -> JSON {
         let capabilities = adapter.capabilities
         return [
             "provider": .string(adapter.name), "mode": .string(mode), "starts_payments": .bool(capabilities.hasInitiate),
             "refunds": .string(capabilities.refunds.rawValue), "cancels": .bool(capabilities.hasCancel),
-            "choices": .array(adapter.offer.choices.map(choice)),
+            "choices": .array(switches.offer(of: adapter).choices.map(choice)),
         ]
     }
 

@@ -1,6 +1,7 @@
 import Cryptography
 import Database
 import Downloads
+import DraftGeneration
 import EventLoop
 import Formats
 import HTTPServer
@@ -43,6 +44,10 @@ public struct WebConfiguration: Sendable {
     public var storage: (any ObjectStorage)?
     /// Where worker-drafts puts the drafts: always a folder of this installation.
     public var drafts: (any ObjectStorage)?
+    /// Tries and keeps the templates of drafts; none can be installed without.
+    public var templates: TemplateShelf?
+    /// What the texts of a day may cost.
+    public var drafting = DraftSettings()
     /// Event loops, where the server starts its own: files are sent by them.
     public var loops = 1
     /// How long and how often what staff publish may be downloaded.
@@ -68,6 +73,7 @@ public struct WebConfiguration: Sendable {
             secretKey: settings.secretKey, api: settings.api)
         if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
         console = settings.console
+        drafting = settings.drafts
         downloadTerms = DownloadTerms(minutes: settings.storage.downloadMinutes, uses: settings.storage.downloadUses)
     }
 }
@@ -127,6 +133,9 @@ public final class WebServer: Service {
         var configuration = WebConfiguration(program.settings)
         configuration.storage = storage
         configuration.drafts = LocalStorage(files)
+        configuration.templates = TemplateShelf(
+            database: program.database, files: files,
+            templates: DocumentTemplates(python: program.settings.docxPython, script: "deploy/docx/fill_template.py", processes: 1))
         configuration.loops = ProgramStart.loops
         self.init(
             configuration, database: program.database, relay: program.relay,

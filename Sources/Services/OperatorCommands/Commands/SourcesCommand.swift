@@ -6,7 +6,8 @@ import Settings
 
 /// `quittance source …`: the sources file, which ingest, worker-payments and web obey within two seconds. Needs no SQL.
 enum SourcesCommands {
-    static let commands = [list, on, off, mode, SourcePolicyCommands.trust, SourcePolicyCommands.ranges, rotate, importing]
+    static let commands =
+        [list, on, off, mode, SourcePolicyCommands.trust, SourcePolicyCommands.ranges, rotate, importing] + NetworkCommands.commands
 
     static let inForce = "In force within 2 s, without a restart."
     static let name = CommandSyntax.Operand.needed("NAME", "of the provider, as in /webhooks/<NAME>")

@@ -93,6 +93,40 @@ struct GuidePage {
                 ]
             ),
             (
+                words("Un kit, de la demande au téléchargement", "A kit, from the form to the download"),
+                [
+                    words(
+                        "Payé, le brouillon s’écrit tout seul. Téléchargez-le, corrigez-le, déposez le final, publiez : le lien part au client.",
+                        "Once paid the draft writes itself. Download it, correct it, upload the final, publish: the link goes out to the customer."),
+                    words(
+                        "Un lien sert une fois. Perdu ou expiré, « Renvoyer un lien » en fait un autre et met fin à l’ancien.",
+                        "A link is good for one use. Lost or expired, “Send another link” makes another and ends the old one."),
+                    words(
+                        "Un brouillon raté dit pourquoi ; corrigez les textes, puis « Refaire le brouillon ». Garder la réponse ne coûte rien.",
+                        "A failed draft says why; correct the texts, then “Make the draft anew”. Keeping the answer costs nothing."),
+                ]
+            ),
+            (
+                words("Changer un modèle ou une consigne", "Changing a template or a prompt"),
+                [
+                    words(
+                        "Essayez d’abord : le modèle est rempli une fois et le résultat se télécharge. Une variable inconnue le fait refuser.",
+                        "Try first: the template is filled once and the result downloaded. An unknown variable has it refused."),
+                    words(
+                        "Les versions restent ; remettre l’ancienne en service suffit pour revenir en arrière.",
+                        "Versions stay; using the old one again is the way back."),
+                ]
+            ),
+            (
+                words("Un réseau en panne", "A network that is down"),
+                [
+                    words(
+                        "Prestataires, le sien, « Arrêter un moyen » : il n’est plus proposé et plus accepté ; ce qui est commencé finit.",
+                        "Providers, its own, “Switch a way off”: it is neither offered nor taken any more; what was begun comes to its end."),
+                    words("Rouvrez-le au même endroit.", "Switch it on again in the same place."),
+                ]
+            ),
+            (
                 words("Un travail abandonné", "A dead job"),
                 [
                     words("Lisez la raison, réparez la cause, réessayez.", "Read the reason, mend the cause, retry."),

@@ -59,8 +59,11 @@ struct Console: Sendable {
             EventPages(database: database, events: parts.events, frame: frame).entries,
             KitPages(
                 database: database, storage: parts.configuration.storage, drafts: parts.configuration.drafts,
-                publication: publication, outbox: parts.events.facts.outbox, frame: frame
+                publication: publication, outbox: parts.events.facts.outbox,
+                terms: parts.configuration.drafting, frame: frame
             ).entries,
+            TemplatePages(database: database, shelf: parts.configuration.templates, drafts: parts.configuration.drafts, frame: frame).entries,
+            PromptPages(database: database, frame: frame).entries, MessageTemplatePages(frame: frame).entries,
             NotificationPage(database: database, frame: frame).entries,
             UserPages(database: database, passwords: passwords, frame: frame).entries, AuditPage(database: database, frame: frame).entries,
         ]

@@ -10,7 +10,7 @@ struct ConsoleFrame: Sendable {
 
     /// The parts of the console, in the order of the menu.
     enum Part: String, CaseIterable, Sendable {
-        case overview, tasks, kits, payments, providers, queues, events, notifications, users, audit, guide, account
+        case overview, tasks, kits, templates, prompts, payments, providers, queues, events, notifications, users, audit, guide, account
 
         var path: String { self == .overview ? ConsolePath.root : "\(ConsolePath.root)\(rawValue)/" }
         var role: StaffRole {
@@ -35,6 +35,8 @@ struct ConsoleFrame: Sendable {
             case .audit: words("Journal", "Audit")
             case .guide: words("Guide", "Guide")
             case .account: words("Mon compte", "My account")
+            case .templates: words("Modèles", "Templates")
+            case .prompts: words("Consignes", "Prompts")
             }
         }
     }

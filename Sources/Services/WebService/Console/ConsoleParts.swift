@@ -117,6 +117,20 @@ enum ConsoleParts {
             """
     }
 
+    /// A deed that asks for its reason; nothing for those who may not do it.
+    static func reasoned(
+        _ visit: ConsoleVisit, _ role: StaffRole, _ action: String, _ text: String, id: String, style: String = "", more: Markup = .empty
+    ) -> Markup {
+        guard visit.may(role) else { return .empty }
+        return """
+            <form method="post" action="\(action)" class="card">\(visit.token)
+            <h2>\(text)</h2>
+            \(more)\(area("\(id)-reason", "reason", visit.words("Raison", "Reason")))
+            <button\(style.isEmpty ? .empty : " class=\"\(style)\"")>\(text)</button>
+            </form>
+            """
+    }
+
     /// The way to older rows, and back to the newest.
     static func pager(_ path: String, _ filter: [(String, String?)], before: String?, next: String?, _ words: Words) -> Markup {
         guard before != nil || next != nil else { return .empty }

@@ -69,6 +69,9 @@ enum ConsolePath {
     static func payment(_ id: String) -> String { "/console/payments/\(PercentEncoding.encodePathSegment(id))/" }
     static func event(_ id: String) -> String { "/console/events/\(PercentEncoding.encodePathSegment(id))/" }
     static func kit(_ inquiry: String) -> String { "/console/kits/\(PercentEncoding.encodePathSegment(inquiry))/" }
+    static func provider(_ name: String) -> String { "/console/providers/\(PercentEncoding.encodePathSegment(name))/" }
+    static func template(_ version: Int64) -> String { "/console/templates/\(version)/" }
+    static func prompt(_ language: String, _ version: Int64) -> String { "/console/prompts/\(language)/\(version)/" }
     static func dead(_ queue: String) -> String { "/console/queues/\(PercentEncoding.encodePathSegment(queue))/dead" }
 
     /// A path of the console itself; nil for anything else, so that nobody can be sent elsewhere by a link they trust.
@@ -92,6 +95,7 @@ enum ConsolePath {
 enum ConsoleNote: String, CaseIterable {
     case asked, refunded, waits, approved, refused, accepted, decided, settled, replayed, retried, buried, ran, paused, resumed
     case added, changed, ended, signedOut = "signed-out", uploaded, published, revoked, reissued, regenerating, saved
+    case switchedOff = "switched-off", switchedOn = "switched-on", installed, activated
 
     func sentence(_ words: Words) -> String {
         switch self {
@@ -119,6 +123,10 @@ enum ConsoleNote: String, CaseIterable {
         case .reissued: words("Un nouveau lien part au client.", "Another link goes out to the customer.")
         case .regenerating: words("Un nouveau brouillon se prépare.", "A new draft is being made.")
         case .saved: words("C’est enregistré.", "It is saved.")
+        case .switchedOff: words("Ce moyen n’est plus proposé.", "This way is not offered any more.")
+        case .switchedOn: words("Ce moyen est de nouveau proposé.", "This way is offered again.")
+        case .installed: words("Le modèle est vérifié et installé.", "The template is checked and installed.")
+        case .activated: words("Cette version est en service.", "This version is in use.")
         }
     }
 }

@@ -47,12 +47,6 @@ struct KitActions {
     }
 
     private func form(_ deed: String, _ text: String, style: String, more: Markup = .empty) -> Markup {
-        """
-        <form method="post" action="\(ConsolePath.kit(inquiry.id))\(deed)" class="card">\(visit.token)
-        <h2>\(text)</h2>
-        \(more)\(ConsoleParts.area("\(deed)-reason", "reason", visit.words("Raison", "Reason")))
-        <button\(style.isEmpty ? .empty : " class=\"\(style)\"")>\(text)</button>
-        </form>
-        """
+        ConsoleParts.reasoned(visit, .staff, "\(ConsolePath.kit(inquiry.id))\(deed)", text, id: deed, style: style, more: more)
     }
 }

@@ -8,6 +8,7 @@ import Operating
 import Outbox
 import Payments
 import Publication
+import Settings
 import Staff
 
 /// Kits: where each stands, and what staff do about it: correct its texts, have the draft made anew, upload the final, publish it, send another
@@ -20,6 +21,8 @@ struct KitPages: Sendable {
     let drafts: (any ObjectStorage)?
     let publication: Publication
     let outbox: Outbox
+    /// What the AI's texts may cost.
+    let terms: DraftSettings
     let frame: ConsoleFrame
 
     private static let path = ConsoleFrame.Part.kits.path
@@ -108,8 +111,9 @@ struct KitPages: Sendable {
         let attachments: [InquiryAttachment]
         let downloads: [DownloadGrant]
         let audit: [InquiryAudit]
+        let charges: KitCharges
 
-        init(_ id: String, in connection: Connection) throws {
+        init(_ id: String, terms: DraftSettings, nowMs: Int64, in connection: Connection) throws {
             inquiry = try InquiryStore.require(id, in: connection)
             payment = try PaymentStore.require(try InquiryStore.requireOrder(of: id, in: connection).payment, in: connection)
             life = try PaymentLife(of: payment, in: connection)
@@ -118,12 +122,13 @@ struct KitPages: Sendable {
             attachments = try InquiryAttachment.of(inquiry: id, in: connection)
             downloads = try Downloads.list(subject: id, limit: 20, in: connection)
             audit = try InquiryAudit.of(inquiry: id, in: connection)
+            charges = try KitCharges(of: id, terms: terms, nowMs: nowMs, in: connection)
         }
     }
 
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let (words, id) = (visit.words, visit.call.value("inquiry"))
-        let content = try await database.read { try Content(id, in: $0) }
+        let content = try await database.read { [terms] in try Content(id, terms: terms, nowMs: visit.nowMs, in: $0) }
         let inquiry = content.inquiry
         let failure: Markup = inquiry.failure.map { "<p class=\"alarm\">\($0)</p>" } ?? .empty
         return frame.page(
@@ -138,6 +143,8 @@ struct KitPages: Sendable {
             \(failure)\(KitActions(visit: visit, inquiry: inquiry, isPaid: content.payment.state.allowsPaidWork).markup)
             <h2>\(words("Fichiers", "Files"))</h2>
             \(files(content, visit))
+            <h2>\(words("Coût de l’IA", "Cost of the AI"))</h2>
+            \(content.charges.markup(words))
             <h2>\(words("Liens", "Links"))</h2>
             \(links(content, visit))
             <h2>\(words("Textes", "Texts"))</h2>
@@ -264,13 +271,9 @@ struct KitPages: Sendable {
             }
         }
         guard let found, let storage = kind == "draft" ? drafts : storage else { throw WebProblem.notFound("there is no such file") }
-        let presentation = ObjectPresentation(type: found.type, disposition: ContentDisposition.attachment(found.name))
-        let opened: ObjectSending
-        do { opened = try await storage.open(found.key, as: presentation) } catch { throw WebProblem.notFound("the file is not there") }
-        try await database.write { try visit.record("kit.look", of: id, detail: "\(kind) \(number)", in: $0) }
-        switch opened {
-        case .file(let file): return FileAnswer(file, type: found.type, name: found.name, tag: "\(kind)-\(number)").response(.whole)
-        case .link(let link): return .redirect(303, link.url)
+        let file = StaffFile(key: found.key, name: found.name, type: found.type, tag: "\(kind)-\(number)")
+        return try await file.response(from: storage) {
+            try await database.write { try visit.record("kit.look", of: id, detail: "\(kind) \(number)", in: $0) }
         }
     }
 
@@ -281,10 +284,7 @@ struct KitPages: Sendable {
         let form = try await UploadForm.read(
             visit.call, body, fileField: "final", to: storage, folder: "finals/\(id)", rules: .final, countMax: 1, allSizeMax: FinalAsset.sizeMax)
         do {
-            // The token comes with the form: what another site posted goes away again.
-            guard StaffSession.isFormToken(form.fields[ConsoleGate.tokenField] ?? "", of: visit.sessionID) else { throw ConsoleGate.foreignForm }
-            guard form.faults.isEmpty else { throw WebProblem.invalid(form.faults) }
-            guard let file = form.files.first else { throw WebProblem.invalid("final", "is required") }
+            let file = try form.file("final", of: visit)
             let reason = form.fields["reason"].flatMap { $0.isEmpty ? nil : String($0.prefix(500)) } ?? "uploaded in the console"
             try await database.write { [publication] connection in
                 let final = try publication.attach(file, to: id, actor: visit.actor, reason: reason, nowMs: visit.nowMs, in: connection)

@@ -16,8 +16,7 @@ struct NotificationPage: Sendable {
 
     var entries: [ConsoleEntry] {
         [
-            ConsoleEntry("GET", "/console/notifications/", .viewer, list),
-            ConsoleEntry("GET", "/console/notifications/templates/{template}", .viewer, preview),
+            ConsoleEntry("GET", "/console/notifications/", .viewer, list)
         ]
     }
 
@@ -71,22 +70,5 @@ struct NotificationPage: Sendable {
             "sent": "ok", "delivered": "ok", "read": "ok", "pending": "info", "refused": "bad", "failed": "bad", "late": "warn", "unknown": "warn",
         ]
         return ConsoleParts.badge(state, colours[state] ?? "")
-    }
-
-    /// A template in both languages and on every channel, with sample values.
-    private func preview(_ visit: ConsoleVisit) async throws -> HTTPResponse {
-        let words = visit.words
-        guard let template = MessageTemplate(rawValue: visit.call.value("template")) else { throw WebProblem.notFound("there is no such template") }
-        var parts: [Markup] = []
-        for language in MessagePreview.languages {
-            parts.append("<h2>\(language == "fr" ? "Français" : "English")</h2>\n")
-            for channel in MessageChannel.allCases {
-                let preview = try MessagePreview(template, language: language, channel: channel)
-                let subject: Markup = preview.subject.map { "<p><b>\($0)</b></p>\n" } ?? .empty
-                let count: Markup = preview.parts.map { "<p class=\"quiet\">\(words("\($0) SMS", "\($0) SMS"))</p>\n" } ?? .empty
-                parts.append("<h3>\(channel.rawValue)</h3>\n\(subject)<pre lang=\"\(language)\">\(preview.text)</pre>\n\(count)")
-            }
-        }
-        return frame.page(visit, .notifications, title: words("Modèle \(template.rawValue)", "Template \(template.rawValue)"), "\(parts)")
     }
 }

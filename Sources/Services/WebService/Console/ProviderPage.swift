@@ -5,8 +5,10 @@ import Payments
 import ProviderPort
 import Staff
 
-/// The providers: whether they are on, in which mode, where their posts come in, and how they have been doing.
+/// The providers: whether they are on, in which mode, where their posts come in, and how they have been doing; of each its ways to pay, which
+/// staff switch off and on.
 struct ProviderPage: Sendable {
+    private let database: Database
     private let providers: ProviderRegistry
     /// Where providers reach ingest.
     private let ingestURL: String
@@ -14,15 +16,20 @@ struct ProviderPage: Sendable {
     /// By provider: a day's attempts are many.
     private let standings: KeptReading<[String: Standing]>
 
-    private struct Standing: Sendable {
+    struct Standing: Sendable {
+        let hour: ProviderStanding
         let day: ProviderStanding
         let source: SourceStanding
     }
 
+    private static let hourMs: Int64 = 60 * 60_000
     /// How far back attempts are looked at.
-    private static let windowMs: Int64 = 24 * 60 * 60_000
+    private static let windowMs = 24 * hourMs
+    /// Of the newest events.
+    private static let eventsShown = 8
 
     init(database: Database, providers: ProviderRegistry, ingestURL: String, frame: ConsoleFrame, nowMs: @escaping @Sendable () -> Int64) {
+        self.database = database
         self.providers = providers
         self.ingestURL = ingestURL
         self.frame = frame
@@ -30,19 +37,30 @@ struct ProviderPage: Sendable {
             let (now, names) = (nowMs(), providers.names)
             return try await database.read { connection in
                 var standings: [String: Standing] = [:]
-                for name in names {
-                    standings[name] = Standing(
-                        day: try ProviderStanding.read(name, sinceMs: now - Self.windowMs, in: connection),
-                        source: try SourceStanding.read(name, nowMs: now, in: connection))
-                }
+                for name in names { standings[name] = try Self.standing(of: name, nowMs: now, in: connection) }
                 return standings
             }
         }
     }
 
-    var entries: [ConsoleEntry] { [ConsoleEntry("GET", "/console/providers/", .viewer, show)] }
+    private static func standing(of name: String, nowMs now: Int64, in connection: Connection) throws -> Standing {
+        Standing(
+            hour: try ProviderStanding.read(name, sinceMs: now - hourMs, in: connection),
+            day: try ProviderStanding.read(name, sinceMs: now - windowMs, in: connection),
+            source: try SourceStanding.read(name, nowMs: now, in: connection))
+    }
 
-    private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+    var entries: [ConsoleEntry] {
+        [
+            ConsoleEntry("GET", "/console/providers/", .viewer, list), ConsoleEntry("GET", "/console/providers/{provider}/", .viewer, show),
+            ConsoleEntry("POST", "/console/providers/{provider}/off", .operator) { try await turn(on: false, $0) },
+            ConsoleEntry("POST", "/console/providers/{provider}/on", .operator) { try await turn(on: true, $0) },
+        ]
+    }
+
+    // MARK: List
+
+    private func list(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
         let all = providers.all.sorted { $0.adapter.name < $1.adapter.name }
         let standings = try await standings.value()
@@ -71,17 +89,103 @@ struct ProviderPage: Sendable {
     ) -> [Markup] {
         let words = visit.words
         let capabilities = adapter.capabilities
-        let ended = standing.captured + standing.failed
-        let rate = ended > 0 ? "\(standing.failed * 100 / ended) %" : "–"
         let proof = capabilities.hasProof ? words("oui", "yes") : words("aucune : toujours redemandé", "none: always asked again")
         let health: Markup = standing.isAiling ? ConsoleParts.badge(words("malade", "ailing"), "bad") : .empty
-        let url: Markup = capabilities.hasWebhook ? "<code>\(ingestURL)/webhooks/\(adapter.name)</code>" : "–"
         let age = ConsoleParts.age(source.last.map { visit.nowMs - $0.receivedAtMs }, words)
         return [
-            "\(adapter.name) \(health)", ConsoleParts.mode(mode), "\(proof)", url, "\(age)", "\(String(standing.attempts))",
+            "<a href=\"\(ConsolePath.provider(adapter.name))\">\(adapter.name)</a> \(health)", ConsoleParts.mode(mode), "\(proof)", address(adapter),
+            "\(age)", "\(String(standing.attempts))",
             "\(String(standing.waiting))",
-            "\(String(standing.captured))", "\(String(standing.failed))", "\(rate)", "\(String(source.unheardAttempts))",
+            "\(String(standing.captured))", "\(String(standing.failed))", "\(standing.failureRate)", "\(String(source.unheardAttempts))",
             "\(capabilities.callsPerSecond.map { String(Int($0)) } ?? "–")",
         ]
+    }
+
+    /// Where its posts are to come in.
+    private func address(_ adapter: any PaymentProvider) -> Markup {
+        adapter.capabilities.hasWebhook ? "<code>\(ingestURL)/webhooks/\(adapter.name)</code>" : "–"
+    }
+
+    // MARK: One provider
+
+    private func adapter(_ visit: ConsoleVisit) throws(WebProblem) -> (adapter: any PaymentProvider, mode: String) {
+        let name = visit.call.value("provider")
+        guard let adapter = providers[name], let mode = providers.mode(of: name) else { throw .notFound("no provider of this name is on") }
+        return (adapter, mode)
+    }
+
+    private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
+        let (words, now) = (visit.words, visit.nowMs)
+        let (adapter, mode) = try adapter(visit)
+        let name = adapter.name
+        let kept = try await standings.value()[name]
+        let (switches, events, standing) = try await database.read { connection in
+            (
+                try NetworkSwitches.read(in: connection), try EventArchive.page(provider: name, limit: Self.eventsShown, in: connection),
+                try kept ?? Self.standing(of: name, nowMs: now, in: connection)
+            )
+        }
+        let told = words("et avec chaque paiement, une adresse à lui seul", "and with each payment, an address of its own")
+        let own: Markup = adapter.addressSigner == nil ? .empty : "<br/>\(told)"
+        let rows: [[Markup]] = events.map { event in
+            [
+                ConsoleParts.time(event.receivedAtMs), "<a href=\"\(ConsolePath.event(event.id))\">\(event.id)</a>", "\(event.type)",
+                "\(event.trust)", "\(event.outcome)", ConsoleParts.paymentLink(event.payment),
+            ]
+        }
+        return frame.page(
+            visit, .providers, title: words("Prestataire \(name)", "Provider \(name)"), wide: true,
+            """
+            \(ConsoleParts.list([
+                (words("Mode", "Mode"), ConsoleParts.mode(mode)),
+                (words("Adresse à déclarer", "Address to register"), "\(address(adapter))\(own)"),
+                (words("Dernier événement", "Last event"), "\(ConsoleParts.age(standing.source.last.map { now - $0.receivedAtMs }, words))"),
+                (words("Taux d’échec, dernière heure", "Failure rate, last hour"), "\(standing.hour.failureSentence(words))"),
+                (words("Taux d’échec, dernier jour", "Failure rate, last day"), "\(standing.day.failureSentence(words))"),
+                (words("Appels par seconde", "Calls a second"), "\(adapter.capabilities.callsPerSecond.map { String(Int($0)) } ?? "–")"),
+            ]))
+            <h2>\(words("Moyens de paiement", "Ways to pay"))</h2>
+            \(ProviderWays(visit: visit, adapter: adapter, switches: switches).markup)
+            <h2>\(words("Derniers événements", "Last events"))</h2>
+            \(ConsoleParts.table(
+                words("Du plus récent au plus ancien", "The newest first"),
+                [
+                    words("Reçu (UTC)", "Received (UTC)"), words("Événement", "Event"), words("Type", "Type"), words("Confiance", "Trust"),
+                    words("Issue", "Outcome"), words("Paiement", "Payment"),
+                ], rows, none: words("Aucun événement.", "No events.")))
+            """)
+    }
+
+    /// Switches one of its ways off or on: in force with the next page and the next attempt.
+    private func turn(on isOn: Bool, _ visit: ConsoleVisit) async throws -> HTTPResponse {
+        let (adapter, _) = try adapter(visit)
+        guard let way = adapter.offer.choice(word: visit.fields["way"] ?? "") else {
+            throw WebProblem.invalid("way", "must be one of the provider's ways to pay")
+        }
+        let reason = try visit.required("reason", limit: NetworkSwitches.reasonLimit)
+        let name = adapter.name
+        try await database.write { connection in
+            let changed =
+                isOn
+                ? try NetworkSwitches.switchOn(way, at: name, in: connection)
+                : try NetworkSwitches.switchOff(way, at: name, actor: visit.actor, reason: reason, nowMs: visit.nowMs, in: connection)
+            guard changed else { throw WebProblem.conflict("it is \(isOn ? "on" : "off") already") }
+            try visit.record("network.\(isOn ? "on" : "off")", of: "\(name) \(way.word)", detail: reason, in: connection)
+        }
+        return visit.done(isOn ? .switchedOn : .switchedOff, ConsolePath.provider(name))
+    }
+}
+
+extension ProviderStanding {
+    /// Of the attempts that came to an end, how many failed.
+    fileprivate var failureRate: String {
+        let ended = captured + failed
+        return ended > 0 ? "\(failed * 100 / ended) %" : "–"
+    }
+
+    fileprivate func failureSentence(_ words: Words) -> String {
+        let ended = captured + failed
+        guard ended > 0 else { return words("– (aucun essai terminé)", "– (no attempt ended)") }
+        return words("\(failureRate) (\(failed) sur \(ended))", "\(failureRate) (\(failed) of \(ended))")
     }
 }
