@@ -223,7 +223,7 @@ struct PublicationTests {
             let (id, _, _) = try await ready(room)
             let grant = try await publish(id, room)
             func lost(_ at: Int64) async throws -> [String] {
-                try await room.domain.database.read { try Publication.lostLinks(limit: 10, nowMs: at, in: $0).map(\.inquiry.id) }
+                try await room.domain.database.read { try Publication.lostLinks(limit: 10, nowMs: at, in: $0).map(\.inquiry) }
             }
             #expect(try await lost(Self.nowMs + 1000).isEmpty)
             #expect(try await lost(grant.expiresAtMs + 1) == [id])
