@@ -21,6 +21,11 @@ public struct OptOut: Sendable, Equatable {
         return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && text.utf8.count <= 254 && !text.contains(where: \.isWhitespace)
     }
 
+    /// How an address is shown.
+    public static func masked(_ address: String, on channel: MessageChannel) -> String {
+        channel == .email ? Redaction.text(address) : Redaction.telephone(Telephone.parse(address) ?? address)
+    }
+
     /// Enters a refusal; one that is there already stays as it is.
     /// - Returns: whether it is new.
     @discardableResult
@@ -33,7 +38,7 @@ public struct OptOut: Sendable, Equatable {
             ON CONFLICT (channel, address_hash) DO NOTHING
             """,
             [
-                .text(channel.rawValue), .text(hash(address, channel)), .text(Redaction.text(address)), .text(String(source.prefix(200))),
+                .text(channel.rawValue), .text(hash(address, channel)), .text(masked(address, on: channel)), .text(String(source.prefix(200))),
                 .integer(nowMs),
             ]) == 1
     }

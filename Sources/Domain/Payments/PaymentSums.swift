@@ -56,7 +56,7 @@ public struct PaymentSums: Sendable {
     /// Days that figures are kept of; of older ones the totals only.
     public static let figureDays: Int64 = 92
     /// Payments that are read at once: a reader is not held for longer than some milliseconds.
-    private static let chunkSize = 2000
+    private static let chunkSize = 1000
     /// How much later an identifier may be made than the payment it names, when a clock was put back.
     private static let slackMs: Int64 = 60 * 60_000
 

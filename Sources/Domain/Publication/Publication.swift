@@ -141,14 +141,15 @@ public struct Publication: Sendable {
 
     /// Published kits whose last link ran out unused, oldest first: a person sends another. What is not paid any more has no link to send.
     ///
-    /// One query over the three rooms that this one stands on, since most kits that are published have nothing to be done about.
+    /// One query over the three rooms that this one stands on. It goes through the published kits, which are fewer than the payments, whatever the
+    /// planner thinks of it.
     public static func lostLinks(limit: Int, nowMs: Int64, in connection: Connection) throws -> [LostLink] {
         let paid = PaymentState.allCases.filter(\.allowsPaidWork).map { "'\($0.rawValue)'" }.joined(separator: ", ")
         return try connection.query(
             """
             SELECT i.id, i.organization_name, g.expires_at FROM drafts_inquiries i
-            JOIN drafts_orders o ON o.inquiry = i.id
-            JOIN payments_payments p ON p.id = o.payment
+            CROSS JOIN drafts_orders o ON o.inquiry = i.id
+            CROSS JOIN payments_payments p ON p.id = o.payment
             LEFT JOIN downloads_grants g
               ON g.rowid = (SELECT rowid FROM downloads_grants WHERE subject = i.id ORDER BY issued_at DESC, rowid DESC LIMIT 1)
             WHERE i.processing_state = $1 AND p.state IN (\(paid))

@@ -119,7 +119,8 @@ extension PaymentLife {
             "job \(job.kind) \(job.id) " + (job.publishedAtMs == nil ? "is not on its queue yet" : "is on its queue or in hand")
         }
         let mails = mails.filter { $0.sentAtMs == nil }.map { mail in
-            "\(Self.word(mail)) \(mail.template) to \(Redaction.text(mail.recipient)) is \(mail.state)" + (mail.error.map { ": \(Redaction.text($0))" } ?? "")
+            "\(Self.word(mail)) \(mail.template) to \(Redaction.text(mail.recipient)) is \(mail.state)"
+                + (mail.error.map { ": \(Redaction.text($0))" } ?? "")
         }
         return jobs + mails + tasks.map { "task \($0.kind): \($0.detail)" }
     }

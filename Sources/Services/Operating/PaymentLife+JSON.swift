@@ -118,8 +118,8 @@ extension PaymentLife {
         mails.map { mail in
             [
                 "message_id": .string(mail.messageID), "channel": .string(mail.channel), "template": .string(mail.template),
-                "recipient": .string(Redaction.text(mail.recipient)), "subject": .string(mail.subject), "state": .string(mail.state), "attempts": .int(mail.attempts),
-                "error": .optional(mail.error.map(Redaction.text)), "sent_at": Self.time(mail.sentAtMs),
+                "recipient": .string(Redaction.text(mail.recipient)), "subject": .string(mail.subject), "state": .string(mail.state),
+                "attempts": .int(mail.attempts), "error": .optional(mail.error.map(Redaction.text)), "sent_at": Self.time(mail.sentAtMs),
             ]
         }
     }

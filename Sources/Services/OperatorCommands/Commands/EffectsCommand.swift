@@ -40,7 +40,8 @@ enum EffectsCommands {
             for record in records {
                 table.add(
                     .string(record.identity.name), .string(record.identity.key), .string(record.state.rawValue), .string(record.rule.rawValue),
-                    .int(record.fence), .optional(record.owner?.job), .optional(record.owner?.worker), .int(record.beganAtMs), .optional(record.detail))
+                    .int(record.fence), .optional(record.owner?.job), .optional(record.owner?.worker), .int(record.beganAtMs),
+                    .optional(record.detail))
             }
             context.output.text(table.text)
         }

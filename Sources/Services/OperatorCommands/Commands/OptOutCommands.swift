@@ -3,7 +3,6 @@ import Formats
 import MessagePort
 import Notifications
 import Staff
-import Telemetry
 
 /// `quittance opt-outs …`: who does not want to be written to on a channel.
 enum OptOutCommands {
@@ -44,11 +43,12 @@ enum OptOutCommands {
             try await database.write { connection in
                 guard try OptOut.record(address, on: channel, source: "\(actor): \(reason)", nowMs: now, in: connection) else { return false }
                 try StaffAudit.record(
-                    "optout.add", of: Redaction.text(address), detail: "\(channel.rawValue): \(reason)", actor: actor, nowMs: now, in: connection)
+                    "optout.add", of: OptOut.masked(address, on: channel), detail: "\(channel.rawValue): \(reason)", actor: actor, nowMs: now,
+                    in: connection)
                 return true
             }
         }
-        context.output.line("\(Redaction.text(address)) \(isNew ? "is" : "was already") written to by \(channel.rawValue) no more")
+        context.output.line("\(OptOut.masked(address, on: channel)) \(isNew ? "is" : "was already") written to by \(channel.rawValue) no more")
         return isNew ? .ok : .nothingDue
     }
 
@@ -56,16 +56,17 @@ enum OptOutCommands {
         CommandSyntax("opt-outs remove", "write to an address or a number again", operands: operands)
     ) { invocation, context in
         let (channel, address) = try place(invocation)
-        let now = context.nowMs()
+        let nowMs = context.nowMs()
         let wasThere = try await context.withDatabase { database in
             try await database.write { connection in
                 guard try OptOut.lift(address, on: channel, in: connection) else { return false }
                 try StaffAudit.record(
-                    "optout.remove", of: Redaction.text(address), detail: channel.rawValue, actor: actor, nowMs: now, in: connection)
+                    "optout.remove", of: OptOut.masked(address, on: channel), detail: channel.rawValue, actor: actor, nowMs: nowMs, in: connection)
                 return true
             }
         }
-        context.output.line("\(Redaction.text(address)) \(wasThere ? "is" : "was") written to by \(channel.rawValue)\(wasThere ? " again" : " all along")")
+        let now = wasThere ? "is written to by \(channel.rawValue) again" : "had not refused \(channel.rawValue)"
+        context.output.line("\(OptOut.masked(address, on: channel)) \(now)")
         return wasThere ? .ok : .nothingDue
     }
 

@@ -77,8 +77,7 @@ struct FiguresPage: Sendable {
     private func file(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let days = try days(visit)
         guard let sums = try await desk.read() else {
-            throw WebProblem(
-                status: 503, title: "Being counted", detail: "the sums are being counted: ask again in a moment", headers: [("Retry-After", "5")])
+            throw WebProblem.conflict("the sums are being counted: ask again in a moment", afterSeconds: 5)
         }
         var text = CSVText(header: Self.header)
         for (day, key, sums) in sums.figures(days: days, nowMs: visit.nowMs) {
@@ -110,7 +109,9 @@ struct FigureReport {
         \(charts)
         \(byDay)
         <h2>\(words("Par prestataire", "By provider"))</h2>
-        \(table(words("Selon le dernier essai", "By the latest attempt"), words("Prestataire", "Provider"), report.byProvider.map { (name($0.provider), $0.line) }))
+        \(table(
+            words("Selon le dernier essai", "By the latest attempt"), words("Prestataire", "Provider"),
+            report.byProvider.map { (name($0.provider), $0.line) }))
         <h2>\(words("Par moyen", "By way of payment"))</h2>
         \(table(words("Moyen et réseau", "Method and network"), words("Moyen", "Way"), report.byWay.map { (way($0), $0.line) }))
         <h2>\(words("Pour quoi", "For what"))</h2>
@@ -156,7 +157,8 @@ struct FigureReport {
         let sums = report.days.map(\.line.sums)
         let counts = sums.map { (begun: $0.count, paid: $0.paidCount) }
         let amounts = sums.map { (begun: Int64(0), paid: $0.captured) }
-        let (from, to) = (Timestamp.date((report.days.first?.day ?? 0) * PaymentSums.dayMs), Timestamp.date((report.days.last?.day ?? 0) * PaymentSums.dayMs))
+        func date(_ day: Int64?) -> String { Timestamp.date((day ?? 0) * PaymentSums.dayMs) }
+        let (from, to) = (date(report.days.first?.day), date(report.days.last?.day))
         let total = report.whole.sums
         let told = words("\(total.count) commencés, dont \(total.paidCount) payés", "\(total.count) begun, \(total.paidCount) of them paid")
         let came = words("Encaissé : \(money(total.captured))", "Captured: \(money(total.captured))")
@@ -170,8 +172,8 @@ struct FigureReport {
 
     private static func columns(_ first: String, _ words: Words) -> [String] {
         [
-            first, "#\(words("Commencés", "Begun"))", "#\(words("Payés", "Paid"))", "#\(words("Encaissé", "Captured"))", "#\(words("Réussite", "Success"))",
-            "#\(words("Jusqu’au paiement", "Until paid"))", "#\(words("Remboursé", "Refunded"))",
+            first, "#\(words("Commencés", "Begun"))", "#\(words("Payés", "Paid"))", "#\(words("Encaissé", "Captured"))",
+            "#\(words("Réussite", "Success"))", "#\(words("Jusqu’au paiement", "Until paid"))", "#\(words("Remboursé", "Refunded"))",
         ]
     }
 

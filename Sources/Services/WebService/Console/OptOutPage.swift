@@ -4,7 +4,6 @@ import HTTPServer
 import MessagePort
 import Notifications
 import Staff
-import Telemetry
 
 /// Who does not want to be written to on a channel: as carriers told it, or as somebody asked.
 struct OptOutPage: Sendable {
@@ -83,7 +82,7 @@ struct OptOutPage: Sendable {
         try await database.write { connection in
             let isNew = try OptOut.record(address, on: channel, source: "\(visit.actor): \(reason)", nowMs: visit.nowMs, in: connection)
             guard isNew else { return }
-            try visit.record("optout.add", of: Redaction.text(address), detail: "\(channel.rawValue): \(reason)", in: connection)
+            try visit.record("optout.add", of: OptOut.masked(address, on: channel), detail: "\(channel.rawValue): \(reason)", in: connection)
         }
         return visit.done(.added, Self.path)
     }

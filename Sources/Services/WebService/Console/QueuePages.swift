@@ -3,8 +3,8 @@ import Formats
 import HTTPServer
 import JobQueue
 import JobQueueRedis
-import Operating
 import MessagePort
+import Operating
 import Outbox
 import PaymentsService
 import RedisClient

@@ -69,7 +69,8 @@ struct TaskPage: Sendable {
             }
         }
         let items =
-            content.requests.map { request($0, visit) } + content.tasks.map { task($0, content.reissuable, visit) } + content.effects.map { effect($0, visit) }
+            content.requests.map { request($0, visit) } + content.tasks.map { task($0, content.reissuable, visit) }
+            + content.effects.map { effect($0, visit) }
             + content.lost.map { lost($0, visit) } + content.events.map { event($0, visit) } + content.dead.map { dead($0, visit) }
         let away: Markup =
             content.isRedisAway
