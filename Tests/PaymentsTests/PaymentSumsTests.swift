@@ -40,7 +40,7 @@ struct PaymentSumsTests {
     }
 
     /// The same sums by going through all payments.
-    private func counted(_ filter: PaymentFilter, _ fixture: PaymentsFixture) async throws -> [PaymentSums.Total] {
+    private func counted(_ filter: PaymentFilter, _ fixture: PaymentsFixture) async throws -> [String] {
         try await fixture.database.read { connection in
             try connection.query(
                 """
@@ -54,10 +54,7 @@ struct PaymentSumsTests {
                     .optional(filter.currency),
                 ]
             ).map { row in
-                let currency = try Currency(code: try row.text("currency"))
-                return PaymentSums.Total(
-                    count: try row.int("n"), owed: Money(try row.int("owed"), currency), captured: Money(try row.int("captured"), currency),
-                    refunded: Money(try row.int("refunded"), currency))
+                "\(try row.text("currency")) \(try row.int("n")) \(try row.int("owed")) \(try row.int("captured")) \(try row.int("refunded"))"
             }
         }
     }
@@ -75,7 +72,12 @@ struct PaymentSumsTests {
     }
 
     private func compare(_ sums: PaymentSums, _ fixture: PaymentsFixture, _ when: Comment) async throws {
-        for filter in Self.filters { #expect(try sums.totals(filter) == (try await counted(filter, fixture)), when) }
+        for filter in Self.filters {
+            let told = try sums.totals(filter).map {
+                "\($0.owed.currency.code) \($0.count) \($0.owed.minorUnits) \($0.captured.minorUnits) \($0.refunded.minorUnits)"
+            }
+            #expect(told == (try await counted(filter, fixture)), when)
+        }
         // What was brought up to date is what is read anew.
         let fresh = try await PaymentSums.read(fixture.database, nowMs: Self.nowMs)
         #expect(
@@ -141,7 +143,8 @@ struct PaymentSumsTests {
         #expect(sums.currencies(days: 7, nowMs: Self.nowMs) == [.xof])
         // Later nobody asks for the figures of that time, and its totals stay.
         let later = try await sums.broughtUpToDate(fixture.database, nowMs: Self.nowMs + 200 * Self.dayMs)
-        #expect(later.figures(days: 90, nowMs: Self.nowMs).isEmpty && (try later.totals(PaymentFilter())).first?.count == 4)
+        #expect(later.figures(days: 90, nowMs: Self.nowMs).isEmpty)
+        #expect(try later.totals(PaymentFilter()).first?.count == 4)
     }
 
     @Test("are read in pieces: more payments than one piece has are all there, once")
@@ -158,7 +161,8 @@ struct PaymentSumsTests {
                 """, [.text(rows), .integer(Self.nowMs - 2 * Self.dayMs)])
         }
         let sums = try await PaymentSums.read(fixture.database, nowMs: Self.nowMs)
-        #expect(try sums.totals(PaymentFilter()).map(\.count) == [2500] && (try sums.totals(PaymentFilter())).first?.owed == Money(25_000, .xof))
+        let totals = try sums.totals(PaymentFilter())
+        #expect(totals.map(\.count) == [2500] && totals.first?.owed == Money(25_000, .xof))
         try await compare(sums, fixture, "in pieces")
     }
 }

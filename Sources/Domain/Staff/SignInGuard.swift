@@ -19,7 +19,7 @@ enum SignInGuard {
     static let knownMs: Int64 = 30 * 24 * 60 * 60_000
     private static let sweptAtOnce: Int64 = 200
     /// Rows of somebody's audit that are looked through for their sign-ins.
-    private static let deedsMax: Int64 = 5000
+    private static let deedsMax: Int64 = 2000
 
     /// Who tries, and from where.
     struct Try {
