@@ -274,16 +274,54 @@ struct PublicationTests {
             let (id, _, _) = try await ready(room)
             let grant = try await publish(id, room)
             func lost(_ at: Int64) async throws -> [String] {
-                try await room.domain.database.read { try Publication.lostLinks(limit: 10, nowMs: at, in: $0).map(\.inquiry.id) }
+                try await room.domain.database.read { try Publication.lostLinks(limit: 10, nowMs: at, in: $0).map(\.inquiry) }
             }
             #expect(try await lost(Self.nowMs + 1000).isEmpty)
             #expect(try await lost(grant.expiresAtMs + 1) == [id])
+            // What is not paid any more has no link that could be sent.
+            func stand(_ state: String) async throws {
+                try await room.domain.database.write { try $0.execute("UPDATE payments_payments SET state = $1", [.text(state)]) }
+            }
+            try await stand("refunded")
+            #expect(try await lost(grant.expiresAtMs + 1).isEmpty)
+            try await stand("paid")
             try await room.domain.database.write {
                 _ = try Self.publication().reissue(id, actor: "a", reason: "r", nowMs: grant.expiresAtMs + 1, in: $0)
             }
             #expect(try await lost(grant.expiresAtMs + 2).isEmpty)
             try await room.domain.database.write { try $0.execute("UPDATE downloads_grants SET used_count = 1 WHERE revoked_at IS NULL") }
             #expect(try await lost(grant.expiresAtMs + 100 * 60_000).isEmpty)
+        }
+    }
+
+    @Test("a task that asks for another link is closed by sending one, and by taking the publication back")
+    func reissueTask() async throws {
+        try await DraftingFixture.with { room in
+            let (id, payment, _) = try await ready(room)
+            _ = try await publish(id, room)
+            func open() async throws -> Int {
+                try await room.domain.database.write { connection in
+                    try connection.execute(
+                        """
+                        INSERT INTO payments_tasks (payment, kind, detail, created_at) VALUES ($1, $2, 'late', $3)
+                        ON CONFLICT (payment, kind, detail) DO UPDATE SET closed_at = NULL
+                        """, [.text(payment), .text(PaymentTask.reissueLink), .integer(Self.nowMs)])
+                }
+                return try await tasks()
+            }
+            func tasks() async throws -> Int {
+                try await room.domain.database.read { try PaymentTask.open(of: payment, in: $0).count(where: { $0.kind == PaymentTask.reissueLink }) }
+            }
+            #expect(try await open() == 1)
+            try await room.domain.database.write {
+                _ = try Self.publication().reissue(id, actor: "a", reason: "r", nowMs: Self.nowMs + 1000, in: $0)
+            }
+            #expect(try await tasks() == 0)
+            #expect(try await open() == 1)
+            try await room.domain.database.write {
+                _ = try Self.publication().revoke(id, actor: "a", reason: "r", nowMs: Self.nowMs + 2000, in: $0)
+            }
+            #expect(try await tasks() == 0)
         }
     }
 }

@@ -85,6 +85,72 @@ struct StaffTests {
         }
     }
 
+    @Test("strangers who go on failing, from however many networks, lock a name for strangers, and never where its user signed in of late")
+    func strangers() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: Fixture.cost)
+        defer { passwords.close() }
+        let (right, wrong) = ("a long enough passphrase", "wrong and wrong again")
+        func home(_ last: Int) -> SignIn.Place { SignIn.Place(address: "2001:db8::\(last)", network: "2001:db8::/64", agent: "test") }
+        func away(_ number: Int) -> SignIn.Place {
+            SignIn.Place(address: "198.51.100.\(number)", network: "198.51.100.\(number)", agent: "test")
+        }
+        func enter(_ password: String, _ place: SignIn.Place, afterMs: Int64) async throws -> String {
+            do {
+                _ = try await fixture.signIn(passwords, nowMs: Fixture.nowMs + afterMs).password(name: "awa", password, from: place)
+                return "in"
+            } catch StaffError.refused {
+                return "refused"
+            } catch StaffError.locked(let untilMs) {
+                return "locked \((untilMs - Fixture.nowMs - afterMs) / 1000)"
+            }
+        }
+        // The user comes in at home, once.
+        let signIn = fixture.signIn(passwords)
+        let begun = try await signIn.password(name: "awa", right, from: home(1))
+        let session = try await fixture.session(begun.id)
+        let key = try await signIn.pendingKey(of: session)
+        _ = try await signIn.enrol(OneTimeCode.code(key, step: OneTimeCode.step(atMs: Fixture.nowMs)), session: session, from: home(1))
+
+        // One network that guesses has to wait alone.
+        for _ in 0..<5 { #expect(try await enter(wrong, away(1), afterMs: 1000) == "refused") }
+        #expect(try await enter(right, away(1), afterMs: 1000) == "locked 15")
+        #expect(try await enter(right, away(2), afterMs: 1000) == "in")
+
+        // Many networks with few guesses each: in the end all of them wait, however right the password is.
+        var refused = 5
+        for number in 10..<25 {
+            for _ in 0..<3 {
+                #expect(try await enter(wrong, away(number), afterMs: 2000) == "refused")
+                refused += 1
+            }
+        }
+        #expect(refused == 50)
+        #expect(try await enter(right, away(30), afterMs: 2000) == "locked 15")
+        #expect(try await enter(wrong, away(31), afterMs: 18_000) == "refused", "one more, when the wait is over")
+        #expect(try await enter(right, away(30), afterMs: 18_000) == "locked 30")
+        // Where its user is known nothing of that counts, also from the network's other addresses; and it gives strangers nothing back.
+        #expect(try await enter(right, home(2), afterMs: 18_000) == "in")
+        #expect(try await enter(right, away(30), afterMs: 18_000) == "locked 30")
+        // At home it is still counted strictly.
+        for _ in 0..<5 { #expect(try await enter(wrong, home(3), afterMs: 19_000) == "refused") }
+        #expect(try await enter(right, home(1), afterMs: 19_000) == "locked 15")
+        // A new password forgets all of it.
+        let hash = PasswordHash(of: right, cost: Fixture.cost)
+        try await fixture.database.write {
+            try StaffStore.setPassword(hash, of: "awa", mustChange: false, dropsCodes: false, actor: "test", nowMs: Fixture.nowMs, in: $0)
+        }
+        for place in [home(1), away(1), away(30)] { #expect(try await enter(right, place, afterMs: 20_000) == "in") }
+
+        // A month later nobody knows the network any more.
+        let later: Int64 = 31 * 24 * 60 * 60_000
+        for number in 40..<57 {
+            for _ in 0..<3 { #expect(try await enter(wrong, away(number), afterMs: later) != "in") }
+        }
+        #expect(try await enter(right, home(1), afterMs: later).hasPrefix("locked"))
+    }
+
     @Test("of fifty requests with the same code at once one comes in")
     func codeOnce() async throws {
         let fixture = try Fixture()

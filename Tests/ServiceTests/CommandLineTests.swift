@@ -22,7 +22,7 @@ struct CommandLineTests {
 
                           status               where everything stands: payments, events, jobs, queues, tasks, spool, usage, scheduled work
                           payments             the newest payments
-                          trace                the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks
+                          trace                the whole life of a payment: attempts, events, states, ledger, jobs, documents, messages, tasks
                           events list          the newest events that matched nothing or could not be believed
                           events replay        take archived events up again: match them, read them, ask about them anew
                           tasks                what a person has to look at
@@ -107,6 +107,9 @@ struct CommandLineTests {
                           usage origins        where storage is measured, when it last was, and whether that is too long ago
                           usage forget         forget where storage is measured no more, with its figures
                           usage key            make a random key for a source of samples, and print the word for USAGE_SOURCE_KEYS
+                          opt-outs list        who does not want to be written to, and on which channel
+                          opt-outs add         write to an address or a number no more, on one channel
+                          opt-outs remove      write to an address or a number again
                           customer export      everything that is held of a person, as JSON
                           customer erase       overwrite everything personal that is held of a person; books and invoices stay
                           invoices verify      prove that no invoice number is missing or given twice

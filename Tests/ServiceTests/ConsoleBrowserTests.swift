@@ -129,14 +129,16 @@ struct ConsoleBrowserTests {
             try await stage.receive(kit.payment)
             for path in ConsoleFrame.Part.allCases.map(\.path) + ConsolePath.samples(language) + [
                 ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
-                "/console/payments/?q=x",
+                "/console/payments/?q=x", OptOutPage.path,
             ] {
                 try await browser.open(stage.webURL + path)
                 try await eventually("the page is there") { try await browser.has("main h1") }
                 #expect(try await browser.run("return matchMedia('(prefers-color-scheme: dark)').matches").bool == dark)
                 #expect(try await browser.run(Self.checker).string == "", "\(path)")
                 let words = path.split(separator: "/")
-                let name = words.prefix(2).joined(separator: "-") + (path.contains("?") ? "-search" : words.count > 2 ? "-one" : "")
+                let name =
+                    words.prefix(2).joined(separator: "-")
+                    + (path.contains("?") ? "-search" : path == OptOutPage.path ? "-opt-outs" : words.count > 2 ? "-one" : "")
                 try await browser.keepPicture("\(name)-\(language)-\(dark ? "dark" : "light")", width: 1000)
             }
         }

@@ -61,6 +61,7 @@ public struct NotificationRecord: Sendable {
         migrations: [
             Migration(number: 1, name: "messages", sqlite: String(decoding: PackageResources._001_messages_sqlite_sql, as: UTF8.self)),
             Migration(number: 2, name: "channels", sqlite: String(decoding: PackageResources._002_channels_sqlite_sql, as: UTF8.self)),
+            Migration(number: 3, name: "listing", sqlite: String(decoding: PackageResources._003_listing_sqlite_sql, as: UTF8.self)),
         ])
 
     /// The messages about one payment, oldest first.
@@ -76,37 +77,51 @@ public struct NotificationRecord: Sendable {
         public var channel: MessageChannel?
         /// An address or a number, exactly.
         public var recipient: String?
-        /// Those before this time.
-        public var beforeMs: Int64?
+        /// The Message-ID of the one behind which the list goes on.
+        public var before: String?
         public var limit: Int
 
         public init(
             state: State? = nil, template: MessageTemplate? = nil, channel: MessageChannel? = nil, recipient: String? = nil,
-            beforeMs: Int64? = nil, limit: Int = 50
+            before: String? = nil, limit: Int = 50
         ) {
             self.state = state
             self.template = template
             self.channel = channel
             self.recipient = recipient
-            self.beforeMs = beforeMs
+            self.before = before
             self.limit = limit
         }
     }
 
     /// Newest first.
     public static func list(_ filter: Filter, in connection: Connection) throws -> [NotificationRecord] {
-        try connection.query(
-            """
-            SELECT * FROM notifications_messages
-            WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR template = $2) AND ($3 IS NULL OR channel = $3)
-              AND ($4 IS NULL OR recipient = $4) AND ($5 IS NULL OR created_at < $5)
-            ORDER BY created_at DESC, key DESC LIMIT $6
-            """,
-            [
-                .optional(filter.state?.rawValue), .optional(filter.template?.rawValue), .optional(filter.channel?.rawValue),
-                .optional(filter.recipient), .optional(filter.beforeMs), .integer(Int64(filter.limit)),
-            ]
-        ).map(NotificationRecord.init)
+        guard let (text, bindings) = try query(filter, in: connection) else { return [] }
+        return try connection.query(text, bindings).map(NotificationRecord.init)
+    }
+
+    /// The query of a listing: only what is asked for stands in it, so that an index leads to it. Nil when the list is to go on behind a message
+    /// that is not there.
+    static func query(_ filter: Filter, in connection: Connection) throws -> (text: String, bindings: [SQLValue])? {
+        var conditions: [String] = []
+        var bindings: [SQLValue] = []
+        let wanted = [
+            ("state", filter.state?.rawValue), ("template", filter.template?.rawValue), ("channel", filter.channel?.rawValue),
+            ("recipient", filter.recipient),
+        ]
+        for (column, value) in wanted {
+            guard let value else { continue }
+            bindings.append(.text(value))
+            conditions.append("\(column) = $\(bindings.count)")
+        }
+        if let before = filter.before {
+            guard let last = try find(messageID: before, in: connection) else { return nil }
+            bindings += [.integer(last.createdAtMs), .text(last.key)]
+            conditions.append("(created_at, key) < ($\(bindings.count - 1), $\(bindings.count))")
+        }
+        bindings.append(.integer(Int64(filter.limit)))
+        let narrowed = conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))"
+        return ("SELECT * FROM notifications_messages \(narrowed) ORDER BY created_at DESC, key DESC LIMIT $\(bindings.count)", bindings)
     }
 
     package static func find(_ key: String, in connection: Connection) throws -> NotificationRecord? {

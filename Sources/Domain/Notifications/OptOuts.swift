@@ -5,6 +5,8 @@ import Telemetry
 
 /// Who does not want to be written to on a channel. A state that is kept, and no error.
 public struct OptOut: Sendable, Equatable {
+    /// What it can be named by without telling the address.
+    public let id: String
     public let channel: MessageChannel
     /// Masked: whole it is kept nowhere.
     public let address: String
@@ -12,19 +14,33 @@ public struct OptOut: Sendable, Equatable {
     public let source: String
     public let sinceMs: Int64
 
+    /// Whether a text can be an address of a channel: an e-mail address, or a telephone number.
+    public static func isAddress(_ text: String, on channel: MessageChannel) -> Bool {
+        guard channel == .email else { return Telephone.parse(text) != nil }
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && text.utf8.count <= 254 && !text.contains(where: \.isWhitespace)
+    }
+
+    /// How an address is shown.
+    public static func masked(_ address: String, on channel: MessageChannel) -> String {
+        channel == .email ? Redaction.text(address) : Redaction.telephone(Telephone.parse(address) ?? address)
+    }
+
     /// Enters a refusal; one that is there already stays as it is.
+    /// - Returns: whether it is new.
+    @discardableResult
     public static func record(
         _ address: String, on channel: MessageChannel, source: String, nowMs: Int64, in connection: Connection
-    ) throws {
+    ) throws -> Bool {
         try connection.execute(
             """
             INSERT INTO notifications_optouts (channel, address_hash, address, source, since) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (channel, address_hash) DO NOTHING
             """,
             [
-                .text(channel.rawValue), .text(hash(address, channel)), .text(Redaction.text(address)), .text(String(source.prefix(200))),
+                .text(channel.rawValue), .text(hash(address, channel)), .text(masked(address, on: channel)), .text(String(source.prefix(200))),
                 .integer(nowMs),
-            ])
+            ]) == 1
     }
 
     /// The person wants to be written to again.
@@ -42,12 +58,48 @@ public struct OptOut: Sendable, Equatable {
             [.text(channel.rawValue), .text(hash(address, channel))]) != nil
     }
 
+    /// The same of one that is known by its id.
+    /// - Returns: what it was; nil where there is none.
+    public static func lift(id: String, in connection: Connection) throws -> OptOut? {
+        guard let found = try find(id, in: connection) else { return nil }
+        try connection.execute(
+            "DELETE FROM notifications_optouts WHERE channel = $1 AND address_hash = $2",
+            [.text(found.channel.rawValue), .text(String(id.drop { $0 != ":" }.dropFirst()))])
+        return found
+    }
+
+    private static func find(_ id: String, in connection: Connection) throws -> OptOut? {
+        let parts = id.split(separator: ":", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { return nil }
+        return try connection.first(
+            "SELECT * FROM notifications_optouts WHERE channel = $1 AND address_hash = $2", [.text(parts[0]), .text(parts[1])]
+        ).map(OptOut.init)
+    }
+
     /// Newest first.
-    public static func list(limit: Int = 100, in connection: Connection) throws -> [OptOut] {
-        try connection.query("SELECT * FROM notifications_optouts ORDER BY since DESC, address_hash LIMIT $1", [.integer(Int64(limit))]).compactMap {
-            guard let channel = MessageChannel(rawValue: try $0.text("channel")) else { return nil }
-            return OptOut(channel: channel, address: try $0.text("address"), source: try $0.text("source"), sinceMs: try $0.int("since"))
+    /// - Parameter before: the id of the one behind which the list goes on.
+    public static func list(limit: Int = 100, before: String? = nil, in connection: Connection) throws -> [OptOut] {
+        let order = "ORDER BY since DESC, address_hash DESC, channel DESC LIMIT $1"
+        guard let before else {
+            return try connection.query("SELECT * FROM notifications_optouts \(order)", [.int(limit)]).map(OptOut.init)
         }
+        guard let last = try find(before, in: connection) else { return [] }
+        return try connection.query(
+            "SELECT * FROM notifications_optouts WHERE (since, address_hash, channel) < ($2, $3, $4) \(order)",
+            [.int(limit), .integer(last.sinceMs), .text(String(last.id.drop { $0 != ":" }.dropFirst())), .text(last.channel.rawValue)]
+        ).map(OptOut.init)
+    }
+
+    private init(_ row: Row) throws {
+        let name = try row.text("channel")
+        guard let channel = MessageChannel(rawValue: name) else {
+            throw DatabaseError(kind: .column, message: "an opt-out of the channel '\(name)' is of a newer program")
+        }
+        self.channel = channel
+        id = "\(name):\(try row.text("address_hash"))"
+        address = try row.text("address")
+        source = try row.text("source")
+        sinceMs = try row.int("since")
     }
 
     private static func hash(_ address: String, _ channel: MessageChannel) -> String {

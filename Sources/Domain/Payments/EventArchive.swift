@@ -45,6 +45,11 @@ public enum EventArchive {
         return Int(try row?.int("n") ?? 0)
     }
 
+    /// How many events that were received since a moment have been taken up, whatever they brought.
+    public static func count(sinceMs: Int64, in connection: Connection) throws -> Int64 {
+        try connection.first("SELECT COUNT(*) AS n FROM payments_events WHERE received_at >= $1", [.integer(sinceMs)])?.int("n") ?? 0
+    }
+
     /// What an event brought.
     public struct Content: Sendable {
         public let record: EventRecord

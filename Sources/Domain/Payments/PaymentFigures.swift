@@ -25,7 +25,7 @@ public struct PaymentFigures: Sendable, Equatable {
     }
 
     /// The states that money came in for, whatever became of it later.
-    private static let succeeded: Set<PaymentState> = [.paid, .partiallyRefunded, .refunded, .chargedBack]
+    static let succeeded: Set<PaymentState> = [.paid, .partiallyRefunded, .refunded, .chargedBack]
 
     /// The share of the payments that came to an end and were paid, 0 to 1; nil before any has.
     public var successRatio: Double? {

@@ -37,33 +37,6 @@ public struct PaymentListing: Sendable {
         return before.map { min($0, bound) } ?? bound
     }
 
-    /// Sums of one currency.
-    public struct Total: Sendable, Equatable {
-        public let count: Int64
-        public let owed: Money
-        public let captured: Money
-        public let refunded: Money
-    }
-
-    /// Payments that totals are made of at most: the newest.
-    public static let totalsMax = 1000
-
-    /// Sums by currency, of the newest payments that a filter means.
-    public static func totals(_ filter: PaymentFilter, in connection: Connection) throws -> [Total] {
-        let choice = try PaymentChoice(filter, before: start(filter, nil), limit: totalsMax, in: connection)
-        return try connection.query(
-            """
-            SELECT currency, COUNT(*) AS n, SUM(amount) AS owed, SUM(captured) AS captured, SUM(refunded) AS refunded
-            FROM (SELECT p.currency, p.amount, p.captured, p.refunded \(choice.text)) GROUP BY currency ORDER BY currency
-            """, choice.bindings
-        ).map { row in
-            let currency = try Currency(code: try row.text("currency"))
-            return Total(
-                count: try row.int("n"), owed: Money(try row.int("owed"), currency), captured: Money(try row.int("captured"), currency),
-                refunded: Money(try row.int("refunded"), currency))
-        }
-    }
-
     /// How many payments were begun in each hour before a moment, the oldest hour first.
     public static func perHour(_ hours: Int, nowMs: Int64, in connection: Connection) throws -> [(begun: Int64, paid: Int64)] {
         let hourMs: Int64 = 3_600_000

@@ -34,6 +34,10 @@ public struct SignIn: Sendable {
             self.network = network
             self.agent = agent
         }
+
+        func attempt(_ name: String, isSignedIn: Bool = false) -> SignInGuard.Try {
+            SignInGuard.Try(name: name, network: network, isSignedIn: isSignedIn)
+        }
     }
 
     /// A session that has begun: its id is told this once.
@@ -51,7 +55,7 @@ public struct SignIn: Sendable {
         let name = StaffStore.name(name) ?? String(name.lowercased().prefix(40))
         let now = nowMs()
         let user = try await database.write { connection in
-            try SignInGuard.begin(name: name, address: place.network, nowMs: now, in: connection)
+            try SignInGuard.begin(place.attempt(name), nowMs: now, in: connection)
             return try StaffStore.find(name: name, in: connection)
         }
         let isRight = try await passwords.matches(String(password.prefix(PasswordRule.longest * 4)), user?.password)
@@ -68,7 +72,7 @@ public struct SignIn: Sendable {
         let stage: StaffSession.Stage = user.hasCodes ? .code : .enrol
         let id = try await database.write { connection in
             if let better { try StaffStore.rehash(better, of: user, in: connection) }
-            try SignInGuard.passed(name: user.name, address: place.network, in: connection)
+            try SignInGuard.passed(place.attempt(user.name), nowMs: now, in: connection)
             return try StaffSession.begin(
                 of: user.id, stage: stage, address: place.address, agent: place.agent, lifeMs: StaffSession.stageMs, nowMs: now, in: connection)
         }
@@ -81,7 +85,7 @@ public struct SignIn: Sendable {
     /// - Throws: ``StaffError``: `refused`, `locked`.
     public func code(_ text: String, session: StaffSession, from place: Place) async throws -> Begun {
         let (now, user) = (nowMs(), session.user)
-        try await database.write { try SignInGuard.begin(name: user.name, address: place.network, nowMs: now, in: $0) }
+        try await database.write { try SignInGuard.begin(place.attempt(user.name), nowMs: now, in: $0) }
         let typed = text.filter { !$0.isWhitespace }
         let begun = try await database.write { connection -> Begun? in
             let way: String
@@ -134,9 +138,9 @@ public struct SignIn: Sendable {
         guard try StaffSession.end(session.number, of: user.id, in: connection) else { return nil }
         let id = try StaffSession.begin(
             of: user.id, stage: .open, address: place.address, agent: place.agent, lifeMs: limits.longestMs, nowMs: nowMs, in: connection)
-        try SignInGuard.succeeded(name: user.name, address: place.network, in: connection)
+        try SignInGuard.succeeded(place.attempt(user.name), nowMs: nowMs, in: connection)
         try connection.execute("UPDATE staff_users SET signed_in_at = $2 WHERE id = $1", [.text(user.id), .integer(nowMs)])
-        try StaffAudit.record("sign-in", of: user.name, detail: way, actor: user.actor, address: place.address, nowMs: nowMs, in: connection)
+        try StaffAudit.record(StaffAudit.signIn, of: user.name, detail: way, actor: user.actor, address: place.address, nowMs: nowMs, in: connection)
         return Begun(id: id, stage: .open, recoveryCodes: recoveryCodes)
     }
 
@@ -160,7 +164,7 @@ public struct SignIn: Sendable {
     /// - Throws: ``StaffError``: `refused`, `locked`.
     public func enrol(_ code: String, session: StaffSession, from place: Place) async throws -> Begun {
         let (now, user) = (nowMs(), session.user)
-        try await database.write { try SignInGuard.begin(name: user.name, address: place.network, nowMs: now, in: $0) }
+        try await database.write { try SignInGuard.begin(place.attempt(user.name), nowMs: now, in: $0) }
         let key = try await pendingKey(of: session)
         let typed = code.filter { !$0.isWhitespace }
         guard let step = OneTimeCode.step(of: typed, key: key, nowMs: now, after: 0) else { throw StaffError.refused }
@@ -200,9 +204,10 @@ public struct SignIn: Sendable {
     /// - Throws: ``StaffError``: `refused` for the wrong old one, `invalid` for a new one that breaks the rule, `locked`.
     public func changePassword(from old: String, to new: String, session: StaffSession, from place: Place) async throws {
         let (now, user) = (nowMs(), session.user)
-        try await database.write { try SignInGuard.begin(name: user.name, address: place.network, nowMs: now, in: $0) }
+        let attempt = place.attempt(user.name, isSignedIn: true)
+        try await database.write { try SignInGuard.begin(attempt, nowMs: now, in: $0) }
         guard try await passwords.matches(old, user.password) else { throw StaffError.refused }
-        try await database.write { try SignInGuard.passed(name: user.name, address: place.network, in: $0) }
+        try await database.write { try SignInGuard.passed(attempt, nowMs: now, in: $0) }
         try PasswordRule.check(new, name: user.name)
         guard new != old else { throw StaffError.invalid(field: "password", rule: "must be another one than before") }
         let hash = try await passwords.hash(new)

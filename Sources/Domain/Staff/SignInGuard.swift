@@ -1,31 +1,45 @@
 import Database
+import Formats
 
 /// Lets nobody guess: each attempt counts before it is looked at, and after a few the next one waits, twice as long each time.
 ///
-/// It counts by the name that is tried, whether there is such a user or not, and by the address that tries. What succeeds is forgotten; so is
-/// everything after a quiet day.
+/// It counts strictly by a name together with the network that tries it, by the network alone, and loosely by the name alone, whether there is
+/// such a user or not. The loose count is for guesses that come from many networks at once. It never keeps out a network from which the user
+/// signed in of late: a stranger who goes on failing locks a name for strangers, not for its owner. What nobody tries for a day is forgotten.
 enum SignInGuard {
-    /// What is forgiven before the first wait.
-    static let freeByName: Int64 = 5
-    static let freeByAddress: Int64 = 25
+    /// What is forgiven before the first wait: of a name from one network, of one network, of a name from all the networks that it is not known in.
+    static let freeByPair: Int64 = 5
+    static let freeByNetwork: Int64 = 25
+    static let freeByName: Int64 = 50
     static let firstWaitMs: Int64 = 15_000
     /// Names can be locked by anybody: no longer than this.
     static let longestWaitMs: Int64 = 15 * 60_000
     static let memoryMs: Int64 = 24 * 60 * 60_000
+    /// How long a network is known by a sign-in that succeeded.
+    static let knownMs: Int64 = 30 * 24 * 60 * 60_000
     private static let sweptAtOnce: Int64 = 200
+    /// Rows of somebody's audit that are looked through for their sign-ins.
+    private static let deedsMax: Int64 = 2000
+
+    /// Who tries, and from where.
+    struct Try {
+        let name: String
+        let network: String
+        /// Somebody who is signed in: the name is theirs, wherever they are by now.
+        var isSignedIn = false
+    }
 
     /// Counts an attempt.
     /// - Throws: ``StaffError/locked(untilMs:)``; such an attempt is not counted, or whoever waits could never come in.
-    static func begin(name: String, address: String, nowMs: Int64, in connection: Connection) throws {
+    static func begin(_ attempt: Try, nowMs: Int64, in connection: Connection) throws {
         try connection.execute(
             "DELETE FROM staff_failures WHERE subject IN (SELECT subject FROM staff_failures WHERE last_at < $1 ORDER BY last_at LIMIT $2)",
             [.integer(nowMs - memoryMs), .integer(sweptAtOnce)])
-        let subjects = [(byName(name), freeByName), (byAddress(address), freeByAddress)]
-        for (subject, _) in subjects {
-            let row = try connection.first("SELECT locked_until FROM staff_failures WHERE subject = $1", [.text(subject)])
-            if let until = try row?.int("locked_until"), until > nowMs { throw StaffError.locked(untilMs: until) }
-        }
-        for (subject, free) in subjects {
+        let strict = [(byPair(attempt), freeByPair), (byNetwork(attempt.network), freeByNetwork)]
+        for (subject, _) in strict { try checkLock(subject, nowMs: nowMs, in: connection) }
+        let loose = try isKnown(attempt, nowMs: nowMs, in: connection) ? [] : [(byName(attempt.name), freeByName)]
+        for (subject, _) in loose { try checkLock(subject, nowMs: nowMs, in: connection) }
+        for (subject, free) in strict + loose {
             let row = try connection.first("SELECT failures FROM staff_failures WHERE subject = $1", [.text(subject)])
             let failures = (try row?.int("failures") ?? 0) + 1
             try connection.execute(
@@ -36,6 +50,11 @@ enum SignInGuard {
         }
     }
 
+    private static func checkLock(_ subject: String, nowMs: Int64, in connection: Connection) throws {
+        let row = try connection.first("SELECT locked_until FROM staff_failures WHERE subject = $1", [.text(subject)])
+        if let until = try row?.int("locked_until"), until > nowMs { throw StaffError.locked(untilMs: until) }
+    }
+
     /// How long the attempt after so many waits.
     static func waitMs(failures: Int64, free: Int64) -> Int64 {
         guard failures >= free else { return 0 }
@@ -43,23 +62,48 @@ enum SignInGuard {
     }
 
     /// Takes back what an attempt counted that was right; the ones before it stay.
-    static func passed(name: String, address: String, in connection: Connection) throws {
-        for subject in [byName(name), byAddress(address)] {
+    static func passed(_ attempt: Try, nowMs: Int64, in connection: Connection) throws {
+        var subjects = [byPair(attempt), byNetwork(attempt.network)]
+        // Where it is known nothing was counted by the name, and what strangers did to it stands.
+        if try !isKnown(attempt, nowMs: nowMs, in: connection) { subjects.append(byName(attempt.name)) }
+        for subject in subjects {
             try connection.execute(
                 "UPDATE staff_failures SET failures = MAX(0, failures - 1), locked_until = 0 WHERE subject = $1", [.text(subject)])
         }
     }
 
-    /// Forgets a name's failures: its owner came in.
-    static func succeeded(name: String, address: String, in connection: Connection) throws {
-        try passed(name: name, address: address, in: connection)
-        try forget(name: name, in: connection)
+    /// Forgets what failed of a name where it came in at last; to be called before the sign-in is recorded. What failed elsewhere stays, or every
+    /// sign-in of its owner would let others guess anew.
+    static func succeeded(_ attempt: Try, nowMs: Int64, in connection: Connection) throws {
+        try passed(attempt, nowMs: nowMs, in: connection)
+        try connection.execute("DELETE FROM staff_failures WHERE subject = $1", [.text(byPair(attempt))])
     }
 
+    /// Forgets all that failed of a name: it has another password.
     static func forget(name: String, in connection: Connection) throws {
-        try connection.execute("DELETE FROM staff_failures WHERE subject = $1", [.text(byName(name))])
+        // All pairs of the name: a blank is followed by `!`.
+        let name = shortened(name)
+        try connection.execute(
+            "DELETE FROM staff_failures WHERE subject = $1 OR (subject >= $2 AND subject < $3)",
+            [.text(byName(name)), .text("pair:\(name) "), .text("pair:\(name)!")])
     }
 
-    private static func byName(_ name: String) -> String { "name:\(name.prefix(80))" }
-    private static func byAddress(_ address: String) -> String { "address:\(address.prefix(60))" }
+    /// Whether the name's user signed in from this network within the last days.
+    private static func isKnown(_ attempt: Try, nowMs: Int64, in connection: Connection) throws -> Bool {
+        if attempt.isSignedIn { return true }
+        let rows = try connection.query(
+            """
+            SELECT DISTINCT address FROM (SELECT at, action, address FROM staff_audit WHERE actor = $1 ORDER BY id DESC LIMIT $2)
+            WHERE action = '\(StaffAudit.signIn)' AND at > $3 AND address IS NOT NULL
+            """, [.text("staff:\(attempt.name)"), .integer(deedsMax), .integer(nowMs - knownMs)])
+        return try rows.contains { row in
+            let address = try row.text("address")
+            return (IPAddress(parsing: address)?.network ?? address) == attempt.network
+        }
+    }
+
+    private static func byPair(_ attempt: Try) -> String { "pair:\(shortened(attempt.name)) \(attempt.network.prefix(60))" }
+    private static func byName(_ name: String) -> String { "name:\(shortened(name))" }
+    private static func byNetwork(_ network: String) -> String { "address:\(network.prefix(60))" }
+    private static func shortened(_ name: String) -> String { String(name.prefix(80)) }
 }

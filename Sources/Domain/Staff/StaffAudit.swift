@@ -13,6 +13,8 @@ public struct StaffAudit: Sendable {
     public let address: String?
 
     public static let detailMax = 1000
+    /// The action of a sign-in that succeeded: by these rows networks are known.
+    static let signIn = "sign-in"
 
     /// Enters a row, in the transaction of the deed where that is one of SQL.
     public static func record(

@@ -49,9 +49,11 @@ public enum StaffStore {
         [.blob(password.bytes), .blob(password.salt), .int(password.cost.n), .int(password.cost.r), .int(password.cost.p)]
     }
 
-    /// All, by name.
-    public static func list(in connection: Connection) throws -> [StaffUser] {
-        try connection.query("SELECT * FROM staff_users ORDER BY name").map(StaffUser.init)
+    /// By name: all, or at most so many of those behind a name.
+    public static func list(after name: String = "", limit: Int? = nil, in connection: Connection) throws -> [StaffUser] {
+        try connection.query(
+            "SELECT * FROM staff_users WHERE name > $1 ORDER BY name LIMIT $2", [.text(name), .integer(limit.map { Int64($0) } ?? .max)]
+        ).map(StaffUser.init)
     }
 
     public static func find(name: String, in connection: Connection) throws -> StaffUser? {

@@ -83,7 +83,7 @@ enum ConsoleBenchmark {
             "\(list)?provider=cinetpay&state=conflicted",
             "\(list)?from=\(Timestamp.date(WallClock.nowMs - 20 * 86_400_000))&to=\(Timestamp.date(WallClock.nowMs - 19 * 86_400_000))",
             "\(list)?before=\(some[0])", "\(list)\(some[1])/", "/console/tasks/", "/console/providers/", "/console/queues/", "/console/events/",
-            "/console/audit/",
+            "/console/audit/", "/console/figures/?days=30",
         ]
     }
 

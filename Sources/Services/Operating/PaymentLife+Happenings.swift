@@ -3,6 +3,7 @@ import Formats
 import Invoicing
 import JobQueue
 import Ledger
+import MessagePort
 import Money
 import Notifications
 import Outbox
@@ -14,7 +15,7 @@ extension PaymentLife {
     /// One thing that happened.
     package struct Happening: Sendable {
         package let atMs: Int64
-        /// attempt, event, state, ledger, job, draft, invoice, mail, task.
+        /// attempt, event, state, ledger, job, draft, invoice, mail, sms, whatsapp, task.
         package let what: String
         package let text: String
     }
@@ -101,10 +102,15 @@ extension PaymentLife {
             mail.sentAtMs.map { sentAtMs in
                 let attempts = mail.attempts == 1 ? "" : " at attempt \(mail.attempts)"
                 return Happening(
-                    atMs: sentAtMs, what: "mail",
+                    atMs: sentAtMs, what: Self.word(mail),
                     text: "\(mail.template) to \(Redaction.text(mail.recipient)) sent\(attempts): \(mail.subject) \(mail.messageID)")
             }
         }
+    }
+
+    /// What a message went by, or is to be tried by first.
+    private static func word(_ message: NotificationRecord) -> String {
+        message.channel == MessageChannel.email.rawValue ? "mail" : message.channel
     }
 
     /// What has not come to its end yet.
@@ -113,7 +119,8 @@ extension PaymentLife {
             "job \(job.kind) \(job.id) " + (job.publishedAtMs == nil ? "is not on its queue yet" : "is on its queue or in hand")
         }
         let mails = mails.filter { $0.sentAtMs == nil }.map { mail in
-            "mail \(mail.template) to \(Redaction.text(mail.recipient)) is \(mail.state)" + (mail.error.map { ": \(Redaction.text($0))" } ?? "")
+            "\(Self.word(mail)) \(mail.template) to \(Redaction.text(mail.recipient)) is \(mail.state)"
+                + (mail.error.map { ": \(Redaction.text($0))" } ?? "")
         }
         return jobs + mails + tasks.map { "task \($0.kind): \($0.detail)" }
     }

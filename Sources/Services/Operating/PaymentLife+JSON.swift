@@ -117,9 +117,9 @@ extension PaymentLife {
     private var mailsJSON: [JSON] {
         mails.map { mail in
             [
-                "message_id": .string(mail.messageID), "template": .string(mail.template), "recipient": .string(Redaction.text(mail.recipient)),
-                "subject": .string(mail.subject), "state": .string(mail.state), "attempts": .int(mail.attempts),
-                "error": .optional(mail.error.map(Redaction.text)), "sent_at": Self.time(mail.sentAtMs),
+                "message_id": .string(mail.messageID), "channel": .string(mail.channel), "template": .string(mail.template),
+                "recipient": .string(Redaction.text(mail.recipient)), "subject": .string(mail.subject), "state": .string(mail.state),
+                "attempts": .int(mail.attempts), "error": .optional(mail.error.map(Redaction.text)), "sent_at": Self.time(mail.sentAtMs),
             ]
         }
     }

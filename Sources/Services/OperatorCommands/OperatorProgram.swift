@@ -15,7 +15,7 @@ public enum OperatorProgram {
             + AccessCommands.commands + UserCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands
             + LedgerCommands.commands
             + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
-            + UsageCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
+            + UsageCommands.commands + OptOutCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,
             ],
@@ -25,6 +25,7 @@ public enum OperatorProgram {
             "apikey": "list", "user": "list",
             "issuer": "show", "source": "list",
             "ledger": "balances", "team": "list", "kit": "list", "product": "list", "prompt": "list", "template": "list",
+            "opt-outs": "list",
         ])
 
     /// Runs the program. Help needs no settings; bad settings end the program with their code.

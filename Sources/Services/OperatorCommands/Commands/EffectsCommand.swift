@@ -35,11 +35,13 @@ enum EffectsCommands {
         if invocation.wantsJSON {
             context.output.json(.array(records.map(json)))
         } else {
-            var table = Listing(["name", "key", "state", "rule", "job", "worker", .time("began_at"), "detail"], none: "There are none.")
+            var table = Listing(
+                ["name", "key", "state", "rule", .number("owners"), "job", "worker", .time("began_at"), "detail"], none: "There are none.")
             for record in records {
                 table.add(
                     .string(record.identity.name), .string(record.identity.key), .string(record.state.rawValue), .string(record.rule.rawValue),
-                    .optional(record.owner?.job), .optional(record.owner?.worker), .int(record.beganAtMs), .optional(record.detail))
+                    .int(record.fence), .optional(record.owner?.job), .optional(record.owner?.worker), .int(record.beganAtMs),
+                    .optional(record.detail))
             }
             context.output.text(table.text)
         }
@@ -62,6 +64,7 @@ enum EffectsCommands {
             options: [
                 .flag("--not-done", "it was not carried out: the next attempt of its job calls again"),
                 .value("--done", "RESULT", "it was carried out, with this result as JSON; {} for a call without one"),
+                .value("--owners", "N", "only if it has had as many owners as `quittance effects list` showed: nobody tried it again since"),
             ],
             notes: ["Afterwards put its job back: `quittance dead replay`. Whoever is still at the call can enter nothing any more."])
     ) { invocation, context in
@@ -73,8 +76,12 @@ enum EffectsCommands {
         }
         let identity = EffectIdentity(invocation.operands[0], key: invocation.operands[1])
         let (outcome, now) = (result, context.nowMs())
+        let owners = invocation.value("--owners") == nil ? nil : Int64(try invocation.number("--owners", in: 0...1_000_000_000, standard: 0))
         let state = try await context.withDatabase { database in
             try await EffectTable(database: database).update(identity) { record -> EffectRecord.State? in
+                if let owners, let found = record, found.fence != owners {
+                    throw CommandFailure(.failed, "'\(identity)' has had \(found.fence) owners by now and is \(found.state.rawValue): look again")
+                }
                 if EffectRecord.settle(&record, result: outcome, by: "operator", nowMs: now) { return nil }
                 guard let record else { throw CommandFailure(.notFound, "there is no effect '\(identity)'") }
                 return record.state

@@ -10,7 +10,7 @@ import Settings
 enum TraceCommand {
     static let command = Command(
         CommandSyntax(
-            "trace", "the whole life of a payment: attempts, events, states, ledger, jobs, documents, mails, tasks",
+            "trace", "the whole life of a payment: attempts, events, states, ledger, jobs, documents, messages, tasks",
             operands: [.needed("PAYMENT", "a payment, job, attempt, provider's reference, inquiry, team or order number")], options: [.json],
             notes: ["Times are UTC. Telephone numbers and mail addresses are masked."])
     ) { invocation, context in

@@ -41,6 +41,8 @@ struct Console: Sendable {
         let signIn = SignIn(
             database: database, passwords: passwords, keys: SealingKeys(secret: secret.value), limits: limits, nowMs: parts.nowMs)
         let desk = FiguresDesk(database: database, queues: parts.queues, nowMs: parts.nowMs)
+        let rates = RatesDesk(database: database, nowMs: parts.nowMs)
+        let sums = SumsDesk(database: database, nowMs: parts.nowMs)
         let refunds = StaffRefunds(
             refunds: Refunds(facts: parts.events.facts, providers: parts.events.providers), limits: parts.configuration.console.limits)
         let publication = Product.publication(terms: parts.configuration.downloadTerms, canSign: true, outbox: parts.events.facts.outbox)
@@ -48,14 +50,15 @@ struct Console: Sendable {
             SignInPages(signIn: signIn, gate: gate, frame: frame, issuer: Self.issuer(parts.configuration.baseURL)).entries,
             AccountPages(database: database, signIn: signIn, gate: gate, frame: frame).entries,
             OverviewPage(desk: desk, streams: FigureStreams(desk: desk), frame: frame).entries,
-            PaymentListPage(database: database, providers: parts.events.providers, frame: frame).entries,
+            PaymentListPage(database: database, providers: parts.events.providers, desk: sums, frame: frame).entries,
+            FiguresPage(desk: sums, frame: frame).entries,
             PaymentDetailPage(database: database, refunds: refunds, frame: frame).entries,
             PaymentDeeds(database: database, events: parts.events, refunds: refunds).entries,
             TaskPage(database: database, queues: parts.queues, frame: frame).entries,
             ProviderPage(
                 database: database, providers: parts.events.providers, ingestURL: parts.configuration.ingestURL, frame: frame, nowMs: parts.nowMs
             ).entries,
-            QueuePages(database: database, queues: parts.queues, cron: parts.cron, dueNowMs: parts.dueNowMs, frame: frame).entries,
+            QueuePages(database: database, queues: parts.queues, cron: parts.cron, dueNowMs: parts.dueNowMs, rates: rates, frame: frame).entries,
             EventPages(database: database, events: parts.events, frame: frame).entries,
             KitPages(
                 database: database, storage: parts.configuration.storage, drafts: parts.configuration.drafts,
@@ -65,6 +68,7 @@ struct Console: Sendable {
             TemplatePages(database: database, shelf: parts.configuration.templates, drafts: parts.configuration.drafts, frame: frame).entries,
             PromptPages(database: database, frame: frame).entries, MessageTemplatePages(frame: frame).entries,
             NotificationPage(database: database, frame: frame).entries,
+            OptOutPage(database: database, frame: frame).entries,
             UserPages(database: database, passwords: passwords, frame: frame).entries, AuditPage(database: database, frame: frame).entries,
         ]
         entries = Array(groups.joined())

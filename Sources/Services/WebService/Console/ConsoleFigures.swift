@@ -92,6 +92,39 @@ struct FiguresDesk: Sendable {
     }
 }
 
+/// How quickly work goes through the queues, of the last minutes: counted once for all who look within a moment.
+struct RatesDesk: Sendable {
+    static let minutes: Int64 = 5
+
+    private let rates: KeptReading<[String: JobRates]>
+    private let eventRates: KeptReading<Int64>
+
+    init(database: Database, nowMs: @escaping @Sendable () -> Int64) {
+        rates = KeptReading(freshness: .seconds(5), staleness: .seconds(30)) {
+            let sinceMs = nowMs() - Self.minutes * 60_000
+            let found = try await database.read { try JobRates.read(sinceMs: sinceMs, in: $0) }
+            return Dictionary(found.map { ($0.queue, $0) }) { first, _ in first }
+        }
+        eventRates = KeptReading(freshness: .seconds(5), staleness: .seconds(30)) {
+            let sinceMs = nowMs() - Self.minutes * 60_000
+            return try await database.read { try EventArchive.count(sinceMs: sinceMs, in: $0) }
+        }
+    }
+
+    /// By queue; what is not recorded in SQL is not there.
+    func all() async throws -> [String: JobRates] { try await rates.value() }
+
+    /// Events that were taken up: their queue has no records of jobs.
+    func events() async throws -> Int64 { try await eventRates.value() }
+
+    /// `12.4`, of a count over the minutes looked at.
+    static func perMinute(_ count: Int64?, _ words: Words) -> String {
+        guard let count else { return "–" }
+        let tenths = (count * 10 + minutes / 2) / minutes
+        return "\(tenths / 10)\(words(",", "."))\(tenths % 10)"
+    }
+}
+
 /// Tells overviews that are open how the numbers stand, as server-sent events: one reading for all of them.
 final class FigureStreams: Sendable {
     static let seatsMax = 100

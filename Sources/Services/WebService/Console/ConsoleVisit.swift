@@ -53,7 +53,7 @@ struct ConsoleVisit: Sendable {
 }
 
 extension String {
-    fileprivate var trimmingBlanks: Substring {
+    var trimmingBlanks: Substring {
         var text = self[...]
         while let first = text.first, first.isWhitespace { text = text.dropFirst() }
         while let last = text.last, last.isWhitespace { text = text.dropLast() }

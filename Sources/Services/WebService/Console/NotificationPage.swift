@@ -27,7 +27,7 @@ struct NotificationPage: Sendable {
         let channel = value("channel").flatMap(MessageChannel.init(rawValue:))
         let before = value("before")
         let filter = NotificationRecord.Filter(
-            state: state, channel: channel, beforeMs: before.flatMap { Int64($0) }, limit: Self.pageSize + 1)
+            state: state, channel: channel, before: before.map { "<\($0)>" }, limit: Self.pageSize + 1)
         let found = try await database.read { try NotificationRecord.list(filter, in: $0) }
         let shown = found.prefix(Self.pageSize)
         let contact = Contact(visit)
@@ -41,7 +41,8 @@ struct NotificationPage: Sendable {
         let all = ConsoleParts.option("", words("tous", "all"), chosen: nil)
         let states = NotificationRecord.State.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: state?.rawValue) }
         let channels = MessageChannel.allCases.map { ConsoleParts.option($0.rawValue, $0.rawValue, chosen: channel?.rawValue) }
-        let next = found.count > Self.pageSize ? shown.last.map { String($0.createdAtMs) } : nil
+        // The Message-ID tells nothing of whom a message is for.
+        let next = found.count > Self.pageSize ? shown.last.map { $0.messageID.filter { $0 != "<" && $0 != ">" } } : nil
         let templates: [Markup] = MessageTemplate.allCases.map {
             "<li><a href=\"\(Self.path)templates/\($0.rawValue)\">\($0.rawValue)</a></li>\n"
         }
@@ -60,6 +61,7 @@ struct NotificationPage: Sendable {
                     "#\(words("Essais", "Attempts"))", words("Paiement", "Payment"), words("Erreur", "Error"), words("Parti", "Sent"),
                 ], rows, none: words("Aucun message.", "No messages.")))
             \(ConsoleParts.pager(Self.path, [("state", state?.rawValue), ("channel", channel?.rawValue)], before: before, next: next, words))
+            <p><a href="\(OptOutPage.path)">\(words("Qui ne veut plus de messages", "Who does not want to be written to"))</a></p>
             <h2>\(words("Modèles", "Templates"))</h2>
             <ul>\(templates)</ul>
             """)

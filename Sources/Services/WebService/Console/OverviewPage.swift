@@ -67,26 +67,15 @@ struct HourChart {
     let hours: [(begun: Int64, paid: Int64)]
     let words: Words
 
-    private static let (width, height, foot) = (720, 160, 18)
-
     var markup: Markup {
-        let most = max(1, hours.map(\.begun).max() ?? 1)
-        let step = Self.width / max(1, hours.count)
-        func bar(_ place: Int, _ count: Int64, _ style: String) -> Markup {
-            let height = Int(count * Int64(Self.height - Self.foot - 10) / most)
-            return
-                "<rect class=\"\(style)\" x=\"\(place * step + 2)\" y=\"\(Self.height - Self.foot - height)\" width=\"\(step - 4)\" height=\"\(height)\"/>"
-        }
-        let bars: [Markup] = hours.enumerated().map { "\(bar($0, $1.begun, "begun"))\(bar($0, $1.paid, "paid"))\n" }
         let begun = hours.reduce(0) { $0 + $1.begun }
         let paid = hours.reduce(0) { $0 + $1.paid }
         let told = words("\(begun) commencés, dont \(paid) payés", "\(begun) begun, \(paid) of them paid")
+        let chart = BarChart(
+            bars: hours, told: told, from: words("il y a \(hours.count) h", "\(hours.count) h ago"), to: words("maintenant", "now"),
+            most: String(BarChart.most(hours)))
         return """
-            <svg class="chart" viewBox="0 0 \(Self.width) \(Self.height)" role="img" aria-label="\(told)">
-            \(bars)<text x="2" y="\(Self.height - 4)">\(words("il y a \(hours.count) h", "\(hours.count) h ago"))</text>
-            <text x="\(Self.width - 2)" y="\(Self.height - 4)" text-anchor="end">\(words("maintenant", "now"))</text>
-            <text x="2" y="11">\(String(most))</text>
-            </svg>
+            \(chart.markup)
             <p class="key quiet"><span class="k-begun">\(words("commencés", "begun"))</span> <span class="k-paid">\(words("payés", "paid"))</span> – \(told)</p>
             """
     }

@@ -12,6 +12,7 @@ import Telemetry
 struct PaymentListPage: Sendable {
     let database: Database
     let providers: ProviderRegistry
+    let desk: SumsDesk
     let frame: ConsoleFrame
 
     private static let path = ConsoleFrame.Part.payments.path
@@ -56,12 +57,10 @@ struct PaymentListPage: Sendable {
         let words = visit.words
         if let word = visit.call.request.queryValue("q"), !word.isEmpty { return try await find(word, visit) }
         let choice = try Choice(visit)
-        let (listing, totals) = try await database.read { connection in
-            (
-                try PaymentListing.page(choice.filter, before: choice.before, limit: Self.pageSize, in: connection),
-                choice.before == nil ? try PaymentListing.totals(choice.filter, in: connection) : []
-            )
+        let listing = try await database.read {
+            try PaymentListing.page(choice.filter, before: choice.before, limit: Self.pageSize, in: $0)
         }
+        let totals: Markup = choice.before == nil ? sums(choice.filter, try await desk.read(), words) : .empty
         let csv: Markup =
             visit.may(.staff)
             ? "<p><a href=\"/console/payments.csv\(ConsolePath.query(choice.pairs))\">\(words("Tout en un fichier CSV", "All of it as a CSV file"))</a></p>"
@@ -70,7 +69,7 @@ struct PaymentListPage: Sendable {
             visit, .payments, title: words("Paiements", "Payments"), wide: true,
             """
             \(search(words))\(form(choice, words))
-            \(sums(totals, words))
+            \(totals)
             \(table(listing.lines, words))
             \(ConsoleParts.pager(Self.path, choice.pairs, before: choice.before, next: listing.next, words))\(csv)
             """)
@@ -118,7 +117,9 @@ struct PaymentListPage: Sendable {
             """
     }
 
-    private func sums(_ totals: [PaymentListing.Total], _ words: Words) -> Markup {
+    /// Of everything that the filter means, however much that is.
+    private func sums(_ filter: PaymentFilter, _ sums: PaymentSums?, _ words: Words) -> Markup {
+        guard let sums, let totals = try? sums.totals(filter) else { return SumsDesk.away(words) }
         guard !totals.isEmpty else { return .empty }
         let rows: [[Markup]] = totals.map { total in
             [
@@ -126,17 +127,13 @@ struct PaymentListPage: Sendable {
                 "\(ConsoleParts.money(total.captured, words))", "\(ConsoleParts.money(total.refunded, words))",
             ]
         }
-        let isCut = totals.reduce(0) { $0 + $1.count } >= Int64(PaymentListing.totalsMax)
-        let caption =
-            isCut
-            ? words("Totaux des \(PaymentListing.totalsMax) plus récents", "Totals of the \(PaymentListing.totalsMax) newest")
-            : words("Totaux", "Totals")
-        return ConsoleParts.table(
-            caption,
+        let table = ConsoleParts.table(
+            words("Totaux de tout ce qui est filtré", "Totals of all that is filtered"),
             [
                 words("Monnaie", "Currency"), "#\(words("Nombre", "Count"))", "#\(words("Dû", "Owed"))", "#\(words("Encaissé", "Captured"))",
                 "#\(words("Remboursé", "Refunded"))",
             ], rows, none: "")
+        return "\(table)\(SumsDesk.asOf(sums, words))"
     }
 
     private func table(_ lines: [PaymentListing.Line], _ words: Words) -> Markup {

@@ -3,12 +3,15 @@ import Formats
 import HTTPServer
 import JobQueue
 import JobQueueRedis
+import MessagePort
 import Operating
 import Outbox
+import PaymentsService
 import RedisClient
 import Scheduling
 import Staff
 import Telemetry
+import UsageSamples
 
 /// The queues, who works on them, what was given up, and what is scheduled.
 struct QueuePages: Sendable {
@@ -16,6 +19,7 @@ struct QueuePages: Sendable {
     let queues: RedisQueues?
     let cron: CronTable?
     let dueNowMs: @Sendable () async throws -> Int64
+    let rates: RatesDesk
     let frame: ConsoleFrame
 
     private static let path = ConsoleFrame.Part.queues.path
@@ -37,9 +41,26 @@ struct QueuePages: Sendable {
         let workers: [StandingWorker]
     }
 
+    /// What went through, by queue.
+    private struct Pace: Sendable {
+        let jobs: [String: JobRates]
+        let events: Int64
+
+        /// In, done and given up; nil where nobody counts.
+        func of(_ queue: String, isCounted: Bool) -> (made: Int64?, finished: Int64?, buried: Int64?) {
+            if queue == EventApplication.queue { return (nil, events, nil) }
+            guard let found = jobs[queue] else { return isCounted ? (0, 0, 0) : (nil, nil, nil) }
+            return (found.made, found.finished, found.buried)
+        }
+    }
+
+    /// Queues whose bodies are no jobs with a record in SQL: what goes through them is not counted there.
+    private static let uncounted: Set<String> = [EventApplication.queue, SampleBatch.queue, ReceiptPost.queue]
+
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
         let (unfinished, now) = (try await database.read { try UnfinishedJobs.all(in: $0) }, visit.nowMs)
+        let pace = Pace(jobs: try await rates.all(), events: try await rates.events())
         var standings: [Standing]?
         if let queues { standings = try? await Self.standings(queues) }
         let away: Markup =
@@ -47,7 +68,10 @@ struct QueuePages: Sendable {
         return frame.page(
             visit, .queues, title: words("Files et travaux", "Queues and jobs"), wide: true,
             """
-            \(away)\(table(standings ?? [], unfinished, now, words))
+            \(away)\(table(standings ?? [], unfinished, pace, now, words))
+            <p class="quiet">\(words(
+                "Par minute : moyenne des \(RatesDesk.minutes) dernières minutes, d’après les enregistrements en SQL ; « – » où il n’y en a pas.",
+                "A minute: the mean of the last \(RatesDesk.minutes) minutes, from the records in SQL; “–” where there are none."))</p>
             <h2>\(words("Ouvriers", "Workers"))</h2>
             \(workers(standings ?? [], now, words))
             <h2>\(words("Travaux planifiés", "Scheduled work"))</h2>
@@ -71,17 +95,19 @@ struct QueuePages: Sendable {
         return standings
     }
 
-    private func table(_ standings: [Standing], _ unfinished: [UnfinishedJobs], _ nowMs: Int64, _ words: Words) -> Markup {
+    private func table(_ standings: [Standing], _ unfinished: [UnfinishedJobs], _ pace: Pace, _ nowMs: Int64, _ words: Words) -> Markup {
         let rows: [[Markup]] = standings.map { standing in
             let counts = standing.counts
             let records = unfinished.first { $0.queue == standing.name }
             let dead: Markup =
                 counts.dead > 0 ? "<a href=\"\(ConsolePath.dead(standing.name))\">\(String(counts.dead))</a>" : "0"
+            let went = pace.of(standing.name, isCounted: !Self.uncounted.contains(standing.name))
             let pause: Markup = standing.isPaused ? ConsoleParts.badge(words("suspendue", "paused"), "warn") : .empty
             return [
                 "\(standing.name) \(pause)", "\(String(counts.ready))",
                 "\(ConsoleParts.age(standing.oldestMs.map { nowMs - $0 }, words))", "\(String(counts.delayed))",
-                "\(String(counts.inFlight))", dead, "\(String(counts.workers))", "\(String(records?.count ?? 0))",
+                "\(String(counts.inFlight))", "\(RatesDesk.perMinute(went.made, words))", "\(RatesDesk.perMinute(went.finished, words))",
+                "\(RatesDesk.perMinute(went.buried, words))", dead, "\(String(counts.workers))", "\(String(records?.count ?? 0))",
                 "\(String(records?.unpublished ?? 0))",
             ]
         }
@@ -89,7 +115,8 @@ struct QueuePages: Sendable {
             words("Ce qui attend et ce qui est en main", "What waits and what is in hand"),
             [
                 words("File", "Queue"), "#\(words("Prêts", "Ready"))", "#\(words("Le plus ancien", "Oldest"))", "#\(words("Différés", "Delayed"))",
-                "#\(words("En main", "In hand"))", "#\(words("Abandonnés", "Dead"))", "#\(words("Ouvriers", "Workers"))",
+                "#\(words("En main", "In hand"))", "#\(words("Entrés/min", "In/min"))", "#\(words("Finis/min", "Done/min"))",
+                "#\(words("Abandonnés/min", "Given up/min"))", "#\(words("Abandonnés", "Dead"))", "#\(words("Ouvriers", "Workers"))",
                 "#\(words("Inachevés (SQL)", "Unfinished (SQL)"))", "#\(words("Non publiés", "Unpublished"))",
             ], rows, none: words("Aucune file visible.", "No queue can be seen."))
     }

@@ -1,5 +1,4 @@
 import Database
-import Downloads
 import Drafts
 import Formats
 import HTTPServer
@@ -39,6 +38,8 @@ struct TaskPage: Sendable {
         let events: [EventRecord]
         /// Published, and the customer has no link that opens.
         let lost: [Publication.LostLink]
+        /// Kits that another link can be sent of, by the payment of the task that asks for it.
+        let reissuable: [String: String]
         var dead: [StandingJob] = []
         var isRedisAway = false
     }
@@ -46,13 +47,19 @@ struct TaskPage: Sendable {
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
         var content = try await database.read { connection in
-            Content(
+            let tasks = try PaymentTask.open(limit: Self.most, in: connection).filter { $0.id != nil }
+            let reissuable = try Self.reissuable(tasks, in: connection)
+            // A kit that a task asks another link for is not listed twice.
+            let lost = try Publication.lostLinks(limit: Self.most, nowMs: visit.nowMs, in: connection).filter {
+                !reissuable.values.contains($0.inquiry)
+            }
+            return Content(
                 requests: try RefundRequest.waiting(limit: Self.most, in: connection),
-                tasks: try PaymentTask.open(limit: Self.most, in: connection).filter { $0.id != nil },
+                tasks: tasks,
                 effects: try EffectTable.list(EffectFilter(doubtfulOnly: true, limit: Self.most), in: connection),
                 events: try [PaymentEvents.Outcome.unmatched, .quarantined].flatMap {
                     try EventArchive.page(outcome: $0, limit: Self.most, in: connection)
-                }, lost: try Publication.lostLinks(limit: Self.most, nowMs: visit.nowMs, in: connection))
+                }, lost: lost, reissuable: reissuable)
         }
         if let queues {
             do {
@@ -62,7 +69,8 @@ struct TaskPage: Sendable {
             }
         }
         let items =
-            content.requests.map { request($0, visit) } + content.tasks.map { task($0, visit) } + content.effects.map { effect($0, visit) }
+            content.requests.map { request($0, visit) } + content.tasks.map { task($0, content.reissuable, visit) }
+            + content.effects.map { effect($0, visit) }
             + content.lost.map { lost($0, visit) } + content.events.map { event($0, visit) } + content.dead.map { dead($0, visit) }
         let away: Markup =
             content.isRedisAway
@@ -75,6 +83,18 @@ struct TaskPage: Sendable {
         let list: Markup =
             items.isEmpty ? "<p>\(words("Rien à faire.", "Nothing to do."))</p>" : "<ul class=\"tasks\">\n\(shown)</ul>\(rest)"
         return frame.page(visit, .tasks, title: words("Tâches", "Tasks"), "\(away)\(list)")
+    }
+
+    /// Of the tasks that want another link, those whose kit is published and paid still.
+    private static func reissuable(_ tasks: [PaymentTask], in connection: Connection) throws -> [String: String] {
+        var found: [String: String] = [:]
+        for task in tasks where task.kind == PaymentTask.reissueLink {
+            guard let id = task.payment, let payment = try PaymentStore.find(id, in: connection), payment.state.allowsPaidWork,
+                payment.purpose == KitPurpose.name, try InquiryStore.find(payment.subject, in: connection)?.state == .published
+            else { continue }
+            found[id] = payment.subject
+        }
+        return found
     }
 
     private static func fitting(_ items: [Markup]) -> [Markup] {
@@ -103,12 +123,14 @@ struct TaskPage: Sendable {
             """, request.requestedAtMs, RequestButtons(visit: visit, request: request, back: Self.path).markup)
     }
 
-    private func task(_ task: PaymentTask, _ visit: ConsoleVisit) -> Markup {
+    private func task(_ task: PaymentTask, _ reissuable: [String: String], _ visit: ConsoleVisit) -> Markup {
         let words = visit.words
         let isStanding = PaymentState(rawValue: task.kind) != nil
         let button: Markup
         if isStanding, let payment = task.payment {
             button = "<a class=\"button main\" href=\"\(ConsolePath.payment(payment))#decide\">\(words("Trancher", "Decide"))</a>"
+        } else if task.kind == PaymentTask.reissueLink, let inquiry = task.payment.flatMap({ reissuable[$0] }) {
+            button = reissueButton(inquiry, visit, reason: "the link did not go out in time")
         } else if let id = task.id, visit.may(.staff) {
             button = ConsoleParts.button(
                 visit, "/console/tasks/\(String(id))/settle", words("C’est réglé", "Dealt with"), about: task.kind, style: "main", back: Self.path)
@@ -123,16 +145,19 @@ struct TaskPage: Sendable {
 
     private func lost(_ lost: Publication.LostLink, _ visit: ConsoleVisit) -> Markup {
         let words = visit.words
-        let (path, id) = (ConsolePath.kit(lost.inquiry.id), lost.inquiry.id)
-        let button: Markup =
-            visit.may(.staff)
-            ? ConsoleParts.button(
-                visit, path + "reissue", words("Renvoyer un lien", "Send another link"), about: id, style: "main", back: Self.path,
-                fields: [("reason", "the link ran out unused")]) : .empty
         let told = words("le client n’a pas de lien qui s’ouvre", "the customer has no link that opens")
         return item(
-            words("lien perdu", "lost link"), "warn", "<a href=\"\(path)\">\(id)</a> – \(lost.inquiry.organizationName): \(told)",
-            lost.download?.expiresAtMs, button)
+            words("lien perdu", "lost link"), "warn",
+            "<a href=\"\(ConsolePath.kit(lost.inquiry))\">\(lost.inquiry)</a> – \(lost.organizationName): \(told)", lost.expiredAtMs,
+            reissueButton(lost.inquiry, visit, reason: "the link ran out unused"))
+    }
+
+    /// Sends the customer another link; its task is closed by that.
+    private func reissueButton(_ inquiry: String, _ visit: ConsoleVisit, reason: String) -> Markup {
+        guard visit.may(.staff) else { return .empty }
+        return ConsoleParts.button(
+            visit, ConsolePath.kit(inquiry) + "reissue", visit.words("Renvoyer un lien", "Send another link"), about: inquiry, style: "main",
+            back: Self.path, fields: [("reason", reason)])
     }
 
     private func effect(_ effect: EffectRecord, _ visit: ConsoleVisit) -> Markup {
@@ -141,7 +166,10 @@ struct TaskPage: Sendable {
             ConsoleParts.button(
                 visit, "/console/effects/settle", text, about: "\(effect.identity)",
                 confirm: words("C’est vérifié là-bas ?", "Have you checked there?"),
-                back: Self.path, fields: [("name", effect.identity.name), ("key", effect.identity.key), ("outcome", outcome)])
+                back: Self.path,
+                fields: [
+                    ("name", effect.identity.name), ("key", effect.identity.key), ("fence", String(effect.fence)), ("outcome", outcome),
+                ])
         }
         let buttons: Markup =
             visit.may(.operator)
@@ -196,16 +224,32 @@ struct TaskPage: Sendable {
         guard let outcome = visit.fields["outcome"], ["done", "not-done"].contains(outcome) else {
             throw WebProblem.invalid("outcome", "must be done or not-done")
         }
+        // The one that the page showed, under the owner that it showed: what was settled and tried again since is another one.
+        guard let fence = visit.fields["fence"].flatMap({ Int64($0) }) else { throw WebProblem.invalid("fence", "must be a number") }
         let result: JSON? = outcome == "done" ? .object(JSONObject()) : nil
         try await database.write { connection in
-            let isSettled = try EffectTable.update(identity, in: connection) { record in
-                // One whose call is under way again is nobody's to settle: the page is an old one.
-                record?.state == .doubtful && EffectRecord.settle(&record, result: result, by: visit.actor, nowMs: visit.nowMs)
+            let found = try EffectTable.update(identity, in: connection) { record -> (EffectRecord?, Bool) in
+                let found = record
+                guard let found, found.state == .doubtful, found.fence == fence else { return (found, false) }
+                return (found, EffectRecord.settle(&record, result: result, by: visit.actor, nowMs: visit.nowMs))
             }
-            guard isSettled else { throw WebProblem.conflict("\(identity) is settled already, or tried again") }
+            guard found.1 else { throw Self.stale(found.0, identity) }
             try visit.record("effect.settle", of: "\(identity)", detail: outcome, in: connection)
         }
         return visit.done(.settled, Self.path)
+    }
+
+    /// Why what a page showed as doubtful cannot be settled any more.
+    private static func stale(_ record: EffectRecord?, _ identity: EffectIdentity) -> WebProblem {
+        guard let record else { return .notFound("there is no call \(identity)") }
+        let now =
+            switch record.state {
+            case .pending: "it is being tried again"
+            case .doubtful: "it was tried again since, and is doubtful anew"
+            case .done: "it is settled: it was done"
+            case .withdrawn: "it is settled: it was not done"
+            }
+        return .conflict("the page is out of date, and nothing was changed: \(now). Load the tasks again")
     }
 }
 

@@ -11,6 +11,8 @@ struct UserPages: Sendable {
     let frame: ConsoleFrame
 
     private static let path = ConsoleFrame.Part.users.path
+    /// Each has several forms: more would be a heavy page.
+    static let pageSize = 20
 
     var entries: [ConsoleEntry] {
         [
@@ -24,7 +26,9 @@ struct UserPages: Sendable {
 
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
-        let users = try await database.read { try StaffStore.list(in: $0) }
+        let after = visit.call.request.queryValue("after") ?? ""
+        let found = try await database.read { try StaffStore.list(after: after, limit: Self.pageSize + 1, in: $0) }
+        let users = found.prefix(Self.pageSize)
         let rows: [[Markup]] = users.map { user in
             [
                 "\(user.name)", roleForm(user, visit),
@@ -43,6 +47,7 @@ struct UserPages: Sendable {
                     words("Nom", "Name"), words("Rôle", "Role"), words("État", "State"), words("Codes", "Codes"), words("Créé", "Created"),
                     words("Dernière connexion", "Last sign-in"), words("Action", "Action"),
                 ], rows, none: words("Personne.", "Nobody.")))
+            \(pager(after, next: found.count > Self.pageSize ? users.last?.name : nil, words))
             <form method="post" action="\(Self.path)" class="card">\(visit.token)
             <h2>\(words("Ajouter", "Add"))</h2>
             \(ConsoleParts.field("name", "name", words("Nom", "Name"), more: " autocapitalize=\"none\" maxlength=\"40\""))
@@ -50,6 +55,16 @@ struct UserPages: Sendable {
             <button class="main">\(words("Ajouter", "Add"))</button>
             </form>
             """)
+    }
+
+    /// By name, so that it goes on behind one.
+    private func pager(_ after: String, next: String?, _ words: Words) -> Markup {
+        guard !after.isEmpty || next != nil else { return .empty }
+        let first: Markup = after.isEmpty ? .empty : "<a href=\"\(Self.path)\" rel=\"first\">\(words("Les premiers", "The first"))</a>"
+        let following: Markup =
+            next.map { "<a href=\"\(Self.path)\(ConsolePath.query([("after", $0)]))\" rel=\"next\">\(words("Les suivants", "The next"))</a>" }
+            ?? .empty
+        return "<p class=\"pager\">\(first) \(following)</p>"
     }
 
     private func roleForm(_ user: StaffUser, _ visit: ConsoleVisit) -> Markup {
