@@ -283,6 +283,20 @@ struct DownloadTests {
 
     // MARK: Staff
 
+    @Test("who has downloaded needs no other link: the task to send one is closed")
+    func taskClosed() async throws {
+        let fixture = try await DownloadFixture()
+        let grant = try await fixture.issue()
+        try await fixture.database.write {
+            for kind in [PaymentTask.reissueLink, "another"] {
+                try PaymentTask.open(payment: fixture.payment, kind: kind, detail: "x", nowMs: DownloadFixture.nowMs, in: $0)
+            }
+        }
+        _ = try await fixture.consume(try fixture.claim(grant)).get()
+        let open = try await fixture.database.read { try PaymentTask.open(of: fixture.payment, in: $0).map(\.kind) }
+        #expect(open == ["another"])
+    }
+
     @Test("a download is taken back and reissued, each with who and why; the new link works and the old one does not")
     func reissue() async throws {
         let fixture = try await DownloadFixture()

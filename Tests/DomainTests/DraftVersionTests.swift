@@ -191,6 +191,27 @@ struct DraftVersionTests {
         }
     }
 
+    @Test("answers without a text are paid for three times at most, then a person looks")
+    func useless() async throws {
+        try await DraftingFixture.with { room in
+            let (id, _, job) = try await room.paidInquiry()
+            let empty: JSON = [
+                "model": "m", "usage": ["prompt_tokens": 1000, "completion_tokens": 0],
+                "choices": [["finish_reason": "stop", "message": ["content": ""]]],
+            ]
+            try await room.withWriter({ _ in .json(200, empty) }) { url in
+                let making = try await room.making(baseURL: url, price: Self.price)
+                var dispositions: [JobDisposition] = []
+                for _ in 0..<3 {
+                    let error = await #expect(throws: TextGenerationError.self) { try await making.deliver(job) }
+                    if let error { dispositions.append(error.jobDisposition) }
+                }
+                #expect(dispositions == [.retry(after: nil), .retry(after: nil), .bury])
+            }
+            #expect(try await charges(id, room).map(\.outcome) == [.refused, .refused, .refused])
+        }
+    }
+
     @Test("an answer that names no tokens is counted by us")
     func estimate() async throws {
         try await DraftingFixture.with { room in

@@ -85,6 +85,29 @@ struct ConsoleDeedTests {
         }
     }
 
+    @Test("a refund that a person, not its provider, says to have failed counts on: the next one needs a second person", arguments: [true, false])
+    func saidToHaveFailed(byStaff: Bool) async throws {
+        try await WebStage.with { stage in
+            let asker = try await ConsoleClient.signedIn(stage, .operator, name: "oumar")
+            let payment = try await stage.order()
+            try await stage.receive(payment)
+            func ask(_ amount: String, _ reference: String) async throws -> String? {
+                let fields = [("amount", amount), ("reason", "never delivered"), ("reference", reference)]
+                return try await asker.post(ConsolePath.payment(payment) + "refund", fields).headers["location"]
+            }
+            #expect(try await ask("6000", "T-60")?.hasSuffix("done=refunded") == true)
+            let now = stage.nowMs
+            try await stage.database.write { connection in
+                let refund = try #require(try Refund.of(payment: payment, in: connection).first)
+                try connection.execute("UPDATE payments_refunds SET state = 'failed' WHERE id = $1", [.text(refund.id)])
+                guard byStaff else { return }
+                let detail = StaffRefunds.settlement(of: refund.id, failed: true)
+                try StaffAudit.record(StaffRefunds.settled, of: payment, detail: detail, actor: "staff:oumar", nowMs: now, in: connection)
+            }
+            #expect(try await ask("5000", "T-61")?.hasSuffix(byStaff ? "done=waits" : "done=refunded") == true)
+        }
+    }
+
     @Test("a refund's button that is pressed twenty times, and one on an old page, gives the money back once")
     func pressedTwice() async throws {
         try await WebStage.with { stage in

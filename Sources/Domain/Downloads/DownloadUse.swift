@@ -66,6 +66,8 @@ extension Downloads {
         try connection.execute(
             "INSERT INTO downloads_uses (id, download, number, used_at, origin) VALUES ($1, $2, $3, $4, $5)",
             [.text(tag), .text(grant.id), .integer(grant.usedCount), .integer(nowMs), .blob(origin)])
+        // Whoever has the file needs no other link.
+        try PaymentTask.close(payment: grant.payment, kind: PaymentTask.reissueLink, nowMs: nowMs, in: connection)
         let reason = "use \(grant.usedCount) of \(grant.usesMax)"
         try note(.used, of: grant.id, actor: "customer", reason: reason, nowMs: nowMs, in: connection)
         return DownloadUse(grant: grant, tag: tag)

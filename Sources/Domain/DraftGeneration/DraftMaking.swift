@@ -199,8 +199,9 @@ public struct DraftMaking: Sendable {
                 let answer = try await generation.generate(system: wording.system, user: wording.user, request: key)
                 return try await keep(answer, wording, work, nowMs: nowMs())
             } catch let error as TextGenerationError {
-                if let billed = error.billed { try await charge(billed, work, nowMs: nowMs()) }
-                throw error
+                guard let billed = error.billed else { throw error }
+                let useless = try await charge(billed, work, nowMs: nowMs())
+                throw useless < Self.uselessMax ? error : error.givenUp(after: useless)
             }
         }
     }
@@ -220,11 +221,17 @@ public struct DraftMaking: Sendable {
         }
     }
 
-    private func charge(_ billed: BilledAnswer, _ work: Work, nowMs: Int64) async throws {
-        try await kept { [price] connection in
+    /// Answers of no use that a version of a draft may cost: an endpoint that gives one after the other is a person's to look at.
+    private static let uselessMax = 3
+
+    /// Records an answer that is of no use.
+    /// - Returns: how many of those the version has cost by now.
+    private func charge(_ billed: BilledAnswer, _ work: Work, nowMs: Int64) async throws -> Int {
+        let (id, version) = (work.inquiry.id, work.version)
+        return try await kept { [price] connection in
             try DraftCharge.record(
-                billed.usage, model: billed.model, outcome: .refused, price: price, inquiry: work.inquiry.id, version: work.version, nowMs: nowMs,
-                in: connection)
+                billed.usage, model: billed.model, outcome: .refused, price: price, inquiry: id, version: version, nowMs: nowMs, in: connection)
+            return try DraftCharge.of(inquiry: id, in: connection).count { $0.version == version && $0.outcome == .refused }
         }
     }
 

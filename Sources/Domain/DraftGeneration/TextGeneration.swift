@@ -148,6 +148,12 @@ public struct TextGenerationError: JobErrorClassifying, Equatable, CustomStringC
         retryAfterSeconds = headers["retry-after"].flatMap { RetryAfter.seconds($0) }.flatMap { $0 > 0 ? min($0, Self.retryAfterMax) : nil }
     }
 
+    /// The same, and no retry any more: each of so many answers was paid for.
+    func givenUp(after answers: Int) -> TextGenerationError {
+        TextGenerationError(
+            kind: .refused, message: "\(message): \(answers) answers were paid for and of no use", retryAfterSeconds: nil, billed: billed)
+    }
+
     public var jobDisposition: JobDisposition {
         kind == .unavailable ? .retry(after: retryAfterSeconds.map { .seconds($0) }) : .bury
     }

@@ -111,7 +111,8 @@ struct PaymentDeeds: Sendable {
             let finding: Refunds.Finding = outcome == "done" ? .done(reference: nil) : .failed
             _ = try refunds.decide(
                 finding, refund: id, of: payment, reason: "found out at the provider", actor: visit.actor, nowMs: visit.nowMs, in: connection)
-            try visit.record("refund.settle", of: payment, detail: "\(id) \(outcome)", in: connection)
+            try visit.record(
+                StaffRefunds.settled, of: payment, detail: StaffRefunds.settlement(of: id, failed: outcome == "failed"), in: connection)
         }
         return visit.done(.decided, path(visit))
     }
