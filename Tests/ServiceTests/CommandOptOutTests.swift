@@ -1,5 +1,5 @@
+import Database
 import Formats
-import MessagePort
 import Notifications
 import OperatorCommands
 import Outbox
@@ -21,7 +21,7 @@ struct CommandOptOutTests {
         #expect(Set(listed.compactMap { $0["source"]?.string }) == ["operator: by telephone", "operator: as they asked"])
         #expect(!(await stage.run("opt-outs", "list").out.contains("66000001")))
         #expect(try await stage.json("opt-outs", "list", "--limit", "1", "--json").array?.count == 1)
-        #expect(try await stage.write { try OptOut.isRecorded("AWA@example.org", on: .email, in: $0) })
+        #expect(await stage.run("opt-outs", "add", "email", "AWA@example.org").code == .nothingDue)
         #expect(await stage.run("opt-outs", "remove", "sms", "+2290166000001").code == .ok)
         #expect(await stage.run("opt-outs", "remove", "sms", "+2290166000001").code == .nothingDue)
         for wrong in [["fax", "+2290166000001"], ["sms", "0166000001"], ["email", "nobody"], ["sms"]] {
@@ -33,8 +33,8 @@ struct CommandOptOutTests {
     }
 
     @Test(
-        "trace calls a message by its channel, sent and waiting", arguments: [(MessageChannel.email, "mail"), (.sms, "sms"), (.whatsapp, "whatsapp")])
-    func word(channel: MessageChannel, word: String) async throws {
+        "trace calls a message by its channel, sent and waiting", arguments: [("email", "mail"), ("sms", "sms"), ("whatsapp", "whatsapp")])
+    func word(channel: String, word: String) async throws {
         let stage = try await CommandStage.make()
         let kit = try await stage.orderKit()
         #expect(try await stage.notify(kit) == .applied)
@@ -45,15 +45,16 @@ struct CommandOptOutTests {
                 let message = SendNotification(
                     template: .paymentConfirmed, recipient: "+2290166000001", language: "fr", values: [:], cause: "\(payment)-\(number)")
                 let record = try NotificationRecord.intend(
-                    message, subject: "Paiement reçu", host: "example.com", payment: payment, job: job.id, channel: channel, nowMs: now,
+                    message, subject: "Paiement reçu", host: "example.com", payment: payment, job: job.id, nowMs: now,
                     in: connection)
-                if isSent { try NotificationRecord.markSent(record.key, channel: channel, nowMs: now, in: connection) }
+                if isSent { try NotificationRecord.markSent(record.key, nowMs: now, in: connection) }
             }
+            try connection.execute("UPDATE notifications_messages SET channel = $1", [.text(channel)])
         }
         let text = await stage.run("trace", kit.payment).out
         #expect(text.contains("  \(word)") && text.contains("payment_confirmed to ") && text.contains("\(word) payment_confirmed to "), "\(text)")
-        #expect(channel == .email || !text.contains("mail"), "\(text)")
+        #expect(channel == "email" || !text.contains("mail"), "\(text)")
         let mails = try await stage.json("trace", kit.payment, "--json")["mails"]?.array ?? []
-        #expect(mails.compactMap { $0["channel"]?.string } == [channel.rawValue, channel.rawValue])
+        #expect(mails.compactMap { $0["channel"]?.string } == [channel, channel])
     }
 }
