@@ -1,4 +1,5 @@
 import Drafts
+import JobQueue
 import Outbox
 import Scheduling
 

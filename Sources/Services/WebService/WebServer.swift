@@ -41,6 +41,8 @@ public struct WebConfiguration: Sendable {
     public var passwordCost = PasswordHash.Cost.standard
     /// Where downloads come from; without one there are none.
     public var storage: (any ObjectStorage)?
+    /// Bytes of all files that came with inquiries nobody has paid for; nil for any number.
+    public var unpaidFilesMax: Int64?
     /// Where worker-drafts puts the drafts: always a folder of this installation.
     public var drafts: (any ObjectStorage)?
     /// Event loops, where the server starts its own: files are sent by them.
@@ -68,6 +70,7 @@ public struct WebConfiguration: Sendable {
             secretKey: settings.secretKey, api: settings.api)
         if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
         console = settings.console
+        unpaidFilesMax = settings.storage.unpaidMax
         downloadTerms = DownloadTerms(minutes: settings.storage.downloadMinutes, uses: settings.storage.downloadUses)
     }
 }
