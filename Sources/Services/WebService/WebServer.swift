@@ -146,6 +146,9 @@ public final class WebServer: Service {
     /// Every method and path it answers.
     var routes: [String] { site.router.routes.map { "\($0.method) \($0.pattern)" } }
 
+    /// Those that take files.
+    var uploadRoutes: [String] { site.router.routes.filter { $0.uploadLimit != nil }.map { "\($0.method) \($0.pattern)" } }
+
     /// Every method and path of the console.
     var consoleEntries: [ConsoleEntry] { site.console?.entries ?? [] }
 

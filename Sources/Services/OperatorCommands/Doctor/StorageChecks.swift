@@ -56,7 +56,9 @@ enum StorageChecks {
         do throws(ObjectStorageError) {
             try await storage.put(bytes, key: key, type: "application/octet-stream")
             step = "get"
-            guard try await storage.read(key, limit: bytes.count) == bytes else { return .fail(what, "\(place) gives back other bytes than were put") }
+            guard try await storage.read(key, limit: bytes.count) == bytes else {
+                return .fail(what, "\(place) gives back other bytes than were put")
+            }
             step = "list"
             let listed = try await storage.list("doctor", after: nil, limit: 1000).contains { $0.key == key }
             step = "delete"
