@@ -254,8 +254,8 @@ let programs: [Target] = [
     program(
         "worker-drafts",
         [
-            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox", "Payments",
-            "Settings",
+            "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "ObjectStorage", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox",
+            "Payments", "Settings",
         ]),
     program("worker-plans", ["WorkerService", "Plans", "Outbox", "Payments", "JobQueue"]),
     program(

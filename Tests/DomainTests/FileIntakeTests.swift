@@ -93,7 +93,7 @@ struct FileIntakeTests {
         "a name is shown without folders, control characters and tricks of direction, and ends as its kind does",
         arguments: [
             ("../../etc/passwd", "passwd.pdf"), ("..\\..\\win.ini", "win.pdf"), ("a/b/../c.docx", "c.pdf"), ("..", "document.pdf"),
-            ("", "document.pdf"),
+            ("", "document.pdf"), ("..\u{2F}\u{301}etc/\u{338}y.pdf", "\u{338}y.pdf"),
             (".htaccess", "htaccess.pdf"), ("évaluation 2026.PDF", "évaluation 2026.pdf"), ("gpj.\u{202E}fdp.exe", "gpj.fdp.pdf"),
             ("a\r\nSet-Cookie: x.pdf", "aSet-Cookie x.pdf"), ("<script>alert(1)</script>.pdf", "script.pdf"), ("x\u{0}y.pdf", "xy.pdf"),
             ("כותרת.pdf", "כותרת.pdf"), (String(repeating: "a", count: 300) + ".pdf", String(repeating: "a", count: 115) + ".pdf"),

@@ -65,6 +65,30 @@ struct IngestAnswerTests {
         }
     }
 
+    @Test("a webhook needs no cookie and no form's token: its own proof counts, whatever a browser of another site would send along")
+    func noFormToken() async throws {
+        try await Stage.run(["ingest"]) { stage in
+            try await stage.awaitRedisAtIngest()
+            let browser = [
+                ("origin", "https://evil.example"), ("referer", "https://evil.example/"), ("sec-fetch-site", "cross-site"),
+                ("cookie", "quittance_console=\(String(repeating: "a", count: 43))"),
+            ]
+            for extra in [[], browser] {
+                let message = Message.unmatched()
+                let answer = try await HTTPLine.once(
+                    port: stage.ingestPort, "POST", message.path, headers: message.headers() + extra, body: message.body)
+                #expect(answer.status == 200, "\(answer.text)")
+                #expect(answer.headers["set-cookie"] == nil)
+            }
+            #expect(try await stage.waiting(on: "events").count == 2)
+            // And nothing else takes its place: not a cookie, not a token.
+            let message = Message.unmatched()
+            let forged = browser + [("content-type", "application/json"), ("x-csrf-token", "t"), ("x-csrftoken", "t")]
+            let answer = try await HTTPLine.once(port: stage.ingestPort, "POST", message.path, headers: forged, body: message.body)
+            #expect(answer.status == 401)
+        }
+    }
+
     private static func table() -> [Line] {
         let good = Message.unmatched()
         let cinetPay = Proofs.cinetPay(transaction: "T1")

@@ -134,6 +134,42 @@ struct ObjectStorageTests {
     }
 
     @Test(
+        "a folder's objects are listed by name, a page at a time, with size and time; what stands below or beside it is not",
+        arguments: StorageKind.allCases)
+    func listing(kind: StorageKind) async throws {
+        try await kind.with { storage in
+            #expect(try await storage.list("up", after: nil, limit: 10).isEmpty)
+            let before = WallClock.nowMs - 5000
+            let names = ["B", "a", "a+b&c=<d>'\"(1).pdf", "z", "été"]
+            for (number, name) in names.enumerated() { try await storage.put([UInt8](repeating: 1, count: number), key: "up/\(name)", type: "x/y") }
+            for other in ["up/below/x", "upper", "up2/x"] { try await storage.put([1], key: other, type: "x/y") }
+            let all = try await storage.list("up", after: nil, limit: 100)
+            #expect(all.map(\.key) == names.map { "up/\($0)" } && all.map(\.size) == [0, 1, 2, 3, 4])
+            #expect(all.allSatisfy { (before...(WallClock.nowMs + 5000)).contains($0.changedAtMs) })
+            var (paged, after): ([String], String?) = ([], nil)
+            while case let page = try await storage.list("up", after: after, limit: 2), let last = page.last {
+                #expect(page.count <= 2)
+                paged += page.map(\.key)
+                after = last.key
+            }
+            #expect(paged == all.map(\.key))
+            #expect(await failure { () throws(ObjectStorageError) in _ = try await storage.list("../up", after: nil, limit: 1) }?.code == .invalidKey)
+        }
+    }
+
+    @Test("a folder of this machine says when less is free than is to be kept; a bucket takes what it takes")
+    func space() async throws {
+        let folder = try TemporaryFolder("storage")
+        let files = PrivateFiles(root: folder.file("private"), pool: BlockingPool(name: "storage", threads: 2))
+        #expect(try await files.freeBytes() > 0)
+        #expect(await failure { () throws(ObjectStorageError) in try await LocalStorage(files).checkRoom() } == nil)
+        #expect(await failure { () throws(ObjectStorageError) in try await LocalStorage(files, freeMin: 1).checkRoom() } == nil)
+        let refused = await failure { () throws(ObjectStorageError) in try await LocalStorage(files, freeMin: 1 << 60).checkRoom() }
+        #expect(refused?.code == .full && refused?.isTransient == true && refused?.message.hasSuffix("1099511627776 MiB are kept free") == true)
+        try await StorageKind.s3.with { try await $0.checkRoom() }
+    }
+
+    @Test(
         "no key leads out of the storage", arguments: StorageKind.allCases,
         [
             "../a", "a/../b", "../\u{301}a", "a/\u{301}../../b", "/a", "a//b", "", "a/", "./a", ".incoming/x", "a\u{0}b", "a\nb",

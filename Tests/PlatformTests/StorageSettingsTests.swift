@@ -21,6 +21,9 @@ struct StorageSettingsTests {
     @Test("files are kept locally and a link is good once for 45 minutes unless it is said otherwise")
     func standard() throws {
         let storage = try Settings(environment: [:]).storage
+        #expect(storage.freeMin == 1 << 30 && storage.unpaidKeepDays == 30 && storage.unpaidMax == 20 << 30)
+        let unbounded = try Settings(environment: ["STORAGE_FREE_MIN_MIB": "0", "INQUIRY_FILES_MAX_MIB": "0", "INQUIRY_KEEP_DAYS": "7"]).storage
+        #expect(unbounded.freeMin == 0 && unbounded.unpaidKeepDays == 7 && unbounded.unpaidMax == nil)
         #expect(storage.s3 == nil && storage.downloadMinutes == 45 && storage.downloadUses == 1 && storage.linkSeconds == 30)
         // A bucket that is described but not chosen is not used.
         #expect(try Settings(environment: Self.bucket.merging(["STORAGE_KIND": "local"]) { $1 }).storage.s3 == nil)
@@ -49,6 +52,8 @@ struct StorageSettingsTests {
             (["STORAGE_S3_SECRET_KEY": ""], "STORAGE_S3_SECRET_KEY"), (["STORAGE_S3_PREFIX": "../x"], "STORAGE_S3_PREFIX"),
             (["STORAGE_S3_PREFIX": "/"], "STORAGE_S3_PREFIX"), (["STORAGE_KIND": "ftp"], "STORAGE_KIND"),
             (["STORAGE_S3_ADDRESSING": "dns"], "STORAGE_S3_ADDRESSING"), (["STORAGE_LINK_SECONDS": "4"], "STORAGE_LINK_SECONDS"),
+            (["STORAGE_FREE_MIN_MIB": "-1"], "STORAGE_FREE_MIN_MIB"), (["INQUIRY_KEEP_DAYS": "0"], "INQUIRY_KEEP_DAYS"),
+            (["INQUIRY_FILES_MAX_MIB": "1GB"], "INQUIRY_FILES_MAX_MIB"),
             (["DOWNLOAD_TTL_MINUTES": "0"], "DOWNLOAD_TTL_MINUTES"), (["DOWNLOAD_MAX_USES": "101"], "DOWNLOAD_MAX_USES"),
         ])
     func wrong(change: [String: String], name: String) {

@@ -21,6 +21,8 @@ struct CommandCronTests {
         records, events, answers, ticks and effects when their time is over
         unmatched        * * * * *    UTC   latest    allow    no      -          -             -            2026-11-21 08:01:00  ask providers \
         whose the references are that lead to no payment
+        attachments      25 3 * * *   UTC   latest    skip     no      -          -             -            2026-11-22 03:25:00  remove files \
+        of inquiries that nobody paid for
         usage-storage    0 4 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 04:00:00  measure the \
         storage of every project: Docker and folders
         usage-limits     0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what \
@@ -71,8 +73,8 @@ struct CommandCronTests {
         let missing = CommandResult(
             code: .notFound, out: "",
             err:
-                "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, usage-storage, "
-                + "usage-limits\n")
+                "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, attachments, "
+                + "usage-storage, usage-limits\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }
 

@@ -1,12 +1,14 @@
 import Database
 import Downloads
 import Drafts
+import EventLoop
 import Formats
 import HTTPServer
 import JobQueue
 import ObjectStorage
 import Outbox
 import Payments
+import PrivateFiles
 import Publication
 import Staff
 import TestSupport
@@ -98,6 +100,21 @@ struct ConsoleKitTests {
             }
             #expect(!(try await viewer.get(ConsolePath.kit(paid)).text.contains("<form method=\"post\" action=\"/console/kits/")))
             #expect(try await viewer.get(ConsolePath.kit(paid) + "files/final/1").status == 403)
+        }
+    }
+
+    @Test("without room on the disk a final is refused with 507, when to come again, and why; nothing is left of it")
+    func noRoom() async throws {
+        let folder = try TemporaryFolder("full")
+        let files = PrivateFiles(root: folder.file("private"), pool: BlockingPool(name: "full", threads: 1))
+        try await WebStage.with(storage: { _ in LocalStorage(files, freeMin: .max) }) { stage in
+            let staff = try await ConsoleClient.signedIn(stage, .staff)
+            let inquiry = try await kit(stage)
+            let refused = try await upload(staff, inquiry)
+            #expect(refused.status == 507 && refused.headers["retry-after"] == "600")
+            #expect(refused.text.contains("The disk has too little room"))
+            #expect(try await state(stage, inquiry) == .draftDone)
+            #expect(folder.list("private/finals").isEmpty && folder.list("private/.incoming").isEmpty)
         }
     }
 

@@ -1,3 +1,4 @@
+import Drafts
 import Formats
 import TestSupport
 import Testing
@@ -37,6 +38,27 @@ struct OpenAPITests {
             #expect(routes.subtracting(calls).isEmpty, "not described")
             #expect(calls.filter { $0.contains(" /api/") }.subtracting(routes).isEmpty, "described and not there")
         }
+    }
+
+    @Test("a call that takes files says so, with every field of the form and how many files; no other call does")
+    func forms() async throws {
+        try await WebStage.with { stage in
+            let described = try Self.served["paths"]?.object ?? [:]
+            let takingFiles = described.flatMap { path in
+                (path.value.object ?? [:]).filter { $0.value["requestBody"]?["content"]?["multipart/form-data"] != nil }
+                    .map { "\($0.key.uppercased()) \(path.key)" }
+            }
+            #expect(takingFiles == stage.web.uploadRoutes.filter { $0.contains(" /api/") } && takingFiles == ["POST /api/v1/kit/inquiries/"])
+        }
+        let schemas = try Self.served["components"]?["schemas"]
+        let (plain, form) = (schemas?["Inquiry"], schemas?["InquiryWithFiles"])
+        let fields = InquiryForm.textFields + ["organization_name", "contact_name", "email", "phone", "language", "documents_count"]
+        #expect(Set(plain?["properties"]?.object?.map(\.key) ?? []) == Set(fields))
+        #expect(Set(form?["properties"]?.object?.map(\.key) ?? []) == Set(fields + [KitCalls.fileField]))
+        #expect(form?["required"] == plain?["required"])
+        let documents = form?["properties"]?["documents"]
+        #expect(documents?["maxItems"]?.int == Int64(InquiryAttachment.countMax))
+        #expect(documents?["items"]?["contentMediaType"]?.string == "application/octet-stream")
     }
 
     /// The smallest description that has one of everything.

@@ -4,8 +4,11 @@ import EventLoop
 import Formats
 import HTTPClient
 import ObjectStorage
+import PrivateFiles
 import TestSupport
 import Testing
+
+@testable import WebService
 
 #if canImport(Glibc)
     import Glibc
@@ -174,6 +177,49 @@ struct WebAttachmentTests {
             #expect(statuses == Array(repeating: 303, count: 12) + [429])
             stage.turnClock(by: 61_000)
             #expect(try await send(stage, Self.form([("a.pdf", Self.pdf)])).status == 303)
+        }
+    }
+
+    @Test("without room on the disk a form with files is refused with 507 and when to come again, in words; without files it is taken")
+    func noRoom() async throws {
+        let folder = try TemporaryFolder("full")
+        let files = PrivateFiles(root: folder.file("private"), pool: Self.senders)
+        try await WebStage.with(storage: { _ in LocalStorage(files, freeMin: .max) }) { stage in
+            let refused = try await send(stage, Self.form([("a.pdf", Self.pdf)]))
+            #expect(refused.status == 507 && refused.headers["retry-after"] == "600")
+            #expect(refused.text.contains("Envoyez le formulaire sans fichiers"))
+            try HTMLCheck.wellFormed(refused.text)
+            let api = try await send(stage, Self.form([("a.pdf", Self.pdf)]), path: "/api/v1/kit/inquiries/")
+            #expect(api.status == 507 && api.headers["retry-after"] == "600" && api.string("title") == "No room for files")
+            #expect(try await stage.database.read { try InquiryStore.list(InquiryFilter(), in: $0).isEmpty })
+            #expect(folder.list("private/attachments").isEmpty && folder.list("private/.incoming").isEmpty)
+            #expect(try await send(stage, Self.form([("", [])])).status == 303)
+            #expect(try await stage.database.read { try InquiryStore.list(InquiryFilter(), in: $0).count } == 1)
+        }
+    }
+
+    @Test("all files of unpaid inquiries together have a bound; a payment makes room again")
+    func bound() async throws {
+        try await WebStage.with(unpaidFilesMax: Int64(Self.pdf.count)) { stage in
+            #expect(try await send(stage, Self.form([("a.pdf", Self.pdf)])).status == 303)
+            stage.turnClock(by: UnpaidRoom.freshMs)
+            #expect(try await send(stage, Self.form([("a.pdf", Self.pdf)])).status == 507)
+            #expect(try await send(stage, Self.form([("", [])])).status == 303, "who hands in nothing is not concerned")
+            #expect(stored(stage) == 1)
+            try await stage.database.write { try $0.execute("UPDATE drafts_inquiries SET processing_state = 'PAID'") }
+            stage.turnClock(by: UnpaidRoom.freshMs)
+            #expect(try await send(stage, Self.form([("a.pdf", Self.pdf)])).status == 303)
+        }
+    }
+
+    @Test("documents that do not come as files are a fault, and nothing that was taken is lost unsaid")
+    func documentsAsText() async throws {
+        try await WebStage.with { stage in
+            let body = Self.form(Self.fields + [("documents", "evaluation.pdf")], [])
+            let page = try await send(stage, body)
+            #expect(page.status == 422 && page.text.contains("Les documents doivent être envoyés comme fichiers."))
+            let api = try await send(stage, body, path: "/api/v1/kit/inquiries/")
+            #expect(api.status == 422 && api.text.contains("must be sent as files"))
         }
     }
 

@@ -14,6 +14,8 @@ public struct InquiryAudit: Sendable {
         case promptActivated = "prompt_activated"
         case templateInstalled = "template_installed"
         case templateActivated = "template_activated"
+        case attachmentsPurged = "attachments_purged"
+        case orphansRemoved = "orphans_removed"
     }
 
     public let id: Int64

@@ -8,8 +8,9 @@ public struct FileName: Sendable, Equatable, CustomStringConvertible {
     ///   - given: as it came, with folders perhaps.
     ///   - kind: what the file is: the name ends as such files' names do, whatever it was called.
     public init(_ given: String, kind: FileKind) {
-        let last = given.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? ""
-        var name = String(String.UnicodeScalarView(last.unicodeScalars.filter { !Self.isForbidden($0) }))
+        // By scalars: to Swift a slash with an accent is another letter.
+        let last = given.unicodeScalars.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last ?? []
+        var name = String(String.UnicodeScalarView(last.filter { !Self.isForbidden($0) }))
         if let dot = name.lastIndex(of: "."), name.distance(from: dot, to: name.endIndex) <= 6 { name = String(name[..<dot]) }
         while let first = name.first, first == "." || first == " " { name.removeFirst() }
         while let end = name.last, end == "." || end == " " { name.removeLast() }

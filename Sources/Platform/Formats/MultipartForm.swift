@@ -17,7 +17,7 @@ public enum MultipartForm {
     public static func parse(_ body: [UInt8], contentType: String, partsMax: Int = 100) throws(FormError) -> [Part] {
         let boundary = try boundary(in: contentType)
         let delimiter = Array("--".utf8) + boundary
-        guard let first = find(delimiter, in: body, from: 0), first == 0 || endsLine(body, before: first) else {
+        guard let first = ByteSearch.offset(of: delimiter, in: body), first == 0 || endsLine(body, before: first) else {
             throw FormError(code: .malformedPart, offset: 0)
         }
         var parts: [Part] = []
@@ -28,7 +28,7 @@ public enum MultipartForm {
             guard starts(body, at, with: "\r\n") else { throw FormError(code: .malformedPart, offset: at) }
             at += 2
             guard parts.count < partsMax else { throw FormError(code: .tooManyFields, offset: at) }
-            guard let next = find(Array("\r\n".utf8) + delimiter, in: body, from: max(at - 2, 0)) else {
+            guard let next = ByteSearch.offset(of: Array("\r\n".utf8) + delimiter, in: body, from: max(at - 2, 0)) else {
                 throw FormError(code: .unfinished, offset: body.count)
             }
             parts.append(try part(body, at, next))
@@ -52,7 +52,7 @@ public enum MultipartForm {
         var contentType: String?
         var at = start
         while !starts(body, at, with: "\r\n") {
-            guard let lineEnd = find(Array("\r\n".utf8), in: body, from: at), lineEnd <= end, lineEnd - at <= 8192,
+            guard let lineEnd = ByteSearch.offset(of: Array("\r\n".utf8), in: body, from: at), lineEnd <= end, lineEnd - at <= 8192,
                 let line = String(validating: body[at..<lineEnd], as: UTF8.self), let colon = line.firstIndex(of: ":")
             else { throw FormError(code: .malformedPart, offset: at) }
             let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
@@ -86,23 +86,6 @@ public enum MultipartForm {
         guard at + count <= body.count else { return false }
         for place in 0..<count where body[at + place] != text.utf8Start[place] { return false }
         return true
-    }
-
-    private static func find(_ needle: [UInt8], in body: [UInt8], from start: Int) -> Int? {
-        guard body.count >= needle.count else { return nil }
-        return body.withUnsafeBufferPointer { text in
-            var at = start
-            let last = text.count - needle.count
-            search: while at <= last {
-                if text[at] == needle[0] {
-                    var place = 1
-                    while place < needle.count, text[at + place] == needle[place] { place += 1 }
-                    if place == needle.count { return at }
-                }
-                at += 1
-            }
-            return nil
-        }
     }
 }
 

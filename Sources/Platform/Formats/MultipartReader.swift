@@ -60,7 +60,7 @@ public struct MultipartReader: Sendable {
     }
 
     private mutating func passPreamble() throws(FormError) -> Bool {
-        guard let found = Self.find(delimiter, in: pending) else {
+        guard let found = ByteSearch.offset(of: delimiter, in: pending) else {
             guard pending.count <= Self.preambleMax else { throw malformed }
             return false
         }
@@ -89,7 +89,7 @@ public struct MultipartReader: Sendable {
     }
 
     private mutating func readHead(_ events: inout [Event]) throws(FormError) -> Bool {
-        guard let end = Self.find([0x0D, 0x0A, 0x0D, 0x0A], in: pending) else {
+        guard let end = ByteSearch.offset(of: [0x0D, 0x0A, 0x0D, 0x0A], in: pending) else {
             guard pending.count <= Self.headMax else { throw malformed }
             return false
         }
@@ -119,7 +119,7 @@ public struct MultipartReader: Sendable {
             if !pending.starts(with: delimiter) { pending.removeFirst(2) }
             isAtBodyStart = false
         }
-        if let found = Self.find(delimiter, in: pending) {
+        if let found = ByteSearch.offset(of: delimiter, in: pending) {
             if found > 0 { events.append(.bytes(Array(pending[..<found]))) }
             events.append(.endOfPart)
             pending.removeFirst(found + delimiter.count)
@@ -136,21 +136,4 @@ public struct MultipartReader: Sendable {
     }
 
     private var malformed: FormError { FormError(code: .malformedPart, offset: received) }
-
-    private static func find(_ needle: [UInt8], in bytes: [UInt8]) -> Int? {
-        guard bytes.count >= needle.count else { return nil }
-        return bytes.withUnsafeBufferPointer { text in
-            var at = 0
-            let last = text.count - needle.count
-            search: while at <= last {
-                if text[at] == needle[0] {
-                    var place = 1
-                    while place < needle.count, text[at + place] == needle[place] { place += 1 }
-                    if place == needle.count { return at }
-                }
-                at += 1
-            }
-            return nil
-        }
-    }
 }

@@ -4,8 +4,13 @@ import PrivateFiles
 /// Objects in a folder of this machine, which only we may read.
 public struct LocalStorage: ObjectStorage {
     private let files: PrivateFiles
+    private let freeMin: Int64
 
-    public init(_ files: PrivateFiles) { self.files = files }
+    /// - Parameter freeMin: bytes of the disk that nobody's uploads may use.
+    public init(_ files: PrivateFiles, freeMin: Int64 = 0) {
+        self.files = files
+        self.freeMin = freeMin
+    }
 
     public var kind: String { "local" }
     public var linkOrigin: String? { nil }
@@ -48,6 +53,25 @@ public struct LocalStorage: ObjectStorage {
         } catch {
             throw ObjectStorageError(error)
         }
+    }
+
+    public func list(_ folder: String, after: String?, limit: Int) async throws(ObjectStorageError) -> [ListedObject] {
+        do throws(PrivateFilesError) {
+            return try await files.list(folder, after: after, limit: limit).map {
+                ListedObject(key: $0.path, size: $0.size, changedAtMs: $0.changedAtMs)
+            }
+        } catch {
+            throw ObjectStorageError(error)
+        }
+    }
+
+    public func checkRoom() async throws(ObjectStorageError) {
+        guard freeMin > 0 else { return }
+        let free: Int64
+        do throws(PrivateFilesError) { free = try await files.freeBytes() } catch { throw ObjectStorageError(error) }
+        guard free < freeMin else { return }
+        throw ObjectStorageError(
+            code: .full, message: "the disk has \(free >> 20) MiB free, and \(freeMin >> 20) MiB are kept free", isTransient: true)
     }
 }
 

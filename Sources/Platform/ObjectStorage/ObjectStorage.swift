@@ -47,6 +47,20 @@ public struct ObjectPresentation: Sendable, Equatable {
     }
 }
 
+/// An object as listings show it.
+public struct ListedObject: Sendable, Equatable {
+    public let key: String
+    public let size: Int64
+    /// When it appeared, by the storage's clock.
+    public let changedAtMs: Int64
+
+    public init(key: String, size: Int64, changedAtMs: Int64) {
+        self.key = key
+        self.size = size
+        self.changedAtMs = changedAtMs
+    }
+}
+
 /// Where private objects are kept: a folder of this machine, or a service that speaks S3.
 ///
 /// A key is a relative path of at most 16 parts. An object appears whole or not at all, stays once it has appeared, and is replaced by writing
@@ -73,9 +87,22 @@ public protocol ObjectStorage: Sendable {
 
     /// Takes an object away; nothing happens when there is none.
     func delete(_ key: String) async throws(ObjectStorageError)
+
+    /// The objects that stand directly in a folder, by name: what is looked for are those that nobody refers to any more.
+    /// - Parameters:
+    ///   - after: the key that the answer before ended with.
+    ///   - limit: how many at most; an answer with fewer, though not with none, may still have others behind it.
+    func list(_ folder: String, after: String?, limit: Int) async throws(ObjectStorageError) -> [ListedObject]
+
+    /// Refuses, as ``ObjectStorageError/Code/full``, where less is free than is kept for what was paid for. Asked before a file is taken from
+    /// somebody; what we make ourselves uses the rest.
+    func checkRoom() async throws(ObjectStorageError)
 }
 
 extension ObjectStorage {
+    /// A service has room as long as it takes objects.
+    public func checkRoom() async throws(ObjectStorageError) {}
+
     /// Stores bytes that are in memory already.
     @discardableResult
     public func put(_ bytes: [UInt8], key: String, type: String) async throws(ObjectStorageError) -> StoredObject {

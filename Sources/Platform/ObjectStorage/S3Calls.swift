@@ -14,6 +14,8 @@ struct S3Call {
     var answerLimit: Int
     /// A call that must not be made twice is not made again after a failure that leaves open whether it arrived.
     var isRepeatable: Bool
+    /// False for a call to the bucket itself; its key is what messages name.
+    var hasKey = true
 
     init(
         _ method: String, _ key: String, query: [(String, String)] = [], type: String? = nil, body: [UInt8] = [],
@@ -42,7 +44,7 @@ struct S3Calls: Sendable {
     private let scheme: String
     private let host: String
     private let pathPrefix: String
-    private let keyPrefix: String
+    let keyPrefix: String
 
     init(bucket: S3Storage.Bucket, client: HTTPClient, nowMs: @escaping @Sendable () -> Int64) {
         self.client = client
@@ -79,7 +81,7 @@ struct S3Calls: Sendable {
 
     /// - Throws: for every answer that is no success.
     func send(_ call: S3Call) async throws(ObjectStorageError) -> HTTPClient.Response {
-        try Self.check(call.key)
+        if call.hasKey { try Self.check(call.key) }
         var pause = Self.firstPause
         for _ in 1..<Self.triesMax where call.isRepeatable {
             do throws(ObjectStorageError) {
@@ -99,7 +101,7 @@ struct S3Calls: Sendable {
         let payloadHash = Digest.sha256Hex(call.body)
         var headers = [(name: "Host", value: host), ("x-amz-content-sha256", payloadHash), ("x-amz-date", time.text)]
         if let type = call.type { headers.append(("Content-Type", type)) }
-        let path = pathPrefix + keyPrefix + call.key
+        let path = call.hasKey ? pathPrefix + keyPrefix + call.key : pathPrefix
         let signed = RequestSignature.Request(method: call.method, path: path, query: call.query, headers: headers)
         var request = HTTPClient.Request(method: call.method, url: url(path, RequestSignature.queryText(call.query)))
         for (name, value) in headers.dropFirst() { request.headers.append(name, value) }
@@ -175,7 +177,7 @@ struct S3Calls: Sendable {
     }
 
     /// The text of the first element of that name in a service's short answer, of letters, digits and a few signs only.
-    private static func element(_ name: String, in bytes: [UInt8]) -> String? {
+    static func element(_ name: String, in bytes: [UInt8]) -> String? {
         let text = String(decoding: bytes.prefix(64 * 1024), as: UTF8.self)
         guard let begin = text.firstRange(of: "<\(name)>"), let end = text[begin.upperBound...].firstRange(of: "</\(name)>") else { return nil }
         return String(text[begin.upperBound..<end.lowerBound].prefix(1024).filter { !$0.isNewline && $0 != "<" })

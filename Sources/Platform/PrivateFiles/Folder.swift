@@ -51,6 +51,19 @@ struct Folder: ~Copyable {
     func sync(path: String) throws(PrivateFilesError) {
         guard fsync(descriptor) == 0 else { throw .system("syncing a folder", path) }
     }
+
+    /// What stands in it, in no order.
+    func names(path: String) throws(PrivateFilesError) -> [String] {
+        // The stream takes over a descriptor of its own.
+        let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0 else { throw .system("opening a folder", path) }
+        guard let stream = fdopendir(copy) else {
+            close(copy)
+            throw .system("reading a folder", path)
+        }
+        defer { closedir(stream) }
+        return FolderEntry.names(on: stream)
+    }
 }
 
 /// An open file.

@@ -29,7 +29,9 @@ public final class PrivateFiles: Sendable {
     /// As it was given to the initialiser.
     public let root: String
     private let pool: BlockingPool
-    private let swept = Mutex(false)
+    private let sweptAtMs = Mutex<Int64?>(nil)
+    /// Far more than any write takes.
+    private static let leftAfterMs: Int64 = 3_600_000
 
     /// The folder is made at the first write.
     public init(root: String, pool: BlockingPool) {
@@ -156,17 +158,18 @@ public final class PrivateFiles: Sendable {
         }
     }
 
-    /// Takes away what writers that were killed have left, once per process. An hour is far more than any write takes.
+    /// Takes away what writers that were killed have left: at a process' first write, and at most once an hour from then on.
     private func sweep(_ work: borrowing Folder) {
-        let isFirst = swept.withLock { done in
-            defer { done = true }
-            return !done
+        let nowMs = WallClock.nowMs
+        let isDue = sweptAtMs.withLock { last in
+            // A clock that was put back counts as time that has passed.
+            if let last, (0..<Self.leftAfterMs).contains(nowMs - last) { return false }
+            last = nowMs
+            return true
         }
-        // The stream takes over a descriptor of its own.
-        guard isFirst, case let copy = dup(work.descriptor), copy >= 0, let stream = fdopendir(copy) else { return }
-        defer { closedir(stream) }
-        let before = WallClock.nowMs / 1000 - 3600
-        for name in FolderEntry.names(on: stream) {
+        guard isDue, let names = try? work.names(path: RelativePath.workFolder) else { return }
+        let before = (nowMs - Self.leftAfterMs) / 1000
+        for name in names {
             var information = stat()
             guard fstatat(work.descriptor, name, &information, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             if information.st_mode & S_IFMT == S_IFREG && Int64(information.st_mtim.tv_sec) < before { unlinkat(work.descriptor, name, 0) }

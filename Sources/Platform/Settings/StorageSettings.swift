@@ -34,6 +34,12 @@ public struct StorageSettings: Sendable, Equatable {
     public var linkSeconds = 30
     public var downloadMinutes = 45
     public var downloadUses = 1
+    /// Bytes of the disk that uploads leave free; 0 for none.
+    public var freeMin: Int64 = 1 << 30
+    /// How long the files of an inquiry are kept that nobody pays for.
+    public var unpaidKeepDays = 30
+    /// Bytes of all files together that came with inquiries nobody has paid for; nil for any number.
+    public var unpaidMax: Int64? = 20 << 30
 
     public init() {}
 }
@@ -63,6 +69,15 @@ extension Settings {
         SettingVariable(
             "DOWNLOAD_TTL_MINUTES", in: "Files", standard: "45", "How many minutes a download link is good for after it was issued, 1 to 129600."),
         SettingVariable("DOWNLOAD_MAX_USES", in: "Files", standard: "1", "How often a download link can be used, 1 to 100."),
+        SettingVariable(
+            "STORAGE_FREE_MIN_MIB", in: "Files", standard: "1024",
+            "With local: no file is taken from anybody while the disk has fewer MiB free; 0 takes files until it is full."),
+        SettingVariable(
+            "INQUIRY_KEEP_DAYS", in: "Files", standard: "30",
+            "How many days the files of an inquiry are kept that nobody pays for, 1 to 3650. Once money was seen they stay."),
+        SettingVariable(
+            "INQUIRY_FILES_MAX_MIB", in: "Files", standard: "20480",
+            "How many MiB all files of unpaid inquiries may have together before forms with files are refused; 0 for any number."),
     ]
 }
 
@@ -77,6 +92,10 @@ extension SettingsReader {
         storage.linkSeconds = whole("STORAGE_LINK_SECONDS", 5...300)
         storage.downloadMinutes = whole("DOWNLOAD_TTL_MINUTES", 1...129_600)
         storage.downloadUses = whole("DOWNLOAD_MAX_USES", 1...100)
+        storage.freeMin = Int64(whole("STORAGE_FREE_MIN_MIB", 0...1_000_000_000)) << 20
+        storage.unpaidKeepDays = whole("INQUIRY_KEEP_DAYS", 1...3650)
+        let unpaidMiB = Int64(whole("INQUIRY_FILES_MAX_MIB", 0...1_000_000_000))
+        storage.unpaidMax = unpaidMiB == 0 ? nil : unpaidMiB << 20
         if kind == .s3 { storage.s3 = bucket(isInHost: addressing == .host) }
         return storage
     }

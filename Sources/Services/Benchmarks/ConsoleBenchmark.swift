@@ -3,7 +3,6 @@ import Database
 import EventLoop
 import Formats
 import HTTPClient
-import Money
 import Payments
 import Staff
 import Subprocess
@@ -46,34 +45,13 @@ enum ConsoleBenchmark {
         let requests = (0..<40).flatMap { _ in paths }.map { path in
             Array("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html\r\nCookie: \(cookie)\r\n\r\n".utf8)
         }
-        var outcomes: [OpenLoop.Outcome] = []
-        var lags: [Double] = []
-        for round in 0...rounds {
-            let loop = OpenLoop(
-                port: port, requests: requests, perSecond: perSecond, seconds: round == 0 ? 2 : seconds, connections: connections,
-                answerMax: answerMax)
-            let outcome = try await arena.pool.run { try loop.run() }
-            if outcome.failures > 0 { result.problems.append("\(outcome.failures) requests of round \(round) were not answered 200") }
-            // Round 0 warms up.
-            guard round > 0 else { continue }
-            outcomes.append(outcome)
-            let lag = Statistics.percentile(outcome.lags, 99)
-            lags.append(lag)
-            result.notes.append(
-                "round \(round): \(Number.text(outcome.perSecond))/s, p50 \(time(outcome, 50)), p99 \(time(outcome, 99)), "
-                    + "most \(time(outcome, 100)) ms; generator late p99 \(Number.text(lag)) ms")
-        }
-        let lag = Statistics.median(lags)
-        if lag > lagMax { result.problems.append("the generator itself was late, p99 \(Number.text(lag)) ms: the machine is too busy") }
-        func median(_ percent: Double) -> Double { Statistics.median(outcomes.map { Statistics.percentile($0.latencies, percent) }) }
-        result.figures.append(Figure("console.p50_ms", median(50), "ms"))
-        result.figures.append(Figure("console.p99_ms", median(99), "ms", goal: .atMost(goal)))
+        let loop = OpenLoop(
+            port: port, requests: requests, perSecond: perSecond, seconds: seconds, connections: connections, answerMax: answerMax)
+        let run = try await OpenLoopRounds.run(loop, rounds: rounds, in: arena, into: &result, lagMax: lagMax)
+        result.figures.append(Figure("console.p50_ms", run.median(50), "ms"))
+        result.figures.append(Figure("console.p99_ms", run.median(99), "ms", goal: .atMost(goal)))
         result.figures.append(Figure("console.web_rss_mb", Machine.residentMB(of: web.pid) ?? 0, "MB resident"))
         return result
-    }
-
-    private static func time(_ outcome: OpenLoop.Outcome, _ percent: Double) -> String {
-        Number.text(Statistics.percentile(outcome.latencies, percent))
     }
 
     private static func paths(_ some: [String]) -> [String] {
@@ -136,27 +114,35 @@ enum ConsoleBenchmark {
         let now = WallClock.nowMs
         var random = SeededRandom(seed: 23)
         var some: [String] = []
-        let step = 20_000
-        for first in stride(from: 0, to: payments, by: step) {
-            var rows: [JSON] = []
-            rows.reserveCapacity(step)
-            for number in first..<first + step {
-                let at = now - spanMs + spanMs * Int64(number) / Int64(payments)
-                let id = "pay_\(ULID.lowest(atMs: at).prefix(18))\(String(100_000_000 + number % 100_000_000).suffix(8))"
-                let state = Self.state(Int.random(in: 0..<1000, using: &random))
-                let provider = providers[Int.random(in: 0..<providers.count, using: &random)]
-                let isPaid = [.paid, .refunded].contains(state)
-                rows.append([
-                    .string(id), .int(at), .string(state.rawValue), .string(provider), .int(isPaid ? 15_000 : 0), isPaid ? .int(at + 60_000) : .null,
-                    .int(Int64(number)),
-                ])
-                if number == payments / 2 || number == payments - 7 { some.append(id) }
-            }
-            let text = JSON.array(rows).text
-            try await database.write { try insert(text, in: $0) }
+        let first = try await ManyPayments(in: database)
+        try await first.copy(0..<payments, step: 20_000, changing: changes, in: database) { number in
+            let at = now - spanMs + spanMs * Int64(number) / Int64(payments)
+            let id = "pay_\(ULID.lowest(atMs: at).prefix(18))\(String(100_000_000 + number % 100_000_000).suffix(8))"
+            let state = Self.state(Int.random(in: 0..<1000, using: &random))
+            let provider = providers[Int.random(in: 0..<providers.count, using: &random)]
+            let isPaid = [.paid, .refunded].contains(state)
+            if number == payments / 2 || number == payments - 7 { some.append(id) }
+            return [
+                .string(id), .int(at), .string(state.rawValue), .string(provider), .int(isPaid ? 15_000 : 0), isPaid ? .int(at + 60_000) : .null,
+                .int(Int64(number)),
+            ]
         }
         return some
     }
+
+    private static let changes: ManyPayments.Changes = {
+        let (id, at, number) = (ManyPayments.value(0), ManyPayments.value(1), ManyPayments.value(6))
+        return ManyPayments.Changes(
+            payment: [
+                "id": id, "subject": "'bench-' || \(number)", "state": ManyPayments.value(2), "captured": ManyPayments.value(4), "created_at": at,
+                "updated_at": at, "paid_at": ManyPayments.value(5),
+            ],
+            // Nothing is left to ask about.
+            attempt: [
+                "id": "printf('att_%020d', \(number))", "payment": id, "provider": ManyPayments.value(3), "open": "0", "created_at": at,
+                "next_check_at": "NULL",
+            ])
+    }()
 
     private static func state(_ part: Int) -> PaymentState {
         var left = part
@@ -165,21 +151,5 @@ enum ConsoleBenchmark {
             left -= parts
         }
         return .paid
-    }
-
-    private static func insert(_ rows: String, in connection: Connection) throws {
-        func column(_ place: Int) -> String { "json_extract(value, '$[\(place)]')" }
-        try connection.execute(
-            """
-            INSERT INTO payments_payments (id, purpose, subject, description, amount, currency, state, captured, customer_name, customer_email,
-              language, metadata, created_at, updated_at, paid_at)
-            SELECT \(column(0)), 'order', 'bench-' || \(column(6)), 'Order of the benchmark', 15000, 'XOF', \(column(2)), \(column(4)), 'Awa Diop',
-              'awa@example.org', 'fr', '{}', \(column(1)), \(column(1)), \(column(5)) FROM json_each($1)
-            """, [.text(rows)])
-        try connection.execute(
-            """
-            INSERT INTO payments_attempts (id, payment, number, provider, mode, open, created_at)
-            SELECT printf('att_%020d', \(column(6))), \(column(0)), 1, \(column(3)), 'sandbox', 0, \(column(1)) FROM json_each($1)
-            """, [.text(rows)])
     }
 }

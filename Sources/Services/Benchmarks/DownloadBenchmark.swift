@@ -33,7 +33,7 @@ enum DownloadBenchmark {
         let requests = try await posts(database, stored)
         await database.close()
         let (web, port) = try await arena.startWeb(redis: redis)
-        let nginx = try await startNginx(in: arena)
+        let nginx = try await arena.startNginx(template: "Benchmarks/nginx-files.conf", answering: "HEAD", "/\(key)")
         try await check(in: arena, port: port, nginx: nginx, requests, bytes)
 
         let waiting = Mutex(requests.dropFirst())
@@ -100,25 +100,6 @@ enum DownloadBenchmark {
             }
         }
         return requests
-    }
-
-    private static func startNginx(in arena: Arena) async throws -> Int {
-        let port = try Arena.freePort()
-        guard let template = Machine.file("Benchmarks/nginx-files.conf") else {
-            throw BenchmarkError("Benchmarks/nginx-files.conf is not here: run from the repository's folder")
-        }
-        var text = template
-        for (name, value) in [("@workers@", "\(Machine.cores)"), ("@folder@", arena.folder), ("@port@", "\(port)")] {
-            text = text.split(separator: name, omittingEmptySubsequences: false).joined(separator: value)
-        }
-        let path = "\(arena.folder)/nginx.conf"
-        try Machine.write(Array(text.utf8), to: path)
-        try await arena.start("nginx", try Arena.tool("nginx"), ["-c", path, "-e", "\(arena.folder)/nginx-error.log", "-p", arena.folder])
-        let http = arena.http
-        try await arena.wait("nginx answers") {
-            try await http.send(HTTPClient.Request(method: "HEAD", url: "http://127.0.0.1:\(port)/\(key)")).status == 200
-        }
-        return port
     }
 
     /// Both send the very bytes.

@@ -17,7 +17,7 @@ enum IngestBenchmark {
 
     static func run(in arena: Arena) async throws -> BenchmarkResult {
         let redis = try await arena.startRedis()
-        let nginx = try await startNginx(in: arena)
+        let nginx = try await arena.startNginx(template: "Benchmarks/nginx.conf")
         let (ingest, port) = try await arena.startIngest(redis: redis)
         var result = BenchmarkResult()
         var residentMB = Machine.residentMB(of: ingest.pid) ?? 0
@@ -63,23 +63,6 @@ enum IngestBenchmark {
         if spooled > 0 { result.problems.append("\(spooled) events went into the local spool: Redis did not answer within two seconds") }
         result.figures.append(Figure("ingest.rss_mb", residentMB, "MB resident, the most under load", goal: .atMost(20)))
         return result
-    }
-
-    private static func startNginx(in arena: Arena) async throws -> Int {
-        let port = try Arena.freePort()
-        guard let template = Machine.file("Benchmarks/nginx.conf") else {
-            throw BenchmarkError("Benchmarks/nginx.conf is not here: run from the repository's folder")
-        }
-        var text = template
-        for (name, value) in [("@workers@", "\(Machine.cores)"), ("@folder@", arena.folder), ("@port@", "\(port)")] {
-            text = text.split(separator: name, omittingEmptySubsequences: false).joined(separator: value)
-        }
-        let path = "\(arena.folder)/nginx.conf"
-        try Machine.write(Array(text.utf8), to: path)
-        try await arena.start("nginx", try Arena.tool("nginx"), ["-c", path, "-e", "\(arena.folder)/nginx-error.log", "-p", arena.folder])
-        let http = arena.http
-        try await arena.wait("nginx answers") { try await http.send(HTTPClient.Request(url: "http://127.0.0.1:\(port)/")).status == 200 }
-        return port
     }
 
     /// Events that took the way over the local disk because Redis was too slow, by ingest's own count.

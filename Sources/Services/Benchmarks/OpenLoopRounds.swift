@@ -4,8 +4,6 @@ import EventLoop
 struct OpenLoopRounds: Sendable {
     private var outcomes: [OpenLoop.Outcome] = []
 
-    /// Milliseconds: a generator that is later is itself what is measured.
-    private static let lagMax = 0.5
     private static let warmUpSeconds = 2.0
 
     var perSecond: Double { Statistics.median(outcomes.map(\.perSecond)) }
@@ -15,10 +13,11 @@ struct OpenLoopRounds: Sendable {
 
     /// - Parameters:
     ///   - result: gets a note of each round and what went wrong.
+    ///   - lagMax: milliseconds; a generator that is later is itself what is measured.
     ///   - prepare: called before each round; round 0 warms up.
     ///   - after: called after each round.
     static func run(
-        _ loop: OpenLoop, rounds: Int, in arena: Arena, into result: inout BenchmarkResult,
+        _ loop: OpenLoop, rounds: Int, in arena: Arena, into result: inout BenchmarkResult, lagMax: Double = 0.5,
         preparing prepare: (_ round: Int, inout OpenLoop) -> Void = { _, _ in }, after: (_ round: Int) -> Void = { _ in }
     ) async throws -> OpenLoopRounds {
         var run = OpenLoopRounds()

@@ -3,9 +3,6 @@ import Database
 import EventLoop
 import Formats
 import HTTPClient
-import Money
-import Payments
-import ProviderPort
 import Subprocess
 
 /// `GET /api/v1/payments/{provider}/{payment}/status/` of the process web at a fixed rate, over a million payments.
@@ -47,45 +44,13 @@ enum StatusBenchmark {
         return result
     }
 
-    /// One payment as the product makes it, and a million like it under other ids.
     private static func fill(_ database: Database) async throws {
-        let now = WallClock.nowMs
-        let (payment, attempt) = try await database.write { connection in
-            let customer = Customer(name: "Awa Diop", email: "awa@example.org", phone: "+2250707123456", language: "fr")
-            let order = NewPayment(
-                purpose: "order", subject: "bench-0", description: "Order of the benchmark", amount: Money(15_000, .xof), customer: customer)
-            let payment = try PaymentStore.create(order, actor: "bench", nowMs: now, in: connection)
-            let attempt = try PaymentStore.startAttempt(
-                of: payment, provider: "standard-webhooks", mode: "sandbox", method: nil, nowMs: now, in: connection)
-            return (payment.id, attempt.id)
-        }
-        let step = 50_000
-        for first in stride(from: 1, to: payments, by: step) {
-            try await database.write { connection in
-                try copy(
-                    "payments_payments", changing: ["id": "printf('pay_%026d', n)", "subject": "'bench-' || n"], of: payment, first, step,
-                    connection)
-                try copy(
-                    "payments_attempts", changing: ["id": "printf('att_%026d', n)", "payment": "printf('pay_%026d', n)"], of: attempt, first, step,
-                    connection)
-                try copy(
-                    "payments_references", changing: ["value": "printf('att_%026d', n)", "attempt": "printf('att_%026d', n)"], of: attempt, first,
-                    step, connection)
-            }
-        }
-    }
-
-    private static func copy(
-        _ table: String, changing: [String: String], of id: String, _ first: Int, _ count: Int, _ connection: Connection
-    ) throws {
-        let columns = try connection.query("SELECT name FROM pragma_table_info('\(table)')").map { try $0.text("name") }
-        let values = columns.map { changing[$0] ?? "t.\($0)" }.joined(separator: ", ")
-        let key = table == "payments_references" ? "attempt" : "id"
-        try connection.execute(
-            """
-            WITH RECURSIVE numbers (n) AS (SELECT \(first) UNION ALL SELECT n + 1 FROM numbers WHERE n < \(first + count - 1))
-            INSERT INTO \(table) (\(columns.joined(separator: ", "))) SELECT \(values) FROM numbers, \(table) AS t WHERE t.\(key) = $1
-            """, [.text(id)])
+        let (id, attempt) = ("printf('pay_%026d', \(ManyPayments.value(0)))", "printf('att_%026d', \(ManyPayments.value(0)))")
+        let changes = ManyPayments.Changes(
+            payment: ["id": id, "subject": "'bench-' || \(ManyPayments.value(0))"], attempt: ["id": attempt, "payment": id],
+            reference: ["value": attempt, "attempt": attempt])
+        let first = try await ManyPayments(in: database)
+        try await first.copy(1..<payments, step: 50_000, changing: changes, in: database) { [.int(Int64($0))] }
     }
 
     private static func someIDs(_ database: Database) async throws -> [String] {

@@ -72,7 +72,7 @@ public final class SchedulerService: PulsedService {
             purges: [
                 ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
                 ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),
-            ]) + [UnmatchedEntry.entry(outbox: relay.outbox)] + UsageEntries.all(outbox: relay.outbox)
+            ]) + [UnmatchedEntry.entry(outbox: relay.outbox), AttachmentsEntry.entry(outbox: relay.outbox)] + UsageEntries.all(outbox: relay.outbox)
             + DailyBackup.entries(settings: settings, outbox: relay.outbox)
     }
 

@@ -105,6 +105,7 @@ enum FieldSentence {
         if rule.contains("by what is in them") {
             return "Ces fichiers ne sont pas tous des PDF, Word, Excel, PNG ou JPEG : le contenu compte, pas le nom."
         }
+        if rule.contains("sent as files") { return "Les documents doivent être envoyés comme fichiers." }
         if rule.contains("files") { return "Il y a trop de fichiers." }
         if rule.contains("MB") { return "Les fichiers sont trop grands." }
         if rule.contains("empty file") { return "Un fichier est vide." }

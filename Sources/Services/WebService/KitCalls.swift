@@ -23,10 +23,14 @@ struct KitCalls: Sendable {
     let baseURL: String
     let nowMs: @Sendable () -> Int64
     private let uploads = AddressBudget(limit: KitCalls.uploadsMax)
+    private let room: UnpaidRoom?
 
+    /// - Parameter unpaidMax: bytes of all files of inquiries nobody has paid for; nil for any number.
     init(
-        database: Database, storage: (any ObjectStorage)?, clients: ClientAddresses, baseURL: String, nowMs: @escaping @Sendable () -> Int64
+        database: Database, storage: (any ObjectStorage)?, unpaidMax: Int64? = nil, clients: ClientAddresses, baseURL: String,
+        nowMs: @escaping @Sendable () -> Int64
     ) {
+        room = unpaidMax.map { UnpaidRoom(max: $0, database: database, nowMs: nowMs) }
         self.database = database
         self.storage = storage
         self.clients = clients
@@ -67,7 +71,7 @@ struct KitCalls: Sendable {
         }
         let form = try await UploadForm.read(
             call, body, fileField: Self.fileField, to: storage, folder: "attachments", rules: .attachment, countMax: InquiryAttachment.countMax,
-            allSizeMax: InquiryAttachment.allSizeMax)
+            allSizeMax: InquiryAttachment.allSizeMax, room: room)
         return Taken(fields: form.fields, upload: form)
     }
 

@@ -1,3 +1,5 @@
+import Drafts
+
 extension OpenAPI {
     /// A text of a body that may be left out: null and an empty one are as if it were not there.
     static func text(_ limit: Int, _ more: String = "") -> String { #"{"type": ["string", "null"], "maxLength": \#(limit)\#(more)}"# }
@@ -14,6 +16,22 @@ extension OpenAPI {
             "otp": \#(text(12, #", "description": "A code that the customer fetched; never kept""#)), "return_url": \#(address),
             "cancel_url": \#(address)
         """#
+
+    /// The texts of an inquiry.
+    private static let inquiryFields = #"""
+        "organization_name": {"type": ["string", "number"], "maxLength": 200}, "contact_name": {"type": ["string", "number"], "maxLength": 200},
+        "email": {"type": "string", "maxLength": 200},
+        "phone": \#(field(200)), "statut_juridique": \#(field(200)), "location": \#(field(200)),
+        "sector": \#(field(200)), "mission_text": \#(field(10000)), "context_text": \#(field(10000)),
+        "budget_range": \#(field(200)), "funding_sources": \#(field(200)), "audits_types": \#(field(200)),
+        "audits_frequency": \#(field(200)), "staff_size": \#(field(200)), "org_chart_text": \#(field(10000)),
+        "notes_text": \#(field(10000)),
+        "language": {"$ref": "#/components/schemas/MayLanguage"}, "documents_count": {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 100}
+        """#
+    private static let attachmentRule = """
+        "PDF, Word, Excel, PNG or JPEG by what is in them; \(InquiryAttachment.sizeMax >> 20) MB each, \(InquiryAttachment.allSizeMax >> 20) MB \
+        in all. 507 with Retry-After where there is no room: the form is taken without them"
+        """
 
     /// What the calls share: keys, parameters, problems and shapes.
     static let components = #"""
@@ -115,14 +133,18 @@ extension OpenAPI {
           "Inquiry": {
            "type": "object", "required": ["organization_name", "contact_name", "email"],
            "properties": {
-            "organization_name": {"type": ["string", "number"], "maxLength": 200}, "contact_name": {"type": ["string", "number"], "maxLength": 200},
-            "email": {"type": "string", "maxLength": 200},
-            "phone": \#(field(200)), "statut_juridique": \#(field(200)), "location": \#(field(200)),
-            "sector": \#(field(200)), "mission_text": \#(field(10000)), "context_text": \#(field(10000)),
-            "budget_range": \#(field(200)), "funding_sources": \#(field(200)), "audits_types": \#(field(200)),
-            "audits_frequency": \#(field(200)), "staff_size": \#(field(200)), "org_chart_text": \#(field(10000)),
-            "notes_text": \#(field(10000)),
-            "language": {"$ref": "#/components/schemas/MayLanguage"}, "documents_count": {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 100}
+            \#(inquiryFields)
+           }
+          },
+          "InquiryWithFiles": {
+           "type": "object", "required": ["organization_name", "contact_name", "email"],
+           "properties": {
+            \#(inquiryFields),
+            "documents": {
+             "type": "array", "maxItems": \#(InquiryAttachment.countMax),
+             "description": \#(attachmentRule),
+             "items": {"type": "string", "contentMediaType": "application/octet-stream"}
+            }
            }
           },
           "TakenInquiry": {

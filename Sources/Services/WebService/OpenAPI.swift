@@ -27,7 +27,8 @@ enum OpenAPI {
             "required": true,
             "content": {
              "application/json": {"schema": {"$ref": "#/components/schemas/Inquiry"}},
-             "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Inquiry"}}
+             "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Inquiry"}},
+             "multipart/form-data": {"schema": {"$ref": "#/components/schemas/InquiryWithFiles"}}
             }
            },
            "responses": {

@@ -89,6 +89,10 @@ struct Page: Sendable {
             words(
                 "Le prestataire est injoignable pour le moment. Réessayez un peu plus tard.",
                 "The provider cannot be reached at the moment. Please try again a little later.")
+        case 507:
+            words(
+                "Nous ne pouvons pas prendre de fichiers pour le moment. Envoyez le formulaire sans fichiers, ou réessayez plus tard.",
+                "No files can be taken at the moment. Please send the form without files, or try again later.")
         case 403:
             words("Ce formulaire n’est accepté que depuis notre site.", "This form is taken from our own site only.")
         case 422 where problem.names("phone"):

@@ -37,7 +37,8 @@ struct Site: Sendable {
         let once = IdempotentRun(database: database, log: log, nowMs: nowMs)
         let clients = ClientAddresses(proxies: configuration.trustedProxies)
         let kit = KitCalls(
-            database: database, storage: configuration.storage, clients: clients, baseURL: configuration.baseURL, nowMs: nowMs)
+            database: database, storage: configuration.storage, unpaidMax: configuration.unpaidFilesMax, clients: clients,
+            baseURL: configuration.baseURL, nowMs: nowMs)
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)

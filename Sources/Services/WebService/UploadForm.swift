@@ -21,6 +21,7 @@ struct UploadForm: Sendable {
     private let rules: FileIntake.Rules
     private let countMax: Int
     private let allSizeMax: Int64
+    private let room: UnpaidRoom?
 
     private var textsSize = 0
     private var filesSize: Int64 = 0
@@ -37,13 +38,17 @@ struct UploadForm: Sendable {
     /// - Parameters:
     ///   - fileField: the field whose files are taken; other fields' files are not.
     ///   - folder: where they go in the storage.
-    private init(fileField: String, storage: any ObjectStorage, folder: String, rules: FileIntake.Rules, countMax: Int, allSizeMax: Int64) {
+    ///   - room: asked before a file is taken, where there is a bound to all of them.
+    private init(
+        fileField: String, storage: any ObjectStorage, folder: String, rules: FileIntake.Rules, countMax: Int, allSizeMax: Int64, room: UnpaidRoom?
+    ) {
         self.fileField = fileField
         self.storage = storage
         self.folder = folder
         self.rules = rules
         self.countMax = countMax
         self.allSizeMax = allSizeMax
+        self.room = room
     }
 
     static func isMultipart(_ headers: HTTPHeaders) -> Bool { headers["content-type"]?.lowercased().hasPrefix("multipart/form-data") ?? false }
@@ -52,10 +57,10 @@ struct UploadForm: Sendable {
     /// - Throws: ``WebProblem``, ``UploadBroken``.
     static func read(
         _ call: WebCall, _ body: UploadBody, fileField: String, to storage: any ObjectStorage, folder: String, rules: FileIntake.Rules,
-        countMax: Int, allSizeMax: Int64
+        countMax: Int, allSizeMax: Int64, room: UnpaidRoom? = nil
     ) async throws -> UploadForm {
         var form = UploadForm(
-            fileField: fileField, storage: storage, folder: folder, rules: rules, countMax: countMax, allSizeMax: allSizeMax)
+            fileField: fileField, storage: storage, folder: folder, rules: rules, countMax: countMax, allSizeMax: allSizeMax, room: room)
         do {
             var reader = try MultipartReader(contentType: call.request.headers["content-type"] ?? "", partsMax: partsMax)
             while let piece = try await body.next() {
@@ -91,6 +96,11 @@ struct UploadForm: Sendable {
 
     private mutating func begin(_ name: String, _ filename: String?) async throws {
         guard let filename else {
+            // A file without a name is none: whoever sends one so would not learn that it was not taken.
+            guard name != fileField else {
+                current = .passed
+                return fault("must be sent as files")
+            }
             current = .text(name: name, bytes: [])
             return
         }
@@ -98,6 +108,7 @@ struct UploadForm: Sendable {
         // A browser sends an empty part for a field where no file was chosen.
         guard name == fileField, !filename.isEmpty else { return }
         guard files.count < countMax else { return fault("must be at most \(countMax) files") }
+        try await room?.check()
         do {
             current = .file(try await FileIntake(to: storage, folder: folder, name: filename, rules: rules))
         } catch {
@@ -172,7 +183,8 @@ struct UploadForm: Sendable {
     }
 
     private static func problem(_ error: FileIntakeError) -> any Error {
-        guard case .storage(let cause) = error, !cause.isTransient, cause.code != .full else { return WebProblem.unavailable }
-        return error
+        guard case .storage(let cause) = error else { return WebProblem.unavailable }
+        if cause.code == .full { return WebProblem.noRoom }
+        return cause.isTransient ? WebProblem.unavailable : error
     }
 }

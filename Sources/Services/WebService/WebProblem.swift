@@ -72,6 +72,11 @@ struct WebProblem: Error {
     static let unavailable = WebProblem(
         status: 503, title: "Temporarily unavailable", detail: "try again in a few seconds", headers: [("Retry-After", "5")])
 
+    /// Files need room that is kept for what was paid for. People have to make some, or a purge has to come by.
+    static let noRoom = WebProblem(
+        status: 507, title: "No room for files", detail: "no files are taken at the moment; send the form without them, or try again later",
+        headers: [("Retry-After", "600")])
+
     /// The problem that an error of a room means; nil for what is no fault of the caller.
     init?(_ error: any Error) {
         switch error {

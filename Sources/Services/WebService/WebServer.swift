@@ -42,6 +42,8 @@ public struct WebConfiguration: Sendable {
     public var passwordCost = PasswordHash.Cost.standard
     /// Where downloads come from; without one there are none.
     public var storage: (any ObjectStorage)?
+    /// Bytes of all files that came with inquiries nobody has paid for; nil for any number.
+    public var unpaidFilesMax: Int64?
     /// Where worker-drafts puts the drafts: always a folder of this installation.
     public var drafts: (any ObjectStorage)?
     /// Tries and keeps the templates of drafts; none can be installed without.
@@ -74,6 +76,7 @@ public struct WebConfiguration: Sendable {
         if !settings.trustedProxies.isEmpty { trustedProxies = settings.trustedProxies }
         console = settings.console
         drafting = settings.drafts
+        unpaidFilesMax = settings.storage.unpaidMax
         downloadTerms = DownloadTerms(minutes: settings.storage.downloadMinutes, uses: settings.storage.downloadUses)
     }
 }
@@ -151,6 +154,9 @@ public final class WebServer: Service {
 
     /// Every method and path it answers.
     var routes: [String] { site.router.routes.map { "\($0.method) \($0.pattern)" } }
+
+    /// Those that take files.
+    var uploadRoutes: [String] { site.router.routes.filter { $0.uploadLimit != nil }.map { "\($0.method) \($0.pattern)" } }
 
     /// Every method and path of the console.
     var consoleEntries: [ConsoleEntry] { site.console?.entries ?? [] }

@@ -17,6 +17,7 @@ enum DoctorCommand {
         var findings = SettingsChecks.findings(context)
         findings += await SourceChecks.findings(context)
         findings += FolderChecks.findings(context)
+        findings += await StorageChecks.findings(context)
         findings += await DatabaseChecks.findings(context)
         findings += await RedisChecks.findings(context)
         findings += await QueueChecks.findings(context)

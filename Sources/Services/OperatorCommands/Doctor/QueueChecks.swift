@@ -27,7 +27,7 @@ enum QueueChecks {
             (VerifyPayment.queue, VerifyPayment.kind), (IdentifyReference.queue, IdentifyReference.kind), (GenerateDraft.queue, GenerateDraft.kind),
             (ActivatePlan.queue, ActivatePlan.kind),
             (CreateInvoice.queue, CreateInvoice.kind), (SendNotification.queue, SendNotification.kind), (MeasureStorage.queue, MeasureStorage.kind),
-            (CheckLimits.queue, CheckLimits.kind), (MakeBackup.queue, MakeBackup.kind),
+            (CheckLimits.queue, CheckLimits.kind), (MakeBackup.queue, MakeBackup.kind), (PurgeAttachments.queue, PurgeAttachments.kind),
         ].map { ($0.0, [$0.1]) }, uniquingKeysWith: { $0.union($1) })
 
     static func findings(_ context: CommandContext) async -> [Finding] {

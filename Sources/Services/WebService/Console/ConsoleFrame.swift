@@ -122,6 +122,8 @@ struct ConsoleFrame: Sendable {
             case 404: words("Cela n’existe pas, ou plus.", "There is no such thing, or not any more.")
             case 409: words("Ce n’est pas possible maintenant.", "That is not possible now.")
             case 422: words("Une valeur ne convient pas.", "A value does not fit.")
+            case 507:
+                words("Le disque n’a plus assez de place : aucun fichier n’est pris.", "The disk has too little room: no files are taken.")
             case 429: words("Trop d’essais. Attendez un peu.", "Too many attempts. Wait a little.")
             default: words("La demande n’a pas pu être traitée.", "The request could not be carried out.")
             }

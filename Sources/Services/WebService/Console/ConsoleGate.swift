@@ -158,7 +158,7 @@ struct ConsoleGate: Sendable {
         do {
             return try await body()
         } catch {
-            guard let problem = WebProblem(error), problem.status < 500 else { throw error }
+            guard let problem = WebProblem(error), problem.status < 500 || problem.status == 507 else { throw error }
             return .whole(frame.problem(problem, words))
         }
     }
