@@ -153,6 +153,10 @@ struct ObjectStorageTests {
                 after = last.key
             }
             #expect(paged == all.map(\.key))
+            // Folders alone are no end of what there is.
+            for folder in ["1", "2", "3"] { try await storage.put([1], key: "deep/\(folder)/x", type: "x/y") }
+            try await storage.put([1], key: "deep/last", type: "x/y")
+            #expect(try await storage.list("deep", after: nil, limit: 1).map(\.key) == ["deep/last"])
             #expect(await failure { () throws(ObjectStorageError) in _ = try await storage.list("../up", after: nil, limit: 1) }?.code == .invalidKey)
         }
     }

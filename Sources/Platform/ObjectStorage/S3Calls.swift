@@ -177,7 +177,7 @@ struct S3Calls: Sendable {
     }
 
     /// The text of the first element of that name in a service's short answer, of letters, digits and a few signs only.
-    static func element(_ name: String, in bytes: [UInt8]) -> String? {
+    static func element(_ name: String, in bytes: some Collection<UInt8>) -> String? {
         let text = String(decoding: bytes.prefix(64 * 1024), as: UTF8.self)
         guard let begin = text.firstRange(of: "<\(name)>"), let end = text[begin.upperBound...].firstRange(of: "</\(name)>") else { return nil }
         return String(text[begin.upperBound..<end.lowerBound].prefix(1024).filter { !$0.isNewline && $0 != "<" })

@@ -11,10 +11,20 @@ extension S3Storage {
             ("delimiter", "/"), ("list-type", "2"), ("max-keys", String(min(limit, Self.listedMax))), ("prefix", "\(calls.keyPrefix)\(folder)/"),
         ]
         if let after { query.append(("start-after", calls.keyPrefix + after)) }
-        // A key has 1024 bytes at most, each of them six when it is escaped.
-        var call = S3Call("GET", folder, query: query, answerLimit: 8 << 20)
-        call.hasKey = false
-        return try Self.listed(try await calls.send(call).body, in: folder, behind: calls.keyPrefix)
+        // Folders below this one count as entries: an answer may hold nothing else, and still not be the last.
+        var next: String?
+        while true {
+            let more = next.map { [("continuation-token", $0)] } ?? []
+            // A key has 1024 bytes at most, each of them six when it is escaped.
+            var call = S3Call("GET", folder, query: query + more, answerLimit: 8 << 20)
+            call.hasKey = false
+            let answer = try await calls.send(call).body
+            let objects = try Self.listed(answer, in: folder, behind: calls.keyPrefix)
+            guard objects.isEmpty else { return objects }
+            // Some services say it before the entries, others behind them; only the first 64 KiB are looked at.
+            next = S3Calls.element("NextContinuationToken", in: answer) ?? S3Calls.element("NextContinuationToken", in: answer.suffix(8192))
+            guard next != nil else { return objects }
+        }
     }
 
     /// The objects of a service's answer.
