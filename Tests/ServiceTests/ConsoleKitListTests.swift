@@ -2,6 +2,7 @@ import Database
 import Drafts
 import Formats
 import Payments
+import Staff
 import TestSupport
 import Testing
 
