@@ -85,6 +85,20 @@ struct StaffTests {
         }
     }
 
+    /// What becomes of a password: `in`, `refused`, or for how many seconds it is locked.
+    private static func outcome(of password: String, from place: SignIn.Place, at signIn: SignIn) async throws -> String {
+        do {
+            _ = try await signIn.password(name: "awa", password, from: place)
+            return "in"
+        } catch let error as StaffError {
+            switch error {
+            case .refused: return "refused"
+            case .locked(let untilMs): return "locked \((untilMs - signIn.nowMs()) / 1000)"
+            default: throw error
+            }
+        }
+    }
+
     @Test("strangers who go on failing, from however many networks, lock a name for strangers, and never where its user signed in of late")
     func strangers() async throws {
         let fixture = try Fixture()
@@ -97,14 +111,7 @@ struct StaffTests {
             SignIn.Place(address: "198.51.100.\(number)", network: "198.51.100.\(number)", agent: "test")
         }
         func enter(_ password: String, _ place: SignIn.Place, afterMs: Int64) async throws -> String {
-            do {
-                _ = try await fixture.signIn(passwords, nowMs: Fixture.nowMs + afterMs).password(name: "awa", password, from: place)
-                return "in"
-            } catch StaffError.refused {
-                return "refused"
-            } catch StaffError.locked(let untilMs) {
-                return "locked \((untilMs - Fixture.nowMs - afterMs) / 1000)"
-            }
+            try await Self.outcome(of: password, from: place, at: fixture.signIn(passwords, nowMs: Fixture.nowMs + afterMs))
         }
         // The user comes in at home, once.
         let signIn = fixture.signIn(passwords)
