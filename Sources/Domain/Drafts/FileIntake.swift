@@ -27,12 +27,14 @@ public struct FileIntake: Sendable {
     /// - Parameters:
     ///   - folder: such as `finals`; what stands below it is ours to choose.
     ///   - name: what the sender calls it.
+    /// - Throws: ``FileIntakeError/storage(_:)`` of code `full` where the disk has less room than is kept free.
     public init(
         to storage: any ObjectStorage, folder: String, name: String, rules: Rules
     ) async throws(FileIntakeError) {
         self.name = name
         self.rules = rules
         do throws(ObjectStorageError) {
+            try await storage.checkRoom()
             writer = try await storage.begin(
                 "\(folder)/\(Hex.encode(SecureRandom.bytes(16)))", type: "application/octet-stream")
         } catch {

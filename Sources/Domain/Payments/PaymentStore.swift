@@ -17,6 +17,7 @@ public enum PaymentStore {
             Migration(number: 7, name: "decisions", sqlite: String(decoding: PackageResources._007_decisions_sqlite_sql, as: UTF8.self)),
             Migration(number: 8, name: "answers", sqlite: String(decoding: PackageResources._008_answers_sqlite_sql, as: UTF8.self)),
             Migration(number: 9, name: "networks", sqlite: String(decoding: PackageResources._009_networks_sqlite_sql, as: UTF8.self)),
+            Migration(number: 10, name: "begun", sqlite: String(decoding: PackageResources._010_begun_sqlite_sql, as: UTF8.self)),
         ])
 
     /// Creates a payment in state `created`, with its first audit row.

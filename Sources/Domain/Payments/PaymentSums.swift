@@ -57,8 +57,6 @@ public struct PaymentSums: Sendable {
     public static let figureDays: Int64 = 92
     /// Payments that are read at once: a reader is not held for longer than some milliseconds.
     private static let chunkSize = 1000
-    /// How much later an identifier may be made than the payment it names, when a clock was put back.
-    private static let slackMs: Int64 = 60 * 60_000
 
     private(set) var days: [Int64: Day] = [:]
     private var marks = Marks()
@@ -74,7 +72,7 @@ public struct PaymentSums: Sendable {
         var sums = PaymentSums()
         // What changes from here on is read once more the next time.
         sums.marks = try await database.read { try Marks.read(in: $0) }
-        try await sums.add(from: "", until: "~", day: nil, database)
+        try await sums.add(.identifiers(from: ""), database)
         sums.leaveOut(nowMs)
         return sums
     }
@@ -87,19 +85,16 @@ public struct PaymentSums: Sendable {
         sums.marks = now
         for day in touched {
             sums.days[day] = nil
-            let startMs = day * Self.dayMs
-            try await sums.add(
-                from: "pay_" + ULID.lowest(atMs: startMs), until: "pay_" + ULID.lowest(atMs: startMs + Self.dayMs + Self.slackMs), day: day, database)
+            try await sums.add(.times(from: day * Self.dayMs, id: "", until: (day + 1) * Self.dayMs), database)
         }
         sums.leaveOut(nowMs)
         return sums
     }
 
-    /// - Parameter day: of the others nothing is taken.
-    private mutating func add(from first: String, until end: String, day: Int64?, _ database: Database) async throws {
-        var next: String? = first
-        while let from = next {
-            let chunk = try await database.read { try Chunk(from: from, until: end, day: day, limit: Self.chunkSize, in: $0) }
+    private mutating func add(_ span: Span, _ database: Database) async throws {
+        var next: Span? = span
+        while let span = next {
+            let chunk = try await database.read { try Chunk(span, limit: Self.chunkSize, in: $0) }
             for (day, key, sums) in chunk.figures {
                 days[day, default: Day()].figures[key, default: Sums()] += sums
                 days[day, default: Day()].totals[TotalKey(currency: key.currency, state: key.state, provider: nil), default: Sums()] += sums
@@ -151,35 +146,36 @@ public struct PaymentSums: Sendable {
     }
 }
 
+/// Which payments are gone through, in pieces.
+private enum Span: Sendable {
+    /// All from an identifier on.
+    case identifiers(from: String)
+    /// Those begun from a moment (of that moment: from an identifier on) until another.
+    case times(from: Int64, id: String, until: Int64)
+}
+
 /// Some payments that lie beside each other, summed.
 private struct Chunk: Sendable {
     let figures: [(day: Int64, key: PaymentSums.FigureKey, sums: PaymentSums.Sums)]
     let totals: [(day: Int64, key: PaymentSums.TotalKey, sums: PaymentSums.Sums)]
     /// Where the next one begins; nil where this is the last.
-    let next: String?
+    let next: Span?
 
     private static let sums = """
         COUNT(*) AS n, SUM(p.amount) AS owed, SUM(p.captured) AS captured, SUM(p.refunded) AS refunded, SUM(p.refunded > 0) AS refunds,
         SUM(p.paid_at IS NOT NULL) AS paid, COALESCE(SUM(p.paid_at - p.created_at), 0) AS wait
         """
 
-    init(from first: String, until end: String, day: Int64?, limit: Int, in connection: Connection) throws {
-        let row = try connection.first(
-            "SELECT id FROM payments_payments WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3", [.text(first), .text(end), .int(limit)])
-        next = try row?.text("id")
-        var bindings: [SQLValue] = [.text(first), .text(next ?? end)]
-        var narrowed = ""
-        if let day {
-            bindings += [.integer(day * PaymentSums.dayMs), .integer((day + 1) * PaymentSums.dayMs)]
-            narrowed = "AND p.created_at >= $3 AND p.created_at < $4"
-        }
+    init(_ span: Span, limit: Int, in connection: Connection) throws {
+        let (condition, bindings): (String, [SQLValue])
+        (condition, bindings, next) = try Self.piece(span, limit: limit, in: connection)
         figures = try connection.query(
             """
             SELECT p.created_at / \(PaymentSums.dayMs) AS day, p.currency AS currency, p.state AS state, p.purpose AS purpose,
               COALESCE(a.provider, '') AS provider, COALESCE(a.method, '') AS method, COALESCE(a.network, '') AS network, \(Self.sums)
             FROM payments_payments p LEFT JOIN payments_attempts a
               ON a.payment = p.id AND a.number = (SELECT MAX(number) FROM payments_attempts WHERE payment = p.id)
-            WHERE p.id >= $1 AND p.id < $2 \(narrowed) GROUP BY 1, 2, 3, 4, 5, 6, 7
+            WHERE \(condition) GROUP BY 1, 2, 3, 4, 5, 6, 7
             """, bindings
         ).map { row in
             let key = PaymentSums.FigureKey(
@@ -190,13 +186,38 @@ private struct Chunk: Sendable {
         totals = try connection.query(
             """
             SELECT p.created_at / \(PaymentSums.dayMs) AS day, p.currency AS currency, p.state AS state, t.provider AS provider, \(Self.sums)
-            FROM (SELECT DISTINCT payment, provider FROM payments_attempts WHERE payment >= $1 AND payment < $2) t
-            CROSS JOIN payments_payments p ON p.id = t.payment
-            WHERE p.id >= $1 \(narrowed) GROUP BY 1, 2, 3, 4
+            FROM (
+              SELECT DISTINCT a.payment AS payment, a.provider AS provider
+              FROM payments_payments p CROSS JOIN payments_attempts a ON a.payment = p.id WHERE \(condition)
+            ) t CROSS JOIN payments_payments p ON p.id = t.payment
+            GROUP BY 1, 2, 3, 4
             """, bindings
         ).map { row in
             let key = PaymentSums.TotalKey(currency: try row.text("currency"), state: try row.text("state"), provider: try row.text("provider"))
             return (try row.int("day"), key, try PaymentSums.Sums(row))
+        }
+    }
+
+    /// So many payments of a span: their condition in SQL with what is bound in it, and what is left of the span.
+    private static func piece(_ span: Span, limit: Int, in connection: Connection) throws -> (String, [SQLValue], Span?) {
+        switch span {
+        case .identifiers(let first):
+            let row = try connection.first(
+                "SELECT id FROM payments_payments WHERE id >= $1 ORDER BY id LIMIT 1 OFFSET $2", [.text(first), .int(limit)])
+            guard let end = try row?.text("id") else { return ("p.id >= $1", [.text(first)], nil) }
+            return ("p.id >= $1 AND p.id < $2", [.text(first), .text(end)], .identifiers(from: end))
+        case .times(let fromMs, let id, let untilMs):
+            let row = try connection.first(
+                """
+                SELECT created_at, id FROM payments_payments WHERE (created_at, id) >= ($1, $2) AND created_at < $3
+                ORDER BY created_at, id LIMIT 1 OFFSET $4
+                """, [.integer(fromMs), .text(id), .integer(untilMs), .int(limit)])
+            let end = try row.map { (ms: try $0.int("created_at"), id: try $0.text("id")) }
+            let bindings: [SQLValue] = [.integer(fromMs), .text(id), .integer(end?.ms ?? untilMs), .text(end?.id ?? "")]
+            return (
+                "(p.created_at, p.id) >= ($1, $2) AND (p.created_at, p.id) < ($3, $4)", bindings,
+                end.map { .times(from: $0.ms, id: $0.id, until: untilMs) }
+            )
         }
     }
 }
