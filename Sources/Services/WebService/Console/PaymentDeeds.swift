@@ -5,6 +5,7 @@ import Money
 import Payments
 import ProviderPort
 import Staff
+import Telemetry
 
 /// What staff do about payments. Each deed is one transaction with its row of the staff's audit, beside the payment's own.
 struct PaymentDeeds: Sendable {
@@ -122,5 +123,20 @@ extension ConsoleVisit {
     /// A row of the staff's audit, in the transaction of the deed.
     func record(_ action: String, of subject: String, detail: String? = nil, in connection: Connection) throws {
         try StaffAudit.record(action, of: subject, detail: detail, actor: actor, address: place.address, nowMs: nowMs, in: connection)
+    }
+
+    /// A deed that is not one transaction of SQL: its row is there before it, so that a crash leaves it, and one that came to nothing has a
+    /// second row that says so.
+    func recording(
+        _ action: String, of subject: String, detail: String? = nil, in database: Database, _ deed: () async throws -> Void
+    ) async throws {
+        try await database.write { try record(action, of: subject, detail: detail, in: $0) }
+        do {
+            try await deed()
+        } catch {
+            let reason = (error as? WebProblem)?.detail ?? "\(error)"
+            try await database.write { try record("\(action).failed", of: subject, detail: Redaction.text(reason), in: $0) }
+            throw error
+        }
     }
 }
