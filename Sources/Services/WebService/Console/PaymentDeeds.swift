@@ -86,20 +86,32 @@ struct PaymentDeeds: Sendable {
         return visit.done(.accepted, path(visit))
     }
 
+    /// Held money: it counts, or it went back. That much of it went back takes two who say the same.
     private func decideHeld(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         guard let held = Int64(visit.call.value("held")) else { throw WebProblem.notFound("there is no such held money") }
         let id = visit.call.value("payment")
         let isReturned = visit.fields["decision"] == "returned"
         let word = isReturned ? try visit.required("reference", limit: 200) : try visit.required("amount", limit: 40)
         let reason = try visit.required("reason")
-        try await database.write { [facts = events.facts] connection in
+        let isDecided = try await database.write { [refunds, facts = events.facts] connection in
             let payment = try PaymentStore.require(id, in: connection)
-            let decision: HeldMoney.Decision =
-                isReturned ? .returned(reference: word) : .accepted(try PaymentAnswer.money(word, payment.amount.currency))
-            try facts.decide(decision, held: held, of: payment, reason: reason, actor: visit.actor, nowMs: visit.nowMs, in: connection)
-            try visit.record("held.decide", of: id, detail: "\(isReturned ? "returned" : "accepted") \(word): \(reason)", in: connection)
+            let detail = "\(held) \(isReturned ? "returned" : "accepted") \(word): \(reason)"
+            var (actor, decision) = (visit.actor, HeldMoney.Decision.returned(reference: word))
+            if isReturned {
+                let both = try refunds.returning(held: held, of: payment, as: word, by: visit.user, nowMs: visit.nowMs, in: connection)
+                guard let both else {
+                    try visit.record("held.say", of: id, detail: detail, in: connection)
+                    return false
+                }
+                actor = both
+            } else {
+                decision = .accepted(try PaymentAnswer.money(word, payment.amount.currency))
+            }
+            try facts.decide(decision, held: held, of: payment, reason: reason, actor: actor, nowMs: visit.nowMs, in: connection)
+            try visit.record("held.decide", of: id, detail: detail, in: connection)
+            return true
         }
-        return visit.done(.decided, path(visit))
+        return visit.done(isDecided ? .decided : .waits, path(visit))
     }
 
     /// Ends a refund by what was found out at its provider.
