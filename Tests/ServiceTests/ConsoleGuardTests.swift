@@ -251,6 +251,10 @@ private final class LeavingStorage: ObjectStorage {
     func read(_ key: String, limit: Int) async throws(ObjectStorageError) -> [UInt8] { try await inner.read(key, limit: limit) }
     func size(_ key: String) async throws(ObjectStorageError) -> Int64? { try await inner.size(key) }
     func delete(_ key: String) async throws(ObjectStorageError) { try await inner.delete(key) }
+    func checkRoom() async throws(ObjectStorageError) { try await inner.checkRoom() }
+    func list(_ folder: String, after: String?, limit: Int) async throws(ObjectStorageError) -> [ListedObject] {
+        try await inner.list(folder, after: after, limit: limit)
+    }
 
     func open(_ key: String, as presentation: ObjectPresentation) async throws(ObjectStorageError) -> ObjectSending {
         guard !isAway.withLock({ $0 }) else { throw ObjectStorageError(code: .unavailable, message: "the disk is away", isTransient: true) }
