@@ -103,6 +103,13 @@ struct MessageTemplateTests {
         }
     }
 
+    @Test(
+        "how often a link works is said in words that fit",
+        arguments: [(Int64(1), "en", "once"), (2, "en", "2 times"), (1, "fr", "une seule fois"), (5, "fr", "5 fois"), (1, "de", "une seule fois")])
+    func times(count: Int64, language: String, words: String) {
+        #expect(MessageVariable.times(count, in: language) == words)
+    }
+
     @Test("a link is never among the values that travel with a job")
     func linksStayAtHome() {
         for template in MessageTemplate.allCases {

@@ -250,7 +250,7 @@ struct PublicationTests {
             }
             let (id, _, _) = try await ready(room)
             let first = try await publish(id, room)
-            guard case .good(let url, first.expiresAtMs) = try await signed(first.id) else {
+            guard case .good(let url, first.expiresAtMs, 1) = try await signed(first.id) else {
                 Issue.record("an open download has no link")
                 return
             }

@@ -159,7 +159,7 @@ final class WebStage: Sendable {
         configured.drafting.dailyBudgetMicros = 5_000_000
         // Cheap to make, as tests sign in often.
         configured.passwordCost = Self.passwordCost
-        configured.console.refundLimits = [ConsoleSettings.Sum(amount: "10000", currency: "XOF")]
+        configured.console.refundLimits = [("10000", "XOF"), ("20", "EUR")].map { ConsoleSettings.Sum(amount: $0, currency: $1) }
         queues = redis.map { [loop] in RedisQueues(loop: loop, address: $0.address, prefix: "console:", name: "web") }
         makeWeb = { [configured, database, relay, transport, loop, queues] in
             WebServer(

@@ -7,14 +7,20 @@ public struct InquiryFilter: Sendable {
     public var paymentStatus: String?
     /// A part of the organisation, of the contact or of the e-mail address, or a whole id of an inquiry, an order or a payment.
     public var text: String?
+    /// Whether addresses are looked through: not for those who may not see them, who would find out one letter by letter.
+    public var looksIntoAddresses: Bool
     /// Older than the inquiry of this id.
     public var before: String?
     public var limit: Int
 
-    public init(state: ProcessingState? = nil, paymentStatus: String? = nil, text: String? = nil, before: String? = nil, limit: Int = 50) {
+    public init(
+        state: ProcessingState? = nil, paymentStatus: String? = nil, text: String? = nil, looksIntoAddresses: Bool = true, before: String? = nil,
+        limit: Int = 50
+    ) {
         self.state = state
         self.paymentStatus = paymentStatus
         self.text = text
+        self.looksIntoAddresses = looksIntoAddresses
         self.before = before
         self.limit = limit
     }
@@ -25,8 +31,9 @@ extension InquiryStore {
     public static func list(_ filter: InquiryFilter, in connection: Connection) throws -> [Inquiry] {
         let text = filter.text.map { $0.trimmingWhitespace() }.flatMap { $0.isEmpty ? nil : $0 }
         let spellings = text.map(spellings) ?? []
+        let columns = ["organization_name", "contact_name"] + (filter.looksIntoAddresses ? ["email"] : [])
         let named = spellings.indices.flatMap { spelling in
-            ["organization_name", "contact_name", "email"].map { " OR instr(lower(\($0)), $\(spelling + 6)) > 0" }
+            columns.map { " OR instr(lower(\($0)), $\(spelling + 6)) > 0" }
         }
         return try connection.query(
             """

@@ -3,7 +3,8 @@ import Notifications
 
 /// What a link comes to where its message is sent.
 public enum SignedLink: Sendable, Equatable {
-    case good(url: String, expiresAtMs: Int64)
+    /// - Parameter uses: how often it works.
+    case good(url: String, expiresAtMs: Int64, uses: Int64 = 1)
     /// It is of no use (any more): whoever was to get it needs another.
     case over(reason: String)
     /// Nobody waits for it any more: it was used, taken back, or another was sent in its place.
@@ -30,7 +31,7 @@ public struct MessageLinking: Sendable {
 
     func sign(_ link: SendNotification.Link, nowMs: Int64, in connection: Connection) throws -> SignedLink {
         let signed = try link.kind == .payment ? payments(link.id, nowMs, connection) : downloads(link.id, nowMs, connection)
-        guard case .good(_, let expiresAtMs) = signed, expiresAtMs <= nowMs else { return signed }
+        guard case .good(_, let expiresAtMs, _) = signed, expiresAtMs <= nowMs else { return signed }
         return .over(reason: "the link has expired")
     }
 

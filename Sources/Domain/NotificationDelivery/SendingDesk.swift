@@ -80,9 +80,11 @@ struct SendingDesk: Sendable {
             case .settled(let reason):
                 try NotificationRecord.markError(message.key, "too late: \(reason)", state: .late, in: connection)
                 return try skip("too late: \(reason)", nowMs: nowMs, in: connection)
-            case .good(let url, let expiresAtMs):
+            case .good(let url, let expiresAtMs, let uses):
                 values[MessageVariable.link.rawValue] = url
                 values[MessageVariable.expires.rawValue] = Self.moment(expiresAtMs, language: message.language)
+                // Of the links only a download's is used up.
+                if link.kind == .download { values[MessageVariable.uses.rawValue] = MessageVariable.times(uses, in: message.language) }
             }
         }
         let plan = try plan(record, routes, nowMs: nowMs, in: connection)

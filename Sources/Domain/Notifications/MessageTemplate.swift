@@ -21,7 +21,7 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
         case .paymentConfirmed, .paymentRefunded, .paymentFailed: [.name, .amount, .description, .payment]
         case .paymentLink: [.name, .amount, .description, .payment, .link, .expires]
         case .draftReady: [.inquiry, .organisation, .payment]
-        case .published: [.name, .description, .payment, .link, .expires]
+        case .published: [.name, .description, .payment, .link, .uses, .expires]
         case .invoice: [.name, .amount, .description, .payment, .invoice]
         case .creditNote: [.name, .amount, .description, .payment, .invoice, .creditNote]
         case .usageWarning, .usageCritical, .usageExceeded: [.name, .team, .metric, .used, .allowed, .percent, .period, .plan]

@@ -6,7 +6,7 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
     case creditNote = "credit_note"
     case team, metric, used, allowed, percent, period, plan
     case origin, measured, error
-    case link, expires
+    case link, expires, uses
 
     public enum Kind: String, Sendable {
         case text, money, reference, number, address, time
@@ -24,7 +24,7 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
     }
 
     /// Whether it is made where the message is sent, and never travels with the job: a link is a key.
-    public var isMadeAtSending: Bool { self == .link || self == .expires }
+    public var isMadeAtSending: Bool { self == .link || self == .expires || self == .uses }
 
     /// A value as it could be, for previews.
     public func sample(in language: String) -> String {
@@ -50,6 +50,13 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
         case .error: english ? "no answer in time" : "aucune réponse à temps"
         case .link: "https://pay.example.com/l/4f1c2a9e7b"
         case .expires: english ? "31 January 2026, 10:45 UTC" : "31/01/2026 à 10:45 UTC"
+        case .uses: Self.times(1, in: language)
         }
+    }
+
+    /// How often a link works, as ``uses`` says it.
+    public static func times(_ count: Int64, in language: String) -> String {
+        let english = language == "en"
+        return count == 1 ? (english ? "once" : "une seule fois") : (english ? "\(count) times" : "\(count) fois")
     }
 }

@@ -56,7 +56,7 @@ extension MessageTemplate {
                 "Ready to download: {description}",
                 [
                     "Hello {name},", "{description} is ready. Download it here:", "{link}",
-                    "The link works once, until {expires}. Write to us if you need another one.", "Reference: {payment}",
+                    "The link works {uses}, until {expires}. Write to us if you need another one.", "Reference: {payment}",
                 ]
             )
         case (.published, _):
@@ -64,7 +64,7 @@ extension MessageTemplate {
                 "Prêt à télécharger : {description}",
                 [
                     "Bonjour {name},", "{description} est prêt. Téléchargez-le ici :", "{link}",
-                    "Le lien sert une seule fois, jusqu’au {expires}. Écrivez-nous s’il vous en faut un autre.", "Référence : {payment}",
+                    "Le lien sert {uses}, jusqu’au {expires}. Écrivez-nous s’il vous en faut un autre.", "Référence : {payment}",
                 ]
             )
         case (.paymentRefunded, "en"):

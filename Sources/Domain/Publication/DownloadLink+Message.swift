@@ -10,7 +10,7 @@ extension DownloadLink {
             }
             let standing = grant.standing(nowMs: nowMs)
             switch standing {
-            case .open: return .good(url: baseURL + path, expiresAtMs: grant.expiresAtMs)
+            case .open: return .good(url: baseURL + path, expiresAtMs: grant.expiresAtMs, uses: grant.usesMax - grant.usedCount)
             case .expired: return .over(reason: "download \(id) is \(standing.rawValue)")
             case .used, .revoked: return .settled(reason: "download \(id) is \(standing.rawValue)")
             }

@@ -98,14 +98,16 @@ public struct SignIn: Sendable {
             }
             return try open(session, way: way, place, nowMs: now, in: connection)
         }
-        guard let begun else {
-            try await database.write { connection in
-                try StaffAudit.record(
-                    "sign-in.refused", of: user.name, detail: "code", actor: user.actor, address: place.address, nowMs: now, in: connection)
-            }
-            throw StaffError.refused
-        }
+        guard let begun else { throw try await refusal("sign-in.refused", "code", of: user, place, nowMs: now) }
         return begun
+    }
+
+    /// Enters a try of somebody who is known by their session, and was wrong.
+    private func refusal(_ action: String, _ detail: String, of user: StaffUser, _ place: Place, nowMs: Int64) async throws -> StaffError {
+        try await database.write { connection in
+            try StaffAudit.record(action, of: user.name, detail: detail, actor: user.actor, address: place.address, nowMs: nowMs, in: connection)
+        }
+        return .refused
     }
 
     /// One changed row is what says that no other request took the same code.
@@ -167,7 +169,9 @@ public struct SignIn: Sendable {
         try await database.write { try SignInGuard.begin(place.attempt(user.name), nowMs: now, in: $0) }
         let key = try await pendingKey(of: session)
         let typed = code.filter { !$0.isWhitespace }
-        guard let step = OneTimeCode.step(of: typed, key: key, nowMs: now, after: 0) else { throw StaffError.refused }
+        guard let step = OneTimeCode.step(of: typed, key: key, nowMs: now, after: 0) else {
+            throw try await refusal("sign-in.refused", "enrolment", of: user, place, nowMs: now)
+        }
         let begun = try await database.write { connection -> Begun? in
             // Only where none was enrolled meanwhile.
             let enrolled = try connection.execute(
@@ -178,14 +182,20 @@ public struct SignIn: Sendable {
             try StaffAudit.record("codes.enrol", of: user.name, actor: user.actor, address: place.address, nowMs: now, in: connection)
             return try open(session, way: "enrolment", recoveryCodes: codes, place, nowMs: now, in: connection)
         }
-        guard let begun else { throw StaffError.refused }
+        guard let begun else { throw try await refusal("sign-in.refused", "enrolled meanwhile", of: user, place, nowMs: now) }
         return begun
     }
 
-    /// Makes new recovery codes; the old ones are worth nothing any more.
-    public func renewCodes(of user: StaffUser, nowMs: Int64, in connection: Connection) throws -> [String] {
-        try StaffAudit.record("codes.renew", of: user.name, actor: user.actor, nowMs: nowMs, in: connection)
-        return try renewCodes(of: user.id, in: connection)
+    /// Makes new recovery codes; the old ones are worth nothing any more. They open the account without its telephone: an open session alone is
+    /// not enough for them.
+    /// - Throws: ``StaffError``: `refused` for the wrong password, `locked`, `busy`.
+    public func renewCodes(_ password: String, session: StaffSession, from place: Place) async throws -> [String] {
+        let (now, user) = (nowMs(), session.user)
+        try await confirm(password, of: user, for: "codes.renew", place, nowMs: now)
+        return try await database.write { connection in
+            try StaffAudit.record("codes.renew", of: user.name, actor: user.actor, address: place.address, nowMs: now, in: connection)
+            return try renewCodes(of: user.id, in: connection)
+        }
     }
 
     private func renewCodes(of user: String, in connection: Connection) throws -> [String] {
@@ -201,13 +211,20 @@ public struct SignIn: Sendable {
 
     // MARK: The own password
 
+    /// Has somebody who is signed in say their password once more, for what a session that was left open must not do.
+    private func confirm(_ password: String, of user: StaffUser, for deed: String, _ place: Place, nowMs: Int64) async throws {
+        let attempt = place.attempt(user.name, isSignedIn: true)
+        try await database.write { try SignInGuard.begin(attempt, nowMs: nowMs, in: $0) }
+        guard try await passwords.matches(String(password.prefix(PasswordRule.longest * 4)), user.password) else {
+            throw try await refusal("\(deed).refused", "password", of: user, place, nowMs: nowMs)
+        }
+        try await database.write { try SignInGuard.passed(attempt, nowMs: nowMs, in: $0) }
+    }
+
     /// - Throws: ``StaffError``: `refused` for the wrong old one, `invalid` for a new one that breaks the rule, `locked`.
     public func changePassword(from old: String, to new: String, session: StaffSession, from place: Place) async throws {
         let (now, user) = (nowMs(), session.user)
-        let attempt = place.attempt(user.name, isSignedIn: true)
-        try await database.write { try SignInGuard.begin(attempt, nowMs: now, in: $0) }
-        guard try await passwords.matches(old, user.password) else { throw StaffError.refused }
-        try await database.write { try SignInGuard.passed(attempt, nowMs: now, in: $0) }
+        try await confirm(old, of: user, for: "user.password", place, nowMs: now)
         try PasswordRule.check(new, name: user.name)
         guard new != old else { throw StaffError.invalid(field: "password", rule: "must be another one than before") }
         let hash = try await passwords.hash(new)

@@ -280,6 +280,20 @@ struct ChannelTests {
         }
     }
 
+    @Test("the message says how often its link works", arguments: [(Int64(1), "sert une seule fois, jusqu’au"), (3, "sert 3 fois, jusqu’au")])
+    func uses(count: Int64, words: String) async throws {
+        try await Stage.run(channels: "email") { stage in
+            let payment = try await stage.domain.payment("kit", subject: "inq_1", amount: Money(12_500, .xof))
+            let expires = stage.nowMs + 2_700_000
+            let linking = MessageLinking(downloads: { _, _, _ in .good(url: "https://pay.example.com/d", expiresAtMs: expires, uses: count) })
+            let request = try #require(try SendNotification.published(download: "dl_1", for: payment).first)
+            let message = try request.envelope(id: "job_1", nowMs: stage.nowMs).parameters(as: SendNotification.self)
+            #expect(try await stage.send(message, payment: payment.id, linking: linking) == .done)
+            let mail = try #require(try await stage.mail.waitForMessages().first)
+            #expect(mail.text?.contains(words) == true, "\(mail.text ?? "")")
+        }
+    }
+
     @Test("the link of a download is signed where it is sent; one that is over is not sent, and is a task for staff")
     func downloads() async throws {
         try await Stage.run(channels: "email") { stage in

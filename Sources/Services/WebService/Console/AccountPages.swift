@@ -38,9 +38,7 @@ struct AccountPages: Sendable {
             """
             \(must)\(note)\(passwordForm(visit))
             \(languageForm(visit))
-            <h2>\(words("Codes de secours", "Recovery codes"))</h2>
-            <p>\(words("De nouveaux codes remplacent les anciens.", "New codes take the place of the old ones."))</p>
-            \(ConsoleParts.button(visit, "/console/account/codes", words("Faire de nouveaux codes", "Make new codes")))
+            \(codesForm(visit))
             <h2>\(words("Sessions", "Sessions"))</h2>
             \(table(sessions, visit))
             """)
@@ -58,6 +56,20 @@ struct AccountPages: Sendable {
             <p class="quiet" id="rule">\(rule)</p>
             \(ConsoleParts.field("again", "again", words("Encore une fois", "Once more"), type: "password", more: " autocomplete=\"new-password\""))
             <button class="main">\(words("Changer", "Change"))</button>
+            </form>
+            """
+    }
+
+    private func codesForm(_ visit: ConsoleVisit) -> Markup {
+        let words = visit.words
+        return """
+            <form method="post" action="/console/account/codes" class="card">\(visit.token)
+            <h2>\(words("Codes de secours", "Recovery codes"))</h2>
+            <p>\(words("De nouveaux codes remplacent les anciens.", "New codes take the place of the old ones."))</p>
+            \(ConsoleParts.field(
+                "codes-password", "password", words("Votre mot de passe", "Your password"), type: "password",
+                more: " autocomplete=\"current-password\""))
+            <button>\(words("Faire de nouveaux codes", "Make new codes"))</button>
             </form>
             """
     }
@@ -115,7 +127,12 @@ struct AccountPages: Sendable {
     }
 
     private func renewCodes(_ visit: ConsoleVisit) async throws -> HTTPResponse {
-        let codes = try await database.write { [signIn] in try signIn.renewCodes(of: visit.user, nowMs: visit.nowMs, in: $0) }
+        let codes: [String]
+        do {
+            codes = try await signIn.renewCodes(visit.fields["password"] ?? "", session: visit.session, from: visit.place)
+        } catch StaffError.refused {
+            return try await show(visit, status: 422, visit.words("Le mot de passe n’est pas juste.", "The password is not right."))
+        }
         return SignInPages.codes(codes, visit.words, next: Self.path, frame)
     }
 

@@ -101,7 +101,7 @@ enum ConsoleNote: String, CaseIterable {
         switch self {
         case .asked: words("Le prestataire est interrogé ; la réponse suit.", "The provider is being asked; its answer follows.")
         case .refunded: words("Le remboursement est en route.", "The refund is on its way.")
-        case .waits: words("Le remboursement attend une deuxième personne.", "The refund waits for a second person.")
+        case .waits: words("Cela attend une deuxième personne.", "This waits for a second person.")
         case .approved: words("Approuvé : le remboursement est en route.", "Approved: the refund is on its way.")
         case .refused: words("La demande est refusée.", "The request is refused.")
         case .accepted: words("La somme reçue vaut paiement.", "What came in counts as payment.")

@@ -52,7 +52,8 @@ struct KitPages: Sendable {
         let (state, text, before) = (
             value("state").flatMap(ProcessingState.init(rawValue:)), value("q").map { String($0.prefix(100)) }, value("before")
         )
-        let filter = InquiryFilter(state: state, text: text, before: before, limit: Self.pageSize + 1)
+        let filter = InquiryFilter(
+            state: state, text: text, looksIntoAddresses: visit.may(.staff), before: before, limit: Self.pageSize + 1)
         let (found, payments) = try await database.read { connection in
             let found = try InquiryStore.list(filter, in: connection)
             return (found, try found.map { try PaymentStore.latest(purpose: KitPurpose.name, subject: $0.id, in: connection) })
@@ -76,7 +77,7 @@ struct KitPages: Sendable {
             <div>\(ConsoleParts.field("q", "q", words("Chercher", "Search"), type: "search", value: text ?? "", isRequired: false))</div>
             <div>\(ConsoleParts.choice("state", "state", words("État", "State"), states))</div>
             <button>\(words("Filtrer", "Filter"))</button>
-            <span class="quiet">\(words("organisation, contact, adresse, dossier ou paiement", "organisation, contact, address, inquiry or payment"))</span>
+            <span class="quiet">\(searched(visit))</span>
             </form>
             \(ConsoleParts.table(
                 words("Du plus récent au plus ancien", "The newest first"),
@@ -86,6 +87,13 @@ struct KitPages: Sendable {
                 ], rows, none: words("Aucun dossier.", "No kits.")))
             \(ConsoleParts.pager(Self.path, [("q", text), ("state", state?.rawValue)], before: before, next: next, words))
             """)
+    }
+
+    /// What kits are found by, as their search says it.
+    private func searched(_ visit: ConsoleVisit) -> String {
+        visit.may(.staff)
+            ? visit.words("organisation, contact, adresse, dossier ou paiement", "organisation, contact, address, inquiry or payment")
+            : visit.words("organisation, contact, dossier ou paiement", "organisation, contact, inquiry or payment")
     }
 
     private func badge(_ state: ProcessingState) -> Markup {

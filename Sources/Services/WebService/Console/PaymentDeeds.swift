@@ -5,6 +5,7 @@ import Money
 import Payments
 import ProviderPort
 import Staff
+import Telemetry
 
 /// What staff do about payments. Each deed is one transaction with its row of the staff's audit, beside the payment's own.
 struct PaymentDeeds: Sendable {
@@ -85,20 +86,32 @@ struct PaymentDeeds: Sendable {
         return visit.done(.accepted, path(visit))
     }
 
+    /// Held money: it counts, or it went back. That much of it went back takes two who say the same.
     private func decideHeld(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         guard let held = Int64(visit.call.value("held")) else { throw WebProblem.notFound("there is no such held money") }
         let id = visit.call.value("payment")
         let isReturned = visit.fields["decision"] == "returned"
         let word = isReturned ? try visit.required("reference", limit: 200) : try visit.required("amount", limit: 40)
         let reason = try visit.required("reason")
-        try await database.write { [facts = events.facts] connection in
+        let isDecided = try await database.write { [refunds, facts = events.facts] connection in
             let payment = try PaymentStore.require(id, in: connection)
-            let decision: HeldMoney.Decision =
-                isReturned ? .returned(reference: word) : .accepted(try PaymentAnswer.money(word, payment.amount.currency))
-            try facts.decide(decision, held: held, of: payment, reason: reason, actor: visit.actor, nowMs: visit.nowMs, in: connection)
-            try visit.record("held.decide", of: id, detail: "\(isReturned ? "returned" : "accepted") \(word): \(reason)", in: connection)
+            let detail = "\(held) \(isReturned ? "returned" : "accepted") \(word): \(reason)"
+            var (actor, decision) = (visit.actor, HeldMoney.Decision.returned(reference: word))
+            if isReturned {
+                let both = try refunds.returning(held: held, of: payment, as: word, by: visit.user, nowMs: visit.nowMs, in: connection)
+                guard let both else {
+                    try visit.record("held.say", of: id, detail: detail, in: connection)
+                    return false
+                }
+                actor = both
+            } else {
+                decision = .accepted(try PaymentAnswer.money(word, payment.amount.currency))
+            }
+            try facts.decide(decision, held: held, of: payment, reason: reason, actor: actor, nowMs: visit.nowMs, in: connection)
+            try visit.record("held.decide", of: id, detail: detail, in: connection)
+            return true
         }
-        return visit.done(.decided, path(visit))
+        return visit.done(isDecided ? .decided : .waits, path(visit))
     }
 
     /// Ends a refund by what was found out at its provider.
@@ -122,5 +135,20 @@ extension ConsoleVisit {
     /// A row of the staff's audit, in the transaction of the deed.
     func record(_ action: String, of subject: String, detail: String? = nil, in connection: Connection) throws {
         try StaffAudit.record(action, of: subject, detail: detail, actor: actor, address: place.address, nowMs: nowMs, in: connection)
+    }
+
+    /// A deed that is not one transaction of SQL: its row is there before it, so that a crash leaves it, and one that came to nothing has a
+    /// second row that says so.
+    func recording(
+        _ action: String, of subject: String, detail: String? = nil, in database: Database, _ deed: () async throws -> Void
+    ) async throws {
+        try await database.write { try record(action, of: subject, detail: detail, in: $0) }
+        do {
+            try await deed()
+        } catch {
+            let reason = (error as? WebProblem)?.detail ?? "\(error)"
+            try await database.write { try record("\(action).failed", of: subject, detail: Redaction.text(reason), in: $0) }
+            throw error
+        }
     }
 }

@@ -24,6 +24,8 @@ struct PaymentDetailPage: Sendable {
         let refunds: [Refund]
         let requests: [RefundRequest]
         let held: [HeldMoney]
+        /// Who says of which of it that it went back.
+        var said: [Int64: [HeldReturn]] = [:]
 
         init(_ id: String, in connection: Connection) throws {
             let payment = try PaymentStore.require(id, in: connection)
@@ -32,6 +34,7 @@ struct PaymentDetailPage: Sendable {
             refunds = try Refund.of(payment: id, in: connection)
             requests = try RefundRequest.of(payment: id, in: connection)
             held = try HeldMoney.of(payment, in: connection)
+            for one in held { said[one.id] = try one.saidReturns(in: connection) }
         }
     }
 
@@ -116,11 +119,11 @@ struct PaymentDetailPage: Sendable {
                 </form>
                 """)
         }
-        forms += content.held.map { heldForm($0, payment, visit) }
+        forms += content.held.map { heldForm($0, content.said[$0.id] ?? [], payment, visit) }
         return "\(tasks)\(forms)"
     }
 
-    private func heldForm(_ held: HeldMoney, _ payment: Payment, _ visit: ConsoleVisit) -> Markup {
+    private func heldForm(_ held: HeldMoney, _ said: [HeldReturn], _ payment: Payment, _ visit: ConsoleVisit) -> Markup {
         let words = visit.words
         let sum = held.amount.map { ConsoleParts.money($0, words) } ?? words("une somme inconnue", "an unknown amount")
         let id = "held-\(held.id)"
@@ -132,14 +135,32 @@ struct PaymentDetailPage: Sendable {
             <form method="post" action="\(ConsolePath.payment(payment.id))held/\(String(held.id))" class="card">\(visit.token)
             <h2>\(words("Argent à part : \(sum)", "Money held: \(sum)"))</h2>
             <p class="detail">\(held.problem ?? "")</p>
-            \(ConsoleParts.choice("\(id)-decision", "decision", words("Décision", "Decision"), options))
-            \(ConsoleParts.field("\(id)-reference", "reference", words("Référence du retour", "Reference of the return"), isRequired: false))
+            \(second(held, said, words))\(ConsoleParts.choice("\(id)-decision", "decision", words("Décision", "Decision"), options))
+            \(ConsoleParts.field(
+                "\(id)-reference", "reference", words("Référence du retour", "Reference of the return"),
+                value: said.last { $0.actor != visit.actor }?.reference ?? "", isRequired: false))
             \(ConsoleParts.field(
                 "\(id)-amount", "amount", words("Montant en \(payment.amount.currency.code)", "Amount in \(payment.amount.currency.code)"), isRequired: false))
             \(ConsoleParts.area("\(id)-reason", "reason", words("Raison", "Reason")))
             <button class="main">\(words("Décider", "Decide"))</button>
             </form>
             """
+    }
+
+    /// That it takes two to say that it went back, and who has said so.
+    private func second(_ held: HeldMoney, _ said: [HeldReturn], _ words: Words) -> Markup {
+        guard refunds.needsSecondPerson(held) else { return .empty }
+        let lines: [Markup] = said.map { one in
+            """
+            <p class="alarm">\(words("\(one.actor) dit qu’il est reparti :", "\(one.actor) says that it went back:")) \(one.reference) \
+            (\(ConsoleParts.time(one.atMs)))</p>
+
+            """
+        }
+        let rule = words(
+            "Au-dessus de la limite, ou si la somme est inconnue, deux personnes disent qu’il est reparti, avec la même référence.",
+            "Above the limit, or where the amount is unknown, two people say that it went back, with the same reference.")
+        return "\(lines)<p class=\"quiet\">\(rule)</p>\n"
     }
 
     // MARK: Money back

@@ -166,7 +166,10 @@ struct PaymentExport: Sendable {
     ]
 
     func answer(_ choice: PaymentListPage.Choice, _ visit: ConsoleVisit) async throws -> WebAnswer {
-        try await database.write { try visit.record("payments.export", of: "payments", detail: visit.call.request.query ?? "all", in: $0) }
+        // Which filters, and not what was typed into them: the audit is for good, and must hold no address of a customer.
+        let filters = choice.pairs.filter { $0.1 != nil }.map(\.0).joined(separator: ", ")
+        let detail = filters.isEmpty ? "all" : "filtered by \(filters)"
+        try await database.write { try visit.record("payments.export", of: "payments", detail: detail, in: $0) }
         let head = HTTPResponse(
             status: 200,
             headers: [

@@ -166,25 +166,23 @@ struct QueuePages: Sendable {
         }
         let now: Int64
         do { now = try await dueNowMs() } catch { throw WebProblem.conflict("what is due is for Redis' clock to say, and Redis is away") }
+        guard let deed = visit.fields["deed"], let note = Self.cronNotes[deed] else {
+            throw WebProblem.invalid("deed", "must be run, pause or resume")
+        }
         try await cron.install(nowMs: now)
-        let note: ConsoleNote
-        var detail = ""
-        switch visit.fields["deed"] {
-        case "run":
+        try await visit.recording("cron.\(deed)", of: name, in: database) {
+            guard deed == "run" else {
+                _ = try await cron.setPaused(deed == "pause", entry: name, nowMs: now)
+                return
+            }
             let result = try await cron.runNow(entry, nowMs: now)
             if case .failed(_, let error) = result { throw WebProblem.conflict("the entry failed: \(error)") }
-            (note, detail) = (.ran, "\(result)")
-        case "pause":
-            _ = try await cron.setPaused(true, entry: name, nowMs: now)
-            note = .paused
-        case "resume":
-            _ = try await cron.setPaused(false, entry: name, nowMs: now)
-            note = .resumed
-        default: throw WebProblem.invalid("deed", "must be run, pause or resume")
         }
-        try await database.write { [detail] in try visit.record("cron.\(note.rawValue)", of: name, detail: detail, in: $0) }
         return visit.done(note, Self.path)
     }
+
+    /// What may be done to an entry, and what is told after it.
+    private static let cronNotes: [String: ConsoleNote] = ["run": .ran, "pause": .paused, "resume": .resumed]
 
     // MARK: What was given up
 
@@ -230,17 +228,14 @@ struct QueuePages: Sendable {
         let (id, deed) = (try visit.required("job", limit: 100), visit.fields["deed"])
         let found = try await DeadLetters(queues: queues).find(id, on: name)
         guard let record = found.record else { throw WebProblem.notFound("nothing dead has the id '\(id.prefix(80))'") }
+        guard let deed, ["retry", "bury"].contains(deed) else { throw WebProblem.invalid("deed", "must be retry or bury") }
         let desk = JobDesk(redis: queues, database: database, nowMs: { visit.nowMs })
-        let isDone: Bool
-        switch deed {
-        case "retry":
-            try await desk.reopen(record)
-            isDone = try await desk.driver(of: found).replayDead(record)
-        case "bury": isDone = try await desk.driver(of: found).deleteDead(record)
-        default: throw WebProblem.invalid("deed", "must be retry or bury")
+        try await visit.recording("job.\(deed)", of: id, detail: "\(name): \(Redaction.text(record.reason))", in: database) {
+            if deed == "retry" { try await desk.reopen(record) }
+            let driver = desk.driver(of: found)
+            let isDone = deed == "retry" ? try await driver.replayDead(record) : try await driver.deleteDead(record)
+            guard isDone else { throw WebProblem.conflict("job \(id) was taken by somebody quicker") }
         }
-        guard isDone else { throw WebProblem.conflict("job \(id) was taken by somebody quicker") }
-        try await database.write { try visit.record("job.\(deed ?? "")", of: id, detail: "\(name): \(record.reason)", in: $0) }
         return visit.done(deed == "retry" ? .retried : .buried, ConsolePath.dead(name))
     }
 }

@@ -15,7 +15,13 @@ struct StaffFile: Sendable {
     func response(from storage: any ObjectStorage, noting: () async throws -> Void) async throws -> HTTPResponse {
         let presentation = ObjectPresentation(type: type, disposition: ContentDisposition.attachment(name))
         let opened: ObjectSending
-        do { opened = try await storage.open(key, as: presentation) } catch { throw WebProblem.notFound("the file is not there") }
+        do throws(ObjectStorageError) {
+            opened = try await storage.open(key, as: presentation)
+        } catch {
+            // A storage that is away has lost nothing: whoever asks again gets the file.
+            let isNowhere = error.code == .notFound || error.code == .invalidKey
+            throw isNowhere ? WebProblem.notFound("the file is not there") : WebProblem.unavailable
+        }
         try await noting()
         switch opened {
         case .file(let file): return FileAnswer(file, type: type, name: name, tag: tag).response(.whole)
