@@ -129,8 +129,10 @@ public struct UnpaidFiles: Sendable {
         guard let found = try InquiryStore.find(inquiry, in: connection), found.state == .inquiryReceived, found.paymentStatus != "PAID",
             found.createdAtMs < cutoffMs
         else { return false }
-        let order = try InquiryStore.requireOrder(of: inquiry, in: connection)
-        let payment = try PaymentStore.require(order.payment, in: connection)
+        // What cannot be looked up is kept, and stops nothing else.
+        let order: Order
+        do { order = try InquiryStore.requireOrder(of: inquiry, in: connection) } catch is InquiryError { return false }
+        guard let payment = try PaymentStore.find(order.payment, in: connection) else { return false }
         guard order.paidAtMs == nil, payment.paidAtMs == nil, payment.captured == 0, payment.refunded == 0, payment.updatedAtMs < cutoffMs,
             [.created, .pending, .processing, .failed, .cancelled, .expired].contains(payment.state)
         else { return false }
