@@ -119,6 +119,9 @@ final class CheckpointFile: Sendable {
 
     deinit { close(lock) }
 
+    /// Lets another collector have it; nothing is written here any more.
+    func release() { _ = flock(lock, LOCK_UN) }
+
     /// Nil when there is none yet.
     func read() throws(CollectorError) -> Checkpoint? {
         guard access(path, F_OK) == 0 else { return nil }

@@ -138,6 +138,7 @@ public final class Collector: Service {
         await http.close()
         let (pool, closing) = (pool, BlockingPool(name: "collector end", threads: 1))
         try? await closing.run { pool.close() }
+        file.release()
     }
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }

@@ -82,7 +82,7 @@ final class LogTrail {
                 close(opened.descriptor)
             }
             if let found = rotated.find(position, except: known) {
-                append(OpenLog(found.descriptor, position))
+                append(OpenLog(found, position))
             } else {
                 lost(position)
             }
@@ -184,7 +184,7 @@ final class LogTrail {
         retire(logs.count - 1)
         hasCurrent = false
         if let copy = rotated.find(position, except: known.union([position.identity])) {
-            append(OpenLog(copy.descriptor, position, identity: copy.identity))
+            append(OpenLog(copy, position))
         } else {
             lost(position)
         }
@@ -192,11 +192,8 @@ final class LogTrail {
 
     /// Lets go of files that were rotated away and have been silent for long enough.
     private func finishSilent() {
-        while logs.count > (hasCurrent ? 1 : 0), let oldest = logs.first, let since = oldest.quietSince,
-            ContinuousClock.now - since >= patience
-        {
-            // Without the log itself this may still be the one that is written to.
-            guard hasCurrent else { return }
+        // Without the log itself the last one may still be written to.
+        while hasCurrent, logs.count > 1, let oldest = logs.first, oldest.isSilent(for: patience) {
             finished.append(oldest.position)
             if finished.count > Checkpoint.finishedMax { finished.removeFirst() }
             onUnfinished?(oldest.offset, oldest.size - oldest.offset)
@@ -229,7 +226,7 @@ final class LogTrail {
             let count = try log.read(into: buffer)
             // Only what is still the file that we know: emptied between the look and the reading, it waits for the next look.
             guard count > 0, log.change() == .none else {
-                if log.quietSince == nil { log.quietSince = ContinuousClock.now }
+                log.noteEnd()
                 return .end
             }
             let piece = UnsafeBufferPointer(rebasing: UnsafeRawBufferPointer(buffer).assumingMemoryBound(to: UInt8.self)[..<count])
@@ -253,14 +250,14 @@ final class LogTrail {
                 continue
             }
             // Half a line: the rest is still to be written.
-            if log.quietSince == nil { log.quietSince = ContinuousClock.now }
+            log.noteEnd(rest: count)
             return .end
         }
         return .limit
     }
 
     private func note(_ log: OpenLog, _ count: Int, _ budget: inout Int) {
-        log.quietSince = nil
+        log.noteMore()
         metrics.read.add(Int64(count))
         budget -= count
     }
@@ -268,9 +265,16 @@ final class LogTrail {
 
 extension OpenLog {
     /// A file that was read before, from where it was left. Its first bytes were compared.
-    fileprivate convenience init(_ descriptor: Int32, _ position: FilePosition, identity: FileIdentity? = nil) {
+    fileprivate convenience init(_ descriptor: Int32, _ position: FilePosition) {
         self.init(
-            descriptor: descriptor, identity: identity ?? position.identity, offset: position.offset, isSkipping: position.isSkipping,
+            descriptor: descriptor, identity: position.identity, offset: position.offset, isSkipping: position.isSkipping,
             head: FileHead.read(descriptor, position.fingerprint.length) ?? [])
+    }
+
+    /// The same, where it lies now; a copy may end before the place that was reached.
+    fileprivate convenience init(_ found: RotatedFiles.Found, _ position: FilePosition) {
+        self.init(
+            descriptor: found.descriptor, identity: found.identity, offset: min(position.offset, Int64(found.status.st_size)),
+            isSkipping: position.isSkipping, head: FileHead.read(found.descriptor, position.fingerprint.length) ?? [])
     }
 }

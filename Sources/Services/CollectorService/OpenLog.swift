@@ -17,8 +17,8 @@ final class OpenLog {
     private(set) var batchStart: Int64
     /// The first bytes, as they were when they were read.
     private(set) var head: [UInt8]
-    /// Since when nothing has come.
-    var quietSince: ContinuousClock.Instant?
+    /// Since when nothing has come, and how large the file was then.
+    private var quiet: (since: ContinuousClock.Instant, size: Int64)?
 
     /// Takes the descriptor over.
     init(descriptor: Int32, identity: FileIdentity, offset: Int64 = 0, isSkipping: Bool = false, head: [UInt8] = []) {
@@ -88,6 +88,22 @@ final class OpenLog {
         let length = min(Int(min(offset, Int64(Fingerprint.lengthMax))), Fingerprint.lengthMax)
         // It grows as the file does, over bytes that were read.
         if head.count < length, let longer = FileHead.read(descriptor, length), longer.starts(with: head) { head = longer }
+    }
+
+    /// Reading has come to the end of what was there.
+    /// - Parameter rest: bytes that were seen and not taken: half a line.
+    func noteEnd(rest: Int = 0) {
+        let seen = offset + Int64(rest)
+        if quiet?.size != seen { quiet = (ContinuousClock.now, seen) }
+    }
+
+    /// Something was read.
+    func noteMore() { quiet = nil }
+
+    /// Whether nothing has come for so long, and nothing has now.
+    func isSilent(for patience: Duration) -> Bool {
+        guard let quiet else { return false }
+        return ContinuousClock.now - quiet.since >= patience && size == quiet.size
     }
 
     /// Begins at the end of what is there, behind its last whole line.

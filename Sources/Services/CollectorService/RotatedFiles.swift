@@ -26,19 +26,19 @@ struct RotatedFiles {
         name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     }
 
-    /// Where a file is now that was read before: under its own inode, or as a copy of it (which `copytruncate` makes).
+    /// Where a file is now that was read before: under its own inode, or as a copy of it (which `copytruncate` makes). A copy may have less
+    /// than was read: what was written between the copying and the emptying is in no copy.
     func find(_ position: FilePosition, except others: Set<FileIdentity>) -> Found? {
         var copy: Found?
         for path in paths() {
             guard let found = open(path) else { continue }
-            let isKnown = others.contains(found.identity)
-            if !isKnown, Int64(found.status.st_size) >= position.offset, position.fingerprint.fits(found.descriptor) {
-                if found.identity == position.identity {
+            if !others.contains(found.identity), position.fingerprint.fits(found.descriptor) {
+                if found.identity == position.identity, Int64(found.status.st_size) >= position.offset {
                     if let copy { close(copy.descriptor) }
                     return found
                 }
                 // Without a first byte nothing tells a copy from any other file.
-                if copy == nil, position.fingerprint.length > 0 {
+                if copy == nil, found.identity != position.identity, position.fingerprint.length > 0 {
                     copy = found
                     continue
                 }
