@@ -100,9 +100,8 @@ struct UsageCollectorTests {
         var said = ""
         try await eventually(within: .seconds(90), "SQL has what nginx says that it sent") {
             let sent = try await gateway.sent()
-            let wanted = [
-                "shop": sent["shop.test"] ?? 0, "blog": sent.filter { $0.key.hasSuffix(".blog.test") }.values.reduce(0, +),
-            ]
+            let blogs = sent.filter { $0.key.hasSuffix(".blog.test") }.values.reduce(0, +)
+            let wanted = ["shop": sent["shop.test"] ?? 0, "blog": blogs].filter { $0.value > 0 }
             let found = try await counted(stage)
             said = "\(found) for \(wanted)"
             guard found == wanted else { throw FixtureError(said) }

@@ -83,7 +83,9 @@ final class AccessLogReader: @unchecked Sendable {
     deinit { buffer.deallocate() }
 
     /// Where reading stands, for a first checkpoint.
-    var position: [String: Checkpoint.Trail] { Dictionary(uniqueKeysWithValues: trails.map { ($0.file.path, $0.position) }) }
+    var position: [String: Checkpoint.Trail] {
+        Dictionary(uniqueKeysWithValues: trails.filter(\.isBegun).map { ($0.file.path, $0.position) })
+    }
 
     /// What keeps a log from being read, or an assignment from being obeyed; nil when nothing does.
     var problem: String? { maps.problem ?? trails.lazy.compactMap(\.problem).first }

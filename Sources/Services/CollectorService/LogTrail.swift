@@ -20,13 +20,16 @@ final class LogTrail {
     /// been silent for a while: a gateway writes on into a renamed file until it is told to open the new one.
     private var logs: [OpenLog] = []
     private var hasCurrent = false
+    private let beginsAtEnd: Bool
+    /// Whether it is known where the log begins: what comes from then on is read whole.
+    private(set) var isBegun = false
     private var finished: [FilePosition]
     /// What the batch has of files that were let go.
     private var retiredSegments: [String] = []
     private let rotated: RotatedFiles
     private let metrics: FileMetrics
     private let log: Log
-    /// When the folder was last looked at, in nanoseconds by the clock that files are stamped with.
+    /// When the log was last seen there, in nanoseconds by the clock that files are stamped with.
     private var lookedAt: Int64
     private var openingProblem: String?
     private var readingProblem: String?
@@ -51,21 +54,27 @@ final class LogTrail {
         rotated = RotatedFiles(of: file.path)
         finished = trail?.finished ?? []
         lookedAt = writtenAt
+        beginsAtEnd = beginning == .end
         if let trail {
+            isBegun = true
             restore(trail.files)
         } else {
-            begin(beginning)
+            begin()
         }
     }
 
-    private func begin(_ beginning: CollectorSettings.Beginning) {
+    /// A log that was never followed. One that cannot be opened yet is begun when it can.
+    private func begin() {
         attempt(\.openingProblem) { () throws(CollectorError) in
-            guard let fresh = try OpenLog.fresh(file.path) else { return }
-            if beginning == .end { fresh.goToEnd() }
-            append(fresh)
-            hasCurrent = true
+            let now = Self.now()
+            if let fresh = try OpenLog.fresh(file.path) {
+                if beginsAtEnd { fresh.goToEnd() }
+                append(fresh)
+                hasCurrent = true
+            }
+            lookedAt = now
+            isBegun = true
         }
-        lookedAt = Self.now()
     }
 
     /// Finds the files again that were being read, wherever they are by now.
@@ -143,14 +152,15 @@ final class LogTrail {
 
     /// Looks whether the log is another file by now, or was emptied, and lets go what is done with.
     func look() {
+        guard isBegun else { return begin() }
         let since = lookedAt - Self.stampLag
         let now = Self.now()
         attempt(\.openingProblem) { () throws(CollectorError) in
             truncation()
-            guard let opened = try OpenLog.open(file.path) else {
-                // Renamed, and not there again: what is written goes into the file that we have.
-                return
-            }
+            // Renamed, and not there again: what is written goes into the file that we have.
+            guard let opened = try OpenLog.open(file.path) else { return }
+            // Whatever comes and goes before the log is there again is found by the older moment.
+            lookedAt = now
             let identity = FileIdentity(opened.status)
             guard !hasCurrent || logs.last?.identity != identity else {
                 close(opened.descriptor)
@@ -161,7 +171,6 @@ final class LogTrail {
             append(OpenLog(descriptor: opened.descriptor, identity: identity))
             hasCurrent = true
         }
-        lookedAt = now
         finishSilent()
     }
 
