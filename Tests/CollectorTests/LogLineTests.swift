@@ -63,6 +63,10 @@ struct LogLineTests {
             .traefikCLF, #"::1 - - [21/Nov/2026:08:00:00 +0000] "GET / HTTP/1.1" 404 19 "-" "-" 1 "-" "-" 0ms"#,
             Said(bytes: 19, at: "2026-11-21T08:00:00.000Z")
         ),
+        (
+            .traefikCLF, #"::1 - - [21/Nov/2026:08:00:00 +0000] "GET / HTTP/1.1" 404 19 "-" "-" 1 - - 0ms"#,
+            Said(bytes: 19, at: "2026-11-21T08:00:00.000Z")
+        ),
     ]
 
     @Test("is read for the bytes that were sent, the moment, and whose they are", arguments: good.indices)

@@ -68,7 +68,12 @@ enum CommonLogLine {
             while at > place, text[at - 1] &- 0x30 < 10 { at -= 1 }
             guard at < last else { throw LineFault(at, expected) }
         }
+        // Where there is none it is a dash, which older releases write without quotes.
         func backOverQuoted(_ expected: StaticString) throws(LineFault) -> LogLine.Text {
+            if at - 2 > place, text[at - 1] == UInt8(ascii: "-"), text[at - 2] == 0x20 {
+                at -= 1
+                return LogLine.Text(rebasing: text[at..<at + 1])
+            }
             try back(over: UInt8(ascii: "\""), expected)
             let end = at
             while at > place, text[at - 1] != UInt8(ascii: "\"") { at -= 1 }
