@@ -206,6 +206,9 @@ let services: [Target] = [
             "WorkerService", "StorageMetering", "Usage", "UsageSamples", "Teams", "Plans", "Notifications", "Payments", "Outbox", "HTTPClient",
             "DiskUsage", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
         ]),
+    room(
+        "Services", "CollectorService",
+        ["UsageSamples", "HTTPServer", "HTTPClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats"]),
     // What the command line and the console do alike.
     room("Services", "Operating", everyRoom + ["PaymentsService", "MessagePort", "RedisClient", "JobQueueRedis"]),
     room(
@@ -264,6 +267,7 @@ let programs: [Target] = [
     program(
         "worker-notifications", ["NotificationsService", "Publication", "Downloads", "WorkerService", "ProgramStart", "Settings"]),
     program("worker-usage", ["UsageService", "WorkerService", "ProgramStart"]),
+    program("quittance-collector", ["CollectorService", "ProgramStart", "EventLoop", "Settings", "Telemetry"]),
     program("scheduler", ["PaymentsService", "WorkerService", "ProgramStart"]),
     program(
         "web",
@@ -329,6 +333,9 @@ let testTargets: [Target] = [
     tests(
         "UsageTests",
         everyRoom + ["StorageMetering", "DiskUsage", "UsageService", "WorkerService", "RedisClient", "JobQueueRedis", "HTTPClient", "HTTPServer"]),
+    tests(
+        "CollectorTests",
+        ["CollectorService", "UsageSamples", "HTTPServer", "HTTPClient", "Cryptography", "EventLoop", "Settings", "Telemetry", "Formats"]),
     tests(
         "ServiceTests",
         everyRoom + adapters + [

@@ -14,6 +14,8 @@ struct OutsideCallTests {
         "Sources/Domain/StorageMetering/StorageMeasuring.swift": "asks Docker how much is stored",
         "Sources/Services/PaymentsService/CurlTransport.swift": "carries the adapters' calls",
         "Sources/Services/PaymentsService/PaymentsWorker.swift": "makes the transport; payment.verify asks only",
+        "Sources/Services/CollectorService/Collector.swift": "makes the client that posts samples to ingest",
+        "Sources/Services/CollectorService/IngestPost.swift": "posts samples to ingest, where a batch counts once by its name",
         "Sources/Services/UsageService/UsageWorker.swift": "makes the client that asks Docker",
         "Sources/Services/OperatorCommands/Commands/KitFileCommands.swift": "reaches the storage of finals",
         "Sources/Services/OperatorCommands/Doctor/MailChecks.swift": "greets the mail server",

@@ -36,7 +36,7 @@ public struct SettingVariable: Sendable {
 extension Settings {
     /// Every variable the programs know, in the order of `.env.example`.
     public static let variables: [SettingVariable] =
-        general + ProviderDescription.all.flatMap(\.variables) + usage + NotificationSettings.variables
+        general + ProviderDescription.all.flatMap(\.variables) + usage + collectorVariables + NotificationSettings.variables
 
     private static let general: [SettingVariable] = places + programs + api + console + services + storageVariables
 

@@ -77,6 +77,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
     public let storage: StorageSettings
     public let api: APISettings
     public let console: ConsoleSettings
+    public let collector: CollectorSettings
 
     /// What the sources file says; nil where nobody has read it.
     public let sources: SourceBook?
@@ -150,6 +151,7 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         storage = reader.storage()
         api = reader.api()
         console = reader.console()
+        collector = reader.collector(varDirectory: varDirectory, ingestAddress: ingestAddress)
         reader.refuseUnknown(
             prefix: "PROVIDER_MODE_", known: ProviderDescription.all.map(\.modeVariable) + NotificationSettings.modeVariables)
         reader.refuseUnknown(
@@ -208,6 +210,8 @@ public struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         case "SOURCES_FILE": sourcesFile
         case "BASE_URL": baseURL
         case "STAFF_EMAIL": staffEmail
+        case "COLLECTOR_INGEST_URL": collector.ingestURL
+        case "COLLECTOR_STATE": collector.folder
         default:
             ProviderDescription.all.first { $0.values.contains { $0.variable.name == variable.name && $0.key == "api_url" } }
                 .flatMap { providers[$0.name]?.apiURL } ?? variable.standard ?? ""

@@ -26,6 +26,7 @@ public enum BenchmarkRun {
         Entry(name: "console", title: ConsoleBenchmark.title, tools: ["redis-server"], run: ConsoleBenchmark.run),
         Entry(name: "downloads", title: DownloadBenchmark.title, tools: ["redis-server", "nginx"], run: DownloadBenchmark.run),
         Entry(name: "usage", title: UsageBenchmark.title, tools: ["redis-server"], run: UsageBenchmark.run),
+        Entry(name: "collector", title: CollectorBenchmark.title, tools: ["redis-server"], run: CollectorBenchmark.run),
         Entry(name: "limits", title: LimitsBenchmark.title, tools: ["redis-server"], run: LimitsBenchmark.run),
         Entry(name: "storage", title: StorageBenchmark.title, tools: ["redis-server"], run: StorageBenchmark.run),
         Entry(name: "allowed", title: AllowedBenchmark.title, tools: ["redis-server"], run: AllowedBenchmark.run),

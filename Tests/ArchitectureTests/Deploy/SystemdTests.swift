@@ -11,10 +11,15 @@ struct SystemdTests {
         try SourceTree.names(in: "Sources/Programs").filter { !["quittance", "bench", "chaos", "sandbox"].contains($0) }
     }
 
+    /// A program's unit; one whose name begins with the product's does not say it twice.
+    private static func unit(_ program: String) -> String {
+        "\(folder)/\(program.hasPrefix("quittance-") ? program : "quittance-\(program)")@.service"
+    }
+
     @Test("there is a template for each program that runs all the time, which starts it, and all belong to the target")
     func onePerExecutable() throws {
         for program in try Self.programs() {
-            let path = "\(Self.folder)/quittance-\(program)@.service"
+            let path = Self.unit(program)
             try #require(SourceTree.exists(path), "\(path) is missing")
             let lines = try SourceTree.lines(path)
             #expect(lines.contains("ExecStart=\(Self.installed)\(program)"), "\(path)")
@@ -27,11 +32,11 @@ struct SystemdTests {
     @Test("each program's metrics have ports of their own")
     func metrics() throws {
         let ports = try Self.programs().compactMap { program in
-            try SourceTree.lines("\(Self.folder)/quittance-\(program)@.service").compactMap { line in
+            try SourceTree.lines(Self.unit(program)).compactMap { line in
                 line.split(separator: " ").last.flatMap { $0.hasPrefix("METRICS_ADDRESS=") ? $0.split(separator: ":").last.flatMap { Int($0) } : nil }
             }.first
         }
-        #expect(ports.count == 7)
+        #expect(ports.count == 8)
         // Slots are added to a port.
         #expect(zip(ports.sorted(), ports.sorted().dropFirst()).allSatisfy { $1 - $0 >= 10 })
     }
