@@ -183,6 +183,7 @@ struct WebAllowedTests {
     func together() async throws {
         try await WebStage.with { stage in
             try await stage.team("acme", projects: ["shop"])
+            let begin = ContinuousClock.now
             let answers = try await withThrowingTaskGroup(of: String.self) { group in
                 for _ in 0..<300 {
                     group.addTask {
@@ -192,7 +193,10 @@ struct WebAllowedTests {
                 }
                 return try await group.reduce(into: Set<String>()) { $0.insert($1) }
             }
-            #expect(answers.count == 1, "\(answers)")
+            // On a machine so busy that the answer came of age meanwhile, it was read again.
+            let readings = 1 + Int((ContinuousClock.now - begin) / .milliseconds(AllowedProjects.refreshAfterMs))
+            #expect(answers.count <= readings, "\(answers)")
+            #expect(answers.allSatisfy { $0.hasPrefix("200 ") })
         }
     }
 
