@@ -200,7 +200,8 @@ struct CommandQueueTests {
                         2 of 2 events in the journal are not in SQL and went back onto the list
 
                         """, err: ""))
-        #expect(try await stage.withQueue("events") { try await $0.peek(limit: 10) } == before)
+        // Not in their order: what went by way of the disk may have come onto the list later than what came after it.
+        #expect(Set(try await stage.withQueue("events") { try await $0.peek(limit: 10) }) == Set(before))
         #expect(before.count == 2)
         #expect(try await stage.withQueue("drafts") { try await $0.counts().ready } == 1)
         #expect(try await stage.withQueue("notifications") { try await $0.counts().ready } == 1)

@@ -19,7 +19,7 @@ public enum SecureRandom {
         return [UInt8](unsafeUninitializedCapacity: count) { output, filled in
             guard count > 0 else { return }
             // Without randomness no key can be made: going on would be worse than ending.
-            precondition(RAND_bytes(output.baseAddress, Int32(count)) == 1, "the system gives no random bytes")
+            precondition(OpenSSLLibrary.isReady && RAND_bytes(output.baseAddress, Int32(count)) == 1, "the system gives no random bytes")
             filled = count
         }
     }

@@ -4,7 +4,8 @@ import CCrypto
 public enum HMACSHA1 {
     /// 20 bytes.
     public static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 20) { output, filled in
+        precondition(OpenSSLLibrary.isReady, "OpenSSL cannot be begun")
+        return [UInt8](unsafeUninitializedCapacity: 20) { output, filled in
             var length: UInt32 = 20
             _ = HMAC(EVP_sha1(), key, Int32(key.count), message, message.count, output.baseAddress, &length)
             filled = Int(length)

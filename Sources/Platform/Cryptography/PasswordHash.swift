@@ -45,6 +45,7 @@ public struct PasswordHash: Sendable, Equatable {
 
     /// What scrypt makes of a password.
     public static func derive(_ password: String, salt: [UInt8], cost: Cost, length: Int = PasswordHash.length) -> [UInt8] {
+        precondition(OpenSSLLibrary.isReady, "OpenSSL cannot be begun")
         let text = Array(password.utf8).map { CChar(bitPattern: $0) }
         return [UInt8](unsafeUninitializedCapacity: length) { output, filled in
             let done = EVP_PBE_scrypt(

@@ -31,7 +31,7 @@ public enum SealedBytes {
 
     /// Nil when they were sealed by another key, for another context, or were changed.
     public static func open(_ sealed: [UInt8], key: [UInt8], context: [UInt8]) -> [UInt8]? {
-        guard key.count == keyLength, sealed.count >= nonceLength + tagLength else { return nil }
+        guard OpenSSLLibrary.isReady, key.count == keyLength, sealed.count >= nonceLength + tagLength else { return nil }
         let nonce = Array(sealed[..<nonceLength])
         let text = Array(sealed[nonceLength..<sealed.count - tagLength])
         var tag = Array(sealed[(sealed.count - tagLength)...])

@@ -1,4 +1,5 @@
 import CHiredis
+import Cryptography
 import Formats
 
 /// One TLS connection, without a socket: what came goes in, what is to be sent comes out. Confined to its link's loop.
@@ -39,7 +40,7 @@ final class TLSSession {
 
     private static func context(_ tls: RedisTLS) throws(RedisError) -> OpaquePointer {
         ERR_clear_error()
-        guard let context = SSL_CTX_new(TLS_client_method()) else { preconditionFailure("out of memory for TLS") }
+        guard OpenSSLLibrary.isReady, let context = SSL_CTX_new(TLS_client_method()) else { preconditionFailure("out of memory for TLS") }
         do throws(RedisError) {
             _ = quittance_tls_set_minimum(context)
             quittance_tls_refuse_passphrase(context)
