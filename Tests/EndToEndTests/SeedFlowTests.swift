@@ -149,7 +149,8 @@ struct SeedFlowTests {
         let everything = texts.compactMap { $0?.string }.joined(separator: "\n")
         for (name, value) in answers { #expect(everything.contains(value), "\(name) is not in the draft") }
         let written = try #require(try await stage.texts("SELECT content FROM drafts_answers").first)
-        #expect(written.contains("Été & Fils <SARL>"))
+        // In the prompt what customers write cannot end the part that is theirs.
+        #expect(written.contains("Été & Fils ‹SARL>"))
         for line in written.split(separator: "\n") { #expect(everything.contains(line), "'\(line)' is not in the draft") }
         #expect(answers.count + 1 == 17)
     }
@@ -212,7 +213,7 @@ struct SeedFlowTests {
         try await browser.keepPicture("flow-published-en-light", width: 1000)
         #expect(try await stage.texts("SELECT state FROM payments_payments") == ["paid"])
         #expect(try await stage.count("SELECT COUNT(*) FROM drafts_generated") == 1)
-        #expect(try await stage.count("SELECT COUNT(*) FROM invoicing_documents") == 1)
+        #expect(try await stage.count("SELECT COUNT(*) FROM invoicing_invoices") == 1)
         let said = stage.instance.transcript(linesMax: .max)
         for secret in ["client-secret-of-the-tests", "orange-secret-of-the-tests", "a long enough passphrase", "/downloads/", "Rapport final"] {
             #expect(!said.contains(secret), "\(secret) is in a log")
