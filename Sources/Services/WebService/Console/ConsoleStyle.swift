@@ -49,7 +49,9 @@ enum ConsoleStyle {
         table { border-collapse: collapse; width: 100%; font-size: .94rem; }
         th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
         thead th { color: var(--quiet); font-weight: 600; }
+        td:not(.number) { min-width: 5.5rem; }
         td a { overflow-wrap: anywhere; }
+        td code { display: inline-block; min-width: 13rem; }
         td.number, th.number { text-align: right; white-space: nowrap; }
         td.word { overflow-wrap: anywhere; min-width: 10rem; }
         td form { margin: 0 .25rem .25rem 0; display: inline-block; }
