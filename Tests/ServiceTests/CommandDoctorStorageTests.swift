@@ -26,7 +26,7 @@ struct CommandDoctorStorageTests {
         #expect(well.level == "ok" && well.text == "\(stage.folder.file("var/private")): put, get, list and delete work")
         #expect(stage.folder.list("var/private/doctor").isEmpty && stage.folder.list("var/private/.incoming").isEmpty)
         let full = try await finding(try await CommandStage.make(["STORAGE_FREE_MIN_MIB": "1000000000"]))
-        #expect(full.level == "warn" && full.text.contains("1000000000 MiB are kept free: no files are taken; make room"))
+        #expect(full.level == "warn" && full.text.contains("1000000000 MiB are kept free: forms with files are refused; make room"))
         // What is not there is said once, and not made by looking.
         let none = try await CommandStage.make(migrated: false)
         #expect(try await finding(none).level == nil)

@@ -103,18 +103,31 @@ struct ConsoleKitTests {
         }
     }
 
-    @Test("without room on the disk a final is refused with 507, when to come again, and why; nothing is left of it")
-    func noRoom() async throws {
+    @Test("a final is taken where strangers' files are not any more: the room that is kept free is for what was paid for")
+    func keptRoom() async throws {
         let folder = try TemporaryFolder("full")
         let files = PrivateFiles(root: folder.file("private"), pool: BlockingPool(name: "full", threads: 1))
         try await WebStage.with(storage: { _ in LocalStorage(files, freeMin: .max) }) { stage in
+            let staff = try await ConsoleClient.signedIn(stage, .staff)
+            let inquiry = try await kit(stage)
+            #expect(try await upload(staff, inquiry).status == 303)
+            #expect(try await state(stage, inquiry) == .finalUploaded)
+            #expect(folder.list("private/finals/\(inquiry)").count == 1)
+        }
+    }
+
+    @Test("on a disk that is really full a final is refused with 507, when to come again, and why; nothing is left of it")
+    func noRoom() async throws {
+        let folder = try TemporaryFolder("full")
+        let files = PrivateFiles(root: folder.file("private"), pool: BlockingPool(name: "full", threads: 1))
+        try await WebStage.with(storage: { _ in FullStorage(inner: LocalStorage(files)) }) { stage in
             let staff = try await ConsoleClient.signedIn(stage, .staff)
             let inquiry = try await kit(stage)
             let refused = try await upload(staff, inquiry)
             #expect(refused.status == 507 && refused.headers["retry-after"] == "600")
             #expect(refused.text.contains("The disk has too little room"))
             #expect(try await state(stage, inquiry) == .draftDone)
-            #expect(folder.list("private/finals").isEmpty && folder.list("private/.incoming").isEmpty)
+            #expect(folder.list("private/finals/\(inquiry)").isEmpty && folder.list("private/.incoming").isEmpty)
         }
     }
 
@@ -138,5 +151,37 @@ struct ConsoleKitTests {
             #expect(try await stage.database.read { try InquiryStore.require(other, in: $0).draftVersion } == 2)
             #expect(try await state(stage, other) == .paid)
         }
+    }
+}
+
+/// A storage on a disk that has no byte left.
+private struct FullStorage: ObjectStorage {
+    let inner: LocalStorage
+
+    private struct Writer: ObjectWriter {
+        let inner: any ObjectWriter
+
+        func write(_ bytes: [UInt8]) async throws(ObjectStorageError) {
+            throw ObjectStorageError(code: .full, message: "No space left on device", isTransient: true)
+        }
+        func finish() async throws(ObjectStorageError) -> StoredObject { try await inner.finish() }
+        func discard() async { await inner.discard() }
+    }
+
+    var kind: String { inner.kind }
+    var linkOrigin: String? { inner.linkOrigin }
+
+    func begin(_ key: String, type: String) async throws(ObjectStorageError) -> any ObjectWriter {
+        Writer(inner: try await inner.begin(key, type: type))
+    }
+    func read(_ key: String, limit: Int) async throws(ObjectStorageError) -> [UInt8] { try await inner.read(key, limit: limit) }
+    func open(_ key: String, as presentation: ObjectPresentation) async throws(ObjectStorageError) -> ObjectSending {
+        try await inner.open(key, as: presentation)
+    }
+    func size(_ key: String) async throws(ObjectStorageError) -> Int64? { try await inner.size(key) }
+    func delete(_ key: String) async throws(ObjectStorageError) { try await inner.delete(key) }
+    func checkRoom() async throws(ObjectStorageError) { try await inner.checkRoom() }
+    func list(_ folder: String, after: String?, limit: Int) async throws(ObjectStorageError) -> [ListedObject] {
+        try await inner.list(folder, after: after, limit: limit)
     }
 }

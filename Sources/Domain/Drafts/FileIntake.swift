@@ -8,14 +8,17 @@ public struct FileIntake: Sendable {
     public struct Rules: Sendable {
         public let kinds: Set<FileKind>
         public let sizeMax: Int64
+        /// Whether it is taken only while more room is left than is kept free: so it is of strangers, since the rest is kept for what was paid for.
+        public let leavesRoom: Bool
 
-        public init(kinds: Set<FileKind>, sizeMax: Int64) {
+        public init(kinds: Set<FileKind>, sizeMax: Int64, leavesRoom: Bool = false) {
             self.kinds = kinds
             self.sizeMax = sizeMax
+            self.leavesRoom = leavesRoom
         }
 
         public static let final = Rules(kinds: FinalAsset.kinds, sizeMax: FinalAsset.sizeMax)
-        public static let attachment = Rules(kinds: Set(FileKind.allCases), sizeMax: InquiryAttachment.sizeMax)
+        public static let attachment = Rules(kinds: Set(FileKind.allCases), sizeMax: InquiryAttachment.sizeMax, leavesRoom: true)
         public static let template = Rules(kinds: [.docx], sizeMax: FinalAsset.sizeMax)
     }
 
@@ -27,14 +30,14 @@ public struct FileIntake: Sendable {
     /// - Parameters:
     ///   - folder: such as `finals`; what stands below it is ours to choose.
     ///   - name: what the sender calls it.
-    /// - Throws: ``FileIntakeError/storage(_:)`` of code `full` where the disk has less room than is kept free.
+    /// - Throws: ``FileIntakeError/storage(_:)`` of code `full` where the disk has less room than the rules leave.
     public init(
         to storage: any ObjectStorage, folder: String, name: String, rules: Rules
     ) async throws(FileIntakeError) {
         self.name = name
         self.rules = rules
         do throws(ObjectStorageError) {
-            try await storage.checkRoom()
+            if rules.leavesRoom { try await storage.checkRoom() }
             writer = try await storage.begin(
                 "\(folder)/\(Hex.encode(SecureRandom.bytes(16)))", type: "application/octet-stream")
         } catch {

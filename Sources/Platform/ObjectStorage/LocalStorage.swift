@@ -6,7 +6,7 @@ public struct LocalStorage: ObjectStorage {
     private let files: PrivateFiles
     private let freeMin: Int64
 
-    /// - Parameter freeMin: bytes of the disk that nobody's uploads may use.
+    /// - Parameter freeMin: bytes of the disk that strangers' uploads may not use.
     public init(_ files: PrivateFiles, freeMin: Int64 = 0) {
         self.files = files
         self.freeMin = freeMin

@@ -88,14 +88,15 @@ public protocol ObjectStorage: Sendable {
     /// Takes an object away; nothing happens when there is none.
     func delete(_ key: String) async throws(ObjectStorageError)
 
-    /// The objects that stand directly in a folder, by name: what is looked for are those that nobody refers to any more.
+    /// The objects that stand directly in a folder, by name: what is looked for are those that nobody refers to any more. In a bucket there may be
+    /// keys that others made and we would not take.
     /// - Parameters:
     ///   - after: the key that the answer before ended with.
     ///   - limit: how many at most; an answer with fewer, though not with none, may still have others behind it.
     func list(_ folder: String, after: String?, limit: Int) async throws(ObjectStorageError) -> [ListedObject]
 
     /// Refuses, as ``ObjectStorageError/Code/full``, where less is free than is kept for what was paid for. Asked before a file is taken from
-    /// somebody; what we make ourselves uses the rest.
+    /// a stranger; what staff hand in and what we make ourselves uses the rest.
     func checkRoom() async throws(ObjectStorageError)
 }
 

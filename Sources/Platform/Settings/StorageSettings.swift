@@ -71,7 +71,7 @@ extension Settings {
         SettingVariable("DOWNLOAD_MAX_USES", in: "Files", standard: "1", "How often a download link can be used, 1 to 100."),
         SettingVariable(
             "STORAGE_FREE_MIN_MIB", in: "Files", standard: "1024",
-            "With local: no file is taken from anybody while the disk has fewer MiB free; 0 takes files until it is full."),
+            "With local: forms with files are refused while the disk has fewer MiB free; 0 takes them until it is full."),
         SettingVariable(
             "INQUIRY_KEEP_DAYS", in: "Files", standard: "30",
             "How many days the files of an inquiry are kept that nobody pays for, 1 to 3650. Once money was seen they stay."),

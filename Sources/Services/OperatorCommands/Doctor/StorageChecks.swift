@@ -72,7 +72,7 @@ enum StorageChecks {
             return .fail(what, "\(place): \(step) fails: \(error.message); \(remedy)")
         }
         do throws(ObjectStorageError) { try await storage.checkRoom() } catch {
-            return .warn(what, "\(place): \(error.message): no files are taken; make room, or lower STORAGE_FREE_MIN_MIB")
+            return .warn(what, "\(place): \(error.message): forms with files are refused; make room, or lower STORAGE_FREE_MIN_MIB")
         }
         return .ok(what, "\(place): put, get, list and delete work")
     }
