@@ -3,6 +3,7 @@ import Database
 import Formats
 import JobQueue
 import OperatorCommands
+import Payments
 import TestSupport
 import Testing
 
@@ -50,6 +51,27 @@ struct CommandLinkTests {
         #expect(await unsigned.run("link", "send", payment).err.contains("SECRET_KEY is not set"))
         try await stage.write { try $0.execute("UPDATE payments_payments SET state = 'paid'") }
         #expect(await stage.run("link", "send", payment).err.contains("is paid: there is nothing to pay"))
+    }
+
+    @Test("a link that is made or sent counts as a move of its payment, whose files then wait for it; one to look does not, nor one of a paid one")
+    func moves() async throws {
+        let stage = try await CommandStage.make(redis: true, ["SECRET_KEY": Self.secret])
+        let payment = try await stage.orderKit().payment
+        func moved() async throws -> Int64 { try await stage.write { try PaymentStore.require(payment, in: $0).updatedAtMs } }
+        let start = try await moved()
+        stage.turn(byMs: 60_000)
+        #expect(await stage.run("link", "make", payment, "--watch").code == .ok)
+        #expect(try await moved() == start)
+        #expect(await stage.run("link", "make", payment).code == .ok)
+        #expect(try await moved() == stage.nowMs)
+        stage.turn(byMs: 60_000)
+        #expect(await stage.run("link", "send", payment).code == .ok)
+        let sent = try await moved()
+        #expect(sent == stage.nowMs)
+        try await stage.write { try $0.execute("UPDATE payments_payments SET state = 'paid'") }
+        stage.turn(byMs: 60_000)
+        #expect(await stage.run("link", "make", payment).code == .ok)
+        #expect(try await moved() == sent)
     }
 
     @Test("refuses a payment that is not there, a life that is too long, and to sign without a secret")

@@ -287,6 +287,20 @@ struct WebLinkTests {
         }
     }
 
+    @Test("a link to pay counts as a move of its payment, since somebody was asked for the money; one to watch does not")
+    func moves() async throws {
+        try await WebStage.with { stage in
+            let payment = try await stage.order()
+            func moved() async throws -> Int64 { try await stage.database.read { try PaymentStore.require(payment, in: $0).updatedAtMs } }
+            let start = try await moved()
+            stage.turnClock(by: 60_000)
+            #expect(try await stage.post("/api/v1/payments/\(payment)/link/", ["purpose": "watch"]).status == 201)
+            #expect(try await moved() == start)
+            #expect(try await stage.post("/api/v1/payments/\(payment)/link/", [:]).status == 201)
+            #expect(try await moved() >= start + 60_000)
+        }
+    }
+
     @Test("a country that is chosen narrows the networks; the phone's country is the first choice")
     func countries() async throws {
         try await WebStage.with { stage in

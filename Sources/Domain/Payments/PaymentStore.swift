@@ -80,6 +80,13 @@ public enum PaymentStore {
         try PaymentAudit.note(payment, actor: actor, source: payment.subject, detail: detail, nowMs: nowMs, in: connection)
     }
 
+    /// Notes that somebody was asked for the money once more: a payment that moved lately is not taken for one that nobody will pay.
+    public static func noteAsked(for payment: Payment, nowMs: Int64, in connection: Connection) throws {
+        guard payment.state.takesAttempts else { return }
+        try connection.execute(
+            "UPDATE payments_payments SET updated_at = $2 WHERE id = $1 AND updated_at < $2", [.text(payment.id), .integer(nowMs)])
+    }
+
     /// How many payments stand where.
     public static func counts(in connection: Connection) throws -> [(state: PaymentState, count: Int64)] {
         try connection.query("SELECT state, SUM(count) AS n FROM payments_standings GROUP BY state HAVING n > 0 ORDER BY state", []).compactMap {

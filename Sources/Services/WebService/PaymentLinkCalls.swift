@@ -29,8 +29,10 @@ struct PaymentLinkCalls: Sendable {
         }
         let purpose = word.flatMap { PaymentLink.Purpose(word: $0) } ?? .pay
         let (id, now) = (call.value("payment"), nowMs())
-        let generation = try await database.read { connection in
-            try PaymentLinks.generation(of: try PaymentStore.require(id, in: connection).id, in: connection)
+        let generation = try await database.write { connection in
+            let payment = try PaymentStore.require(id, in: connection)
+            if purpose == .pay { try PaymentStore.noteAsked(for: payment, nowMs: now, in: connection) }
+            return try PaymentLinks.generation(of: payment.id, in: connection)
         }
         let made = link.token(
             for: id, purpose, generation: generation, lifeMs: life.map { $0 * 1000 } ?? PaymentLink.standardLifeMs, nowMs: now)

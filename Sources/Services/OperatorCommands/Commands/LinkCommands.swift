@@ -26,14 +26,16 @@ enum LinkCommands {
             throw CommandFailure(.failed, "SECRET_KEY is not set, so that no link can be signed")
         }
         let purpose: PaymentLink.Purpose = invocation.has("--watch") ? .watch : .pay
-        let id = invocation.operands[0]
+        let (id, nowMs) = (invocation.operands[0], context.nowMs())
         let generation = try await onPayment(id, context) { database in
-            try await database.read { connection in
-                try PaymentLinks.generation(of: try PaymentStore.require(id, in: connection).id, in: connection)
+            try await database.write { connection in
+                let payment = try PaymentStore.require(id, in: connection)
+                if purpose == .pay { try PaymentStore.noteAsked(for: payment, nowMs: nowMs, in: connection) }
+                return try PaymentLinks.generation(of: payment.id, in: connection)
             }
         }
         let made = PaymentLink(secret: secret.value).token(
-            for: id, purpose, generation: generation, lifeMs: Int64(hours) * 3_600_000, nowMs: context.nowMs())
+            for: id, purpose, generation: generation, lifeMs: Int64(hours) * 3_600_000, nowMs: nowMs)
         guard let made else { throw CommandFailure(.notFound, "there is no payment \(id)") }
         let url = "\(context.settings.baseURL)/pay/\(made.text)"
         if invocation.wantsJSON {
@@ -66,6 +68,7 @@ enum LinkCommands {
                 }
                 let requests = try SendNotification.paymentLink(to: payment, cause: "operator:\(nowMs)")
                 for request in requests { try outbox.add(request, nowMs: nowMs, in: connection) }
+                try PaymentStore.noteAsked(for: payment, nowMs: nowMs, in: connection)
                 return requests.count
             }
             guard added > 0 else { throw CommandFailure(.failed, "payment \(id) has neither e-mail address nor telephone number") }
