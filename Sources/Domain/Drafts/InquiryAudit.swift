@@ -16,6 +16,7 @@ public struct InquiryAudit: Sendable {
         case templateActivated = "template_activated"
         case attachmentsPurged = "attachments_purged"
         case orphansRemoved = "orphans_removed"
+        case sweepRefused = "sweep_refused"
     }
 
     public let id: Int64

@@ -32,6 +32,7 @@ public enum InquiryStore {
             Migration(number: 2, name: "finals", sqlite: PackageResources._002_finals_sqlite_sql),
             Migration(number: 3, name: "versions", sqlite: PackageResources._003_versions_sqlite_sql),
             Migration(number: 4, name: "attachments", sqlite: PackageResources._004_attachments_sqlite_sql),
+            Migration(number: 5, name: "strays", sqlite: PackageResources._005_strays_sqlite_sql),
         ])
 
     /// Takes an inquiry: enters it with its order and its payment, at the price of the product row. Starts nothing.

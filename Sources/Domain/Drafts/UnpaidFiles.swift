@@ -8,14 +8,20 @@ import Telemetry
 
 /// Takes away the files of inquiries that nobody paid for, and objects that nothing leads to.
 ///
-/// Rows go first, in one transaction that reads the payment anew: whoever pays before it keeps everything. The objects follow. Where the
-/// process ends in between, they are objects without a row, as are those of an upload that was broken off, and a later run finds them by
-/// listing. So nothing is lost that was paid for, and nothing stays for good.
+/// Rows go first, in one transaction that reads the payment anew and notes what is to be taken away: whoever pays before it keeps everything.
+/// The objects follow. Where the process ends in between, the next run goes on by the notes; what was left by an upload that was broken off is
+/// found by listing. So nothing is lost that was paid for, and nothing stays for good.
 public struct UnpaidFiles: Sendable {
     /// Where files that come with a form are kept.
     public static let folder = "attachments"
-    /// An object without a row is left alone so long: far longer than any form takes, and time to put a mistaken restore right.
+    /// An object without a row is left alone so long after it was first found so: time to put a mistaken restore right.
     public static let orphanAgeMs: Int64 = 7 * 86_400_000
+    /// An object so young may get its row yet: no form takes so long.
+    public static let formAgeMs: Int64 = 86_400_000
+    /// So many without a row are never too many.
+    public static let straysMax = 20
+    /// More of them than one in so many objects are.
+    public static let straysShare = 10
 
     /// What a run came to.
     public struct Outcome: Sendable, Equatable {
@@ -23,18 +29,28 @@ public struct UnpaidFiles: Sendable {
         public internal(set) var files = 0
         public internal(set) var bytes: Int64 = 0
         public internal(set) var orphans = 0
+        /// Objects that an earlier run did not come to.
+        public internal(set) var left = 0
+        /// Objects that the storage refused to take away for good.
+        public internal(set) var refused = 0
+        /// Why nothing was removed of what nothing led to.
+        public internal(set) var doubt: String?
 
         public init() {}
 
         public var detail: String {
-            "\(files) files of \(inquiries) unpaid inquiries removed, \(bytes >> 20) MiB; \(orphans) objects that nothing led to"
+            var parts = ["\(files) files of \(inquiries) unpaid inquiries removed, \(bytes >> 20) MiB", "\(orphans) objects that nothing led to"]
+            if left > 0 { parts.append("\(left) that were left before") }
+            if refused > 0 { parts.append("\(refused) that the storage refuses to remove") }
+            if let doubt { parts.append("nothing else was swept: \(doubt)") }
+            return parts.joined(separator: "; ")
         }
     }
 
-    private let database: Database
-    private let storage: any ObjectStorage
+    let database: Database
+    let storage: any ObjectStorage
     private let keepDays: Int
-    private let log: Log
+    let log: Log
 
     /// - Parameter keepDays: how long an inquiry's files wait for its payment.
     public init(database: Database, storage: any ObjectStorage, keepDays: Int, log: Log) {
@@ -43,11 +59,17 @@ public struct UnpaidFiles: Sendable {
         self.keepDays = keepDays
         self.log = log
         // There from the start: an increase is seen only of what was there before.
-        _ = (Self.purged, Self.purgedBytes, Self.orphaned)
+        _ = (Self.purged, Self.purgedBytes, Self.orphaned, Self.refusedSweeps)
     }
 
-    /// Inquiries looked at in one reading, and objects in one listing.
+    /// Inquiries looked at in one reading, and objects in one question.
     static let pageMax = 500
+    /// Objects of one listing: a folder's names are read and sorted for each; a service gives as many as it likes.
+    static let listedMax = 20_000
+    /// Objects that one audit row has room to name.
+    static let namedMax = 20
+    /// Objects that may be refused before the storage is taken for one that takes nothing away.
+    static let refusedMax = 20
     /// Inquiries and orphans of one run: what is left is the next one's.
     static let runMax = 20_000
 
@@ -62,6 +84,7 @@ public struct UnpaidFiles: Sendable {
     /// Goes through all of them. It may be broken off anywhere and run again, and several may run at once.
     public func run(nowMs: Int64) async throws -> Outcome {
         var outcome = Outcome()
+        try await removeLeft(&outcome)
         try await purge(nowMs: nowMs, &outcome)
         try await sweep(nowMs: nowMs, &outcome)
         return outcome
@@ -95,7 +118,7 @@ public struct UnpaidFiles: Sendable {
         log.info(
             "files of an unpaid inquiry removed",
             ["inquiry_id": .string(inquiry), "files": .int(Int64(files.count)), "bytes": .int(bytes)])
-        for file in files { try await storage.delete(file.path) }
+        try await remove(files.map(\.path), &outcome)
     }
 
     /// Inquiries with files that may have waited too long, by id; money is looked at where each is decided.
@@ -117,9 +140,11 @@ public struct UnpaidFiles: Sendable {
         let files = try InquiryAttachment.of(inquiry: inquiry, in: connection)
         guard !files.isEmpty else { return [] }
         try connection.execute("DELETE FROM drafts_attachments WHERE inquiry = $1", [.text(inquiry)])
+        try StrayObjects.release(files.map(\.path), nowMs: nowMs, in: connection)
+        // Their names are the customer's: the trail stays for good, and is to say nothing about anybody.
         try InquiryAudit.record(
             .attachmentsPurged, inquiry: inquiry, actor: "system", reason: reason,
-            detail: files.map { "\($0.fileName) (\($0.size) bytes, \($0.sha256.prefix(16)))" }.joined(separator: "; "), nowMs: nowMs,
+            detail: files.map { "\($0.kind.rawValue) (\($0.size) bytes, \($0.sha256.prefix(16)))" }.joined(separator: "; "), nowMs: nowMs,
             in: connection)
         return files
     }
@@ -141,54 +166,55 @@ public struct UnpaidFiles: Sendable {
         }
     }
 
-    // MARK: Objects that nothing leads to
+    // MARK: Objects
 
-    private func sweep(nowMs: Int64, _ outcome: inout Outcome) async throws {
-        var after: String?
-        while outcome.orphans < Self.runMax {
-            let page = try await storage.list(Self.folder, after: after, limit: Self.pageMax)
+    /// Takes away what an earlier run had released and did not come to.
+    private func removeLeft(_ outcome: inout Outcome) async throws {
+        var after = ""
+        while true {
+            let from = after
+            let page = try await database.read { try StrayObjects.released(after: from, limit: Self.pageMax, in: $0) }
             guard let last = page.last else { return }
-            after = last.key
-            // A row comes minutes after its object at most, and never once the object is so old: what has none now has none for good.
-            let old = page.filter { $0.changedAtMs < nowMs - Self.orphanAgeMs }.map(\.key)
-            let known = try await database.read { try Self.known(among: old, in: $0) }
-            let orphans = old.filter { !known.contains($0) }
-            guard !orphans.isEmpty else { continue }
-            try await remove(orphans, nowMs: nowMs, &outcome)
+            after = last
+            let refused = outcome.refused
+            try await remove(page, &outcome)
+            outcome.left += page.count - (outcome.refused - refused)
         }
     }
 
-    private func remove(_ orphans: [String], nowMs: Int64, _ outcome: inout Outcome) async throws {
-        for key in orphans {
-            try Task.checkCancellation()
-            try await storage.delete(key)
+    /// Takes released objects away and forgets them. One that the storage refuses stays released, and stops none of the others.
+    func remove(_ paths: [String], _ outcome: inout Outcome) async throws {
+        var gone: [String] = []
+        do {
+            for path in paths {
+                try Task.checkCancellation()
+                do throws(ObjectStorageError) {
+                    try await storage.delete(path)
+                    gone.append(path)
+                } catch {
+                    outcome.refused += 1
+                    guard error.code != .cancelled, !error.isTransient, outcome.refused < Self.refusedMax else { throw error }
+                    log.error("an object could not be removed", ["path": .string(path), "error": .string(error.message)])
+                }
+            }
+        } catch {
+            // What is not forgotten now is taken away once more.
+            try? await forget(gone)
+            throw error
         }
-        outcome.orphans += orphans.count
-        Self.orphaned.add(Int64(orphans.count))
-        log.warning("objects that no inquiry leads to were removed", ["objects": .int(Int64(orphans.count))])
-        try await database.write { connection in
-            try InquiryAudit.record(
-                .orphansRemoved, inquiry: nil, actor: "system", reason: "no inquiry leads to them",
-                detail: "\(orphans.count): \(orphans.joined(separator: " "))", nowMs: nowMs, in: connection)
-        }
+        try await forget(gone)
     }
 
-    private static func known(among keys: [String], in connection: Connection) throws -> Set<String> {
-        guard !keys.isEmpty else { return [] }
-        let places = keys.indices.map { "$\($0 + 1)" }.joined(separator: ", ")
-        let rows = try connection.query("SELECT path FROM drafts_attachments WHERE path IN (\(places))", keys.map { .text($0) })
-        return Set(try rows.map { try $0.text("path") })
+    private func forget(_ paths: [String]) async throws {
+        guard !paths.isEmpty else { return }
+        try await database.write { try StrayObjects.forget(paths, in: $0) }
     }
 
     // MARK: How much there is
 
     /// Bytes of all files that came with inquiries nobody has paid for.
     public static func bytes(in connection: Connection) throws -> Int64 {
-        let row = try connection.first(
-            """
-            SELECT COALESCE(SUM(a.size), 0) AS bytes FROM drafts_attachments a JOIN drafts_inquiries i ON i.id = a.inquiry
-            WHERE i.processing_state = 'INQUIRY_RECEIVED'
-            """)
+        let row = try connection.first("SELECT bytes FROM drafts_unpaid")
         return try row?.int("bytes") ?? 0
     }
 
@@ -196,8 +222,10 @@ public struct UnpaidFiles: Sendable {
         "attachments_purged_total", help: "Files of unpaid inquiries that were removed when their time was over.")
     private static let purgedBytes = MetricRegistry.shared.counter(
         "attachments_purged_bytes_total", help: "Bytes of files of unpaid inquiries that were removed.")
-    private static let orphaned = MetricRegistry.shared.counter(
+    static let orphaned = MetricRegistry.shared.counter(
         "attachments_orphaned_total", help: "Objects of attachments that no row led to and that were removed.")
+    static let refusedSweeps = MetricRegistry.shared.counter(
+        "attachments_sweeps_refused_total", help: "Sweeps that removed nothing because too much was led to by nothing.")
 }
 
 /// `attachments.purge`: removes what ``UnpaidFiles`` says. The scheduler's entry adds it, worker-drafts carries it out, which has the files.
