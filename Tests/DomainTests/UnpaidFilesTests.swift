@@ -14,7 +14,7 @@ import TestSupport
 import Testing
 
 /// A storage that goes away, or has something happen, at a deletion.
-private struct EventfulStorage: ObjectStorage {
+struct EventfulStorage: ObjectStorage {
     let base: any ObjectStorage
     /// Gets the number of the deletion, from 1, before it is carried out.
     let beforeDelete: @Sendable (Int) async throws(ObjectStorageError) -> Void
@@ -115,7 +115,8 @@ struct UnpaidFilesTests {
         #expect(try await objects(storage) == Set(young.keys + paid.keys))
         let trail = try await trail(room, old.id)
         #expect(trail.map(\.action) == ["attachments_purged"] && trail[0].actor == "system" && trail[0].reason == "no payment within 30 days")
-        #expect(trail[0].detail?.contains("papier 2.pdf (\(size) bytes") == true)
+        #expect(trail[0].detail?.hasPrefix("pdf (\(size) bytes, ") == true)
+        #expect(trail[0].detail?.contains("papier") == false, "the trail stays for good: it names no file as the customer did")
         // The inquiry itself stays, and can be paid for; its files' number is what the customer handed in.
         #expect(try await room.found(old.id).state == .inquiryReceived)
         // A second run finds nothing to do, and writes nothing.
@@ -243,30 +244,100 @@ struct UnpaidFilesTests {
             let rest = left.count - paid.keys.count
             #expect(rest == 4 - (step - 1))
             let outcome = try await unpaid(room).run(nowMs: Self.nowMs)
-            #expect(outcome.files + outcome.orphans == rest)
+            #expect(outcome.files + outcome.left == rest && outcome.orphans == 0, "what was noted needs no listing, and no week")
             #expect(try await objects(room.storage) == Set(paid.keys))
             #expect(try await trail(room, first.id).map(\.action) == ["attachments_purged"])
             #expect(try await trail(room, second.id).map(\.action) == ["attachments_purged"])
         }
     }
 
-    @Test("an object of an upload that was broken off goes after a week, with an audit row; one that is young stays, it may get its row yet")
-    func orphans() async throws {
+    @Test("an object that the storage refuses to remove stops none of the others, and is tried again; a storage that refuses all is an error")
+    func refused() async throws {
         try await DraftingFixture.with { room in
-            let kept = try await inquiry(room, daysAgo: 1)
-            let lost = try await FileIntake.take(
-                FileIntakeTests.png, to: room.storage, folder: UnpaidFiles.folder, name: "a.png", rules: .attachment)
-            // What stands beside the folder is none of its business.
-            try await room.storage.put([1], key: "finals/inq_1/a", type: "x/y")
-            let written = WallClock.nowMs
-            #expect(try await unpaid(room).run(nowMs: written + UnpaidFiles.orphanAgeMs - 60_000).orphans == 0)
-            #expect(try await room.storage.exists(lost.path))
-            #expect(try await unpaid(room).run(nowMs: written + UnpaidFiles.orphanAgeMs + 60_000).orphans == 1)
-            #expect(try await objects(room.storage) == Set(kept.keys))
-            #expect(try await room.storage.exists("finals/inq_1/a"))
-            let rows = try await room.domain.database.read { try InquiryAudit.newest(limit: 10, in: $0) }
-            #expect(rows.map(\.action) == ["orphans_removed"] && rows[0].inquiry == nil && rows[0].detail?.contains(lost.path) == true)
-            #expect(try await unpaid(room).run(nowMs: written + UnpaidFiles.orphanAgeMs + 120_000) == UnpaidFiles.Outcome())
+            let handed = try await inquiry(room, files: 3)
+            let storage = EventfulStorage(room.storage) { number throws(ObjectStorageError) in
+                if number == 2 { throw ObjectStorageError(code: .refused, message: "locked", isTransient: false) }
+            }
+            let outcome = try await unpaid(room, storage).run(nowMs: Self.nowMs)
+            #expect(outcome.files == 3 && outcome.refused == 1 && outcome.detail.contains("1 that the storage refuses to remove"))
+            #expect(try await objects(room.storage) == [handed.keys[1]])
+            #expect(try await unpaid(room).run(nowMs: Self.nowMs).left == 1)
+            #expect(try await objects(room.storage).isEmpty)
+
+            for _ in 0..<4 { _ = try await inquiry(room, files: 7) }
+            let shut = EventfulStorage(room.storage) { _ throws(ObjectStorageError) in
+                throw ObjectStorageError(code: .refused, message: "AccessDenied", isTransient: false)
+            }
+            await #expect(throws: ObjectStorageError.self) { try await unpaid(room, shut).run(nowMs: Self.nowMs) }
+            let after = try await unpaid(room).run(nowMs: Self.nowMs)
+            #expect(after.left + after.files == 28)
+            #expect(try await objects(room.storage).isEmpty)
+        }
+    }
+
+    @Test("who pays after the files are gone has a task opened for staff, which says so once; who pays before has none")
+    func paidLate() async throws {
+        try await DraftingFixture.with { room in
+            let (gone, kept) = (try await inquiry(room), try await inquiry(room, daysAgo: 3))
+            _ = try await unpaid(room).run(nowMs: Self.nowMs)
+            for one in [gone, kept] { #expect(try await room.domain.tell(.captured, of: one.payment, nowMs: Self.nowMs) == .paid) }
+            let tasks = try await room.domain.database.read { try PaymentTask.open(in: $0) }
+            #expect(tasks.map(\.kind) == [KitPurpose.filesGone] && tasks.first?.payment == gone.payment)
+            #expect(tasks.first?.detail.contains("inquiry \(gone.id) were removed at ") == true)
+            #expect(tasks.first?.detail.contains("ask the customer for them (pdf (") == true)
+        }
+    }
+
+    @Test("whoever is asked for the money once more has the time of the files begin anew, as long as there is something to pay")
+    func askedAgain() async throws {
+        try await DraftingFixture.with { room in
+            let handed = try await inquiry(room, daysAgo: 29)
+            let payment = try await room.domain.database.write { connection in
+                let payment = try PaymentStore.require(handed.payment, in: connection)
+                try PaymentStore.noteAsked(for: payment, nowMs: Self.nowMs, in: connection)
+                return payment
+            }
+            #expect(try await unpaid(room).run(nowMs: Self.nowMs + 2 * Self.dayMs).files == 0)
+            _ = try await room.domain.tell(.captured, of: payment.id, nowMs: Self.nowMs)
+            let moved = try await room.domain.database.write { connection in
+                let paid = try PaymentStore.require(payment.id, in: connection)
+                try PaymentStore.noteAsked(for: paid, nowMs: Self.nowMs + Self.dayMs, in: connection)
+                return (paid.updatedAtMs, try PaymentStore.require(payment.id, in: connection).updatedAtMs)
+            }
+            #expect(moved.0 == moved.1, "what is paid waits for nothing")
+        }
+    }
+
+    @Test("the sum of all files of unpaid inquiries follows what comes, is paid for, goes back to unpaid and is removed")
+    func sum() async throws {
+        try await DraftingFixture.with { room in
+            let size = Int64(FileIntakeTests.pdf.count)
+            func expect(_ files: Int64) async throws {
+                let (kept, counted) = try await room.domain.database.read { connection in
+                    let row = try connection.first(
+                        """
+                        SELECT COALESCE(SUM(size), 0) AS bytes FROM drafts_attachments
+                        WHERE inquiry IN (SELECT id FROM drafts_inquiries WHERE processing_state = 'INQUIRY_RECEIVED')
+                        """)
+                    return (try UnpaidFiles.bytes(in: connection), try row?.int("bytes"))
+                }
+                #expect(kept == files * size && counted == kept)
+            }
+            try await expect(0)
+            let (old, paid) = (try await inquiry(room, files: 3), try await inquiry(room, files: 2))
+            _ = try await inquiry(room, files: 0)
+            try await expect(5)
+            _ = try await room.domain.tell(.captured, of: paid.payment, nowMs: Self.nowMs)
+            try await expect(3)
+            try await room.domain.database.write {
+                try InquiryStore.move(paid.id, to: .draftDone, nowMs: Self.nowMs, in: $0)
+                try InquiryStore.move(paid.id, to: .inquiryReceived, nowMs: Self.nowMs, in: $0)
+            }
+            try await expect(5)
+            try await room.domain.database.write { try InquiryStore.move(paid.id, to: .paid, nowMs: Self.nowMs, in: $0) }
+            #expect(try await unpaid(room).run(nowMs: Self.nowMs).files == 3)
+            try await expect(0)
+            #expect(try await rows(room, old.id).isEmpty)
         }
     }
 
@@ -289,7 +360,7 @@ struct UnpaidFilesTests {
 
     // MARK: Room on the disk
 
-    @Test("no file is taken while the disk has less room than is kept for what was paid for; what we make ourselves still goes there")
+    @Test("no stranger's file is taken while the disk has less room than is kept for what was paid for; what staff hand in and we make goes there")
     func room() async throws {
         try await DraftingFixture.with { room in
             let storage = LocalStorage(room.files, freeMin: .max)
@@ -300,6 +371,8 @@ struct UnpaidFilesTests {
             #expect(cause.code == .full && cause.isTransient && cause.message.contains("MiB are kept free"))
             #expect(room.domain.folder.list("private/attachments").isEmpty && room.domain.folder.list("private/.incoming").isEmpty)
             try await storage.put([1], key: "drafts/a", type: "x/y")
+            let final = try await FileIntake.take(FileIntakeTests.pdf, to: storage, folder: "finals/inq_1", name: "a.pdf", rules: .final)
+            #expect(try await storage.exists(final.path))
             // With less asked for than there is, and with nothing asked for, files are taken.
             for freeMin in [0, 1] as [Int64] {
                 _ = try await FileIntake.take(
