@@ -19,9 +19,6 @@ struct AttachmentPurgeTests {
             try folder.makeFolder("private")
             try folder.makeFolder("private/attachments")
             for file in files { try folder.write("%PDF-1.7 %%EOF", to: "private/attachments/\(file)") }
-            // Old enough to be missed by nobody, should its row be gone.
-            let aged = try await ProcessFixture.start("find", [folder.file("private/attachments"), "-exec", "touch", "-d", "10 days ago", "{}", "+"])
-            try await aged.waitForExit()
 
             try await stage.instance.start("worker-drafts")
             let job: JSON = [
