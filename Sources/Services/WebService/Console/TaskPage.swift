@@ -187,11 +187,10 @@ struct TaskPage: Sendable {
         let decide = refunded[effect.identity.key].map { payment -> Markup in
             "<a class=\"button main\" href=\"\(ConsolePath.payment(payment))\">\(words("Trancher sur le paiement", "Decide on the payment"))</a>"
         }
-        let buttons: Markup =
-            effect.identity.name == RefundSending.effect
-            ? decide ?? .empty
-            : visit.may(.operator)
+        let settle: Markup =
+            visit.may(.operator)
             ? "\(button("done", words("C’est fait", "It was done")))\(button("not-done", words("Ce n’est pas fait", "It was not done")))" : .empty
+        let buttons = effect.identity.name == RefundSending.effect ? decide ?? .empty : settle
         let asked = words(
             "Personne ne sait si cet appel a eu lieu : vérifiez là-bas.", "Nobody knows whether this call was carried out: find out there.")
         return item(
