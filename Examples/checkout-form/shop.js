@@ -25,7 +25,9 @@
     ways = [];
     offered.choices.forEach(function (choice) {
       var networks = choice.ways.filter(function (one) { return one.needs.indexOf("phone") >= 0 && one.network; });
-      if (!networks.length) ways.push({ label: choice.label, provider: choice.provider, needs: [] });
+      // Cards that need an address are left to the payment's own page.
+      if (choice.method === "credit_card" && choice.ways[0].needs.length) return;
+      if (!networks.length) ways.push({ label: choice.label, provider: choice.provider, method: choice.method, needs: [] });
       networks.forEach(function (one) {
         ways.push({ label: one.label, provider: choice.provider, network: one.network, needs: one.needs });
       });
@@ -42,6 +44,7 @@
   pay.addEventListener("submit", function (event) {
     event.preventDefault();
     var chosen = ways[way.value], choice = { provider: chosen.provider };
+    if (chosen.method) choice.method = chosen.method;
     if (chosen.network) {
       choice.network = chosen.network;
       choice.phone = order.elements.phone.value;

@@ -72,6 +72,22 @@ struct MessageTemplateTests {
         #expect(texts[0] != texts[1])
     }
 
+    /// What is approved at Meta: a name here never gets another number. Whoever changes the variables of a short message adds a name.
+    private static let approved = [
+        "payment_link": 4, "payment_confirmed": 3, "payment_failed": 3, "payment_refunded": 3, "draft_ready": 3, "published": 3, "published_2": 4,
+        "invoice": 4, "credit_note": 4, "usage_warning": 3, "usage_critical": 3, "usage_exceeded": 2, "storage_stale": 2,
+    ]
+
+    @Test("a name that is registered at Meta keeps its number of variables", arguments: MessageTemplate.allCases)
+    func registeredName(template: MessageTemplate) throws {
+        for language in MessagePreview.languages {
+            let preview = try MessagePreview(template, language: language, channel: .whatsapp)
+            let (name, text) = (try #require(preview.registeredName), try #require(preview.registered))
+            #expect(text.count { $0 == "{" } == Self.approved[name].map { 2 * $0 }, "\(name): \(text)")
+        }
+        #expect(MessageTemplate.published.registeredName == "published_2")
+    }
+
     @Test("a short message is written in letters that GSM has, whatever typography its values bring", arguments: MessageTemplate.allCases)
     func short(template: MessageTemplate) throws {
         for language in MessagePreview.languages {

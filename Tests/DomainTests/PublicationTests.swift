@@ -294,6 +294,20 @@ struct PublicationTests {
         }
     }
 
+    @Test("links that ran out unused are found by an index of the unused ones, however many kits are published")
+    func lostLinksByIndex() async throws {
+        let fixture = try DomainFixture()
+        let steps = try await fixture.database.read { connection in
+            try connection.query(
+                "EXPLAIN QUERY PLAN \(Publication.lostLinksQuery)",
+                [.text(ProcessingState.published.rawValue), .integer(Self.nowMs), .int(10)]
+            ).map { try $0.text("detail") }
+        }
+        let first = try #require(steps.first)
+        #expect(first.hasPrefix("SEARCH g USING INDEX downloads_grants_unused (expires_at<?)"), "\(steps)")
+        #expect(!steps.contains { $0.hasPrefix("SCAN") || $0.contains("TEMP B-TREE") }, "\(steps)")
+    }
+
     @Test("a task that asks for another link is closed by sending one, and by taking the publication back")
     func reissueTask() async throws {
         try await DraftingFixture.with { room in

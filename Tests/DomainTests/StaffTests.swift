@@ -158,6 +158,44 @@ struct StaffTests {
         #expect(try await enter(right, home(1), afterMs: later).hasPrefix("locked"))
     }
 
+    @Test("a session guesses its user's password ten times at most, from however many networks, and locks out nobody but sessions")
+    func guessingSession() async throws {
+        let fixture = try Fixture()
+        try await fixture.add("awa")
+        let passwords = PasswordRoom(cost: Fixture.cost)
+        defer { passwords.close() }
+        let right = "a long enough passphrase"
+        func from(_ number: Int) -> SignIn.Place {
+            SignIn.Place(address: "198.51.100.\(number)", network: "198.51.100.\(number)", agent: "test")
+        }
+        let signIn = fixture.signIn(passwords)
+        let begun = try await signIn.password(name: "awa", right, from: from(1))
+        let session = try await fixture.session(begun.id)
+        func change(from old: String, _ place: SignIn.Place) async throws -> String {
+            do {
+                try await signIn.changePassword(from: old, to: "another long enough phrase", session: session, from: place)
+                return "changed"
+            } catch StaffError.locked {
+                return "locked"
+            } catch {
+                return "refused"
+            }
+        }
+        var outcomes: [String] = []
+        for number in 0..<12 { outcomes.append(try await change(from: "wrong and wrong again", from(10 + number))) }
+        #expect(outcomes == Array(repeating: "refused", count: 10) + ["locked", "locked"])
+        #expect(try await change(from: right, from(40)) == "locked", "however right it is")
+        #expect(try await Self.outcome(of: right, from: from(50), at: signIn) == "in", "whoever signs in is not kept out by it")
+        // Strangers who fail at the name fill a count of theirs.
+        let other = try Fixture()
+        try await other.add("awa")
+        let theirs = other.signIn(passwords)
+        let own = try await other.session(try await theirs.password(name: "awa", right, from: from(1)).id)
+        for number in 0..<50 { _ = try await Self.outcome(of: "wrong and wrong again", from: from(60 + number), at: theirs) }
+        #expect(try await Self.outcome(of: right, from: from(200), at: theirs).hasPrefix("locked"))
+        try await theirs.changePassword(from: right, to: "another long enough phrase", session: own, from: from(2))
+    }
+
     @Test("of fifty requests with the same code at once one comes in")
     func codeOnce() async throws {
         let fixture = try Fixture()

@@ -96,13 +96,16 @@ struct ConsoleDeedTests {
                 return try await asker.post(ConsolePath.payment(payment) + "refund", fields).headers["location"]
             }
             #expect(try await ask("6000", "T-60")?.hasSuffix("done=refunded") == true)
-            let now = stage.nowMs
-            try await stage.database.write { connection in
+            // It is on its way still; then its provider says that it has failed, or a person does.
+            let refund = try await stage.database.write { connection in
                 let refund = try #require(try Refund.of(payment: payment, in: connection).first)
-                try connection.execute("UPDATE payments_refunds SET state = 'failed' WHERE id = $1", [.text(refund.id)])
-                guard byStaff else { return }
-                let detail = StaffRefunds.settlement(of: refund.id, failed: true)
-                try StaffAudit.record(StaffRefunds.settled, of: payment, detail: detail, actor: "staff:oumar", nowMs: now, in: connection)
+                try connection.execute(
+                    "UPDATE payments_refunds SET state = $2 WHERE id = $1", [.text(refund.id), .text(byStaff ? "requested" : "failed")])
+                return refund
+            }
+            if byStaff {
+                let said = try await asker.post(ConsolePath.payment(payment) + "refunds/\(refund.id)", [("outcome", "failed")])
+                #expect(said.status == 303, "\(said.text)")
             }
             #expect(try await ask("5000", "T-61")?.hasSuffix(byStaff ? "done=waits" : "done=refunded") == true)
         }

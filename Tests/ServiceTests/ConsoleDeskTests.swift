@@ -101,6 +101,37 @@ struct ConsoleDeskTests {
         }
     }
 
+    @Test("a refund's doubtful call is not settled among the tasks, which lead to its payment instead")
+    func refundCall() async throws {
+        try await WebStage.with { stage in
+            let clerk = try await ConsoleClient.signedIn(stage, .operator)
+            let payment = try await stage.order()
+            try await stage.receive(payment)
+            let fields = [("amount", "500"), ("reason", "a chair less"), ("reference", "T-1")]
+            #expect(try await clerk.post(ConsolePath.payment(payment) + "refund", fields).status == 303)
+            let now = stage.nowMs
+            let identity = try await stage.database.write { connection in
+                let refund = try #require(try Refund.of(payment: payment, in: connection).first)
+                let identity = EffectIdentity(RefundSending.effect, key: refund.id)
+                try EffectTable.update(identity, in: connection) { record in
+                    record = EffectRecord(
+                        identity: identity, state: .doubtful, rule: .ask, owner: nil, fence: 2, result: nil, detail: "no answer", beganAtMs: now,
+                        changedAtMs: now)
+                }
+                return identity
+            }
+            let page = try await clerk.get("/console/tasks/").text
+            #expect(!page.contains("/console/effects/settle") && page.contains("href=\"\(ConsolePath.payment(payment))\""))
+            for outcome in ["done", "not-done"] {
+                let settled = [("name", identity.name), ("key", identity.key), ("outcome", outcome), ("fence", "2")]
+                let answer = try await clerk.post("/console/effects/settle", settled)
+                #expect(answer.status == 409 && answer.text.contains("decided on its payment"), "\(answer.text)")
+            }
+            #expect(try await stage.database.read { try EffectTable.find(identity, in: $0) }?.state == .doubtful)
+            #expect(!(try await actions(stage)).contains("effect.settle"))
+        }
+    }
+
     // MARK: Opt-outs
 
     @Test("staff enter who wants no messages, and lift it; viewers see it masked; both are in the audit")

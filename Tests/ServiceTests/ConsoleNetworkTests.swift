@@ -88,6 +88,62 @@ struct ConsoleNetworkTests {
         }
     }
 
+    @Test("while a way of a provider's page is off, each of the others has a button of its own that binds the page to it")
+    func remaining() async throws {
+        try await WebStage.with { stage in
+            let clerk = try await ConsoleClient.signedIn(stage, .operator)
+            try await switchOff(clerk, "mobile_money", at: "cinetpay")
+            let provider = try await clerk.get("/console/providers/cinetpay/").text
+            #expect(provider.contains("un bouton pour chacun des autres") || provider.contains("a button for each of the others"))
+            let payment = try await stage.order()
+            let link = try await stage.link(to: payment)
+            let page = try await stage.send("GET", "\(link)?country=CI").text
+            #expect(page.contains("name=\"method\" value=\"wallet\"") && page.contains("name=\"method\" value=\"credit_card\""))
+            #expect(!page.contains("value=\"mobile_money\"") && page.contains("Payer par carte (CinetPay)"))
+            // A card needs its holder's address there, and the form asks for it.
+            for field in ["customer_address", "customer_city", "customer_country", "customer_zip_code"] {
+                #expect(page.contains("name=\"\(field)\""), "\(field)")
+            }
+            // A customer from where neither its networks nor its wallet are still has cards.
+            let choices = try await stage.send("GET", "\(link)/choices?country=all").json["choices"]?.array ?? []
+            let ways = choices.filter { $0["provider"]?.string == "cinetpay" }
+            #expect(ways.map { $0["method"]?.string } == ["credit_card", "wallet"])
+            #expect(ways.allSatisfy { ($0["ways"]?.array ?? []).map { $0["method"]?.string } == [$0["method"]?.string] })
+
+            let card = [
+                ("method", "credit_card"), ("customer_address", "12 rue des Lilas"), ("customer_city", "Lyon"), ("customer_country", "fr"),
+                ("customer_zip_code", "69000"),
+            ]
+            #expect(try await stage.form("\(link)/pay/cinetpay", card).status == 303)
+            #expect(try await stage.attempts(of: payment).map(\.method) == ["credit_card"])
+            #expect(!(try await stage.content()).contains("rue des Lilas"), "the address is told, and not kept")
+            #expect(try await stage.form("\(link)/pay/cinetpay", [("method", "wallet")]).status == 303)
+            #expect(try await stage.form("\(link)/pay/cinetpay", [("method", "mobile_money")]).status == 422)
+            #expect(try await stage.attempts(of: payment).map(\.method) == ["credit_card", "wallet"])
+
+            // With cards alone left the button is theirs, and every press of it that tells what it asks leads on.
+            try await switchOff(clerk, "wallet", at: "cinetpay")
+            let (inquiry, kit) = try await stage.inquire()
+            let checkout = try await stage.send("GET", "/kit/checkout/\(inquiry)/").text
+            #expect(checkout.contains("name=\"method\" value=\"credit_card\"") && !checkout.contains("value=\"wallet\""))
+            #expect(try await stage.form("/kit/checkout/\(inquiry)/pay/cinetpay", card).status == 303)
+            #expect(try await stage.attempts(of: kit).map(\.method) == ["credit_card"])
+        }
+    }
+
+    @Test("a page that is bound to one way keeps the provider's other way without anything more to fill in")
+    func widget() async throws {
+        try await WebStage.with { stage in
+            let clerk = try await ConsoleClient.signedIn(stage, .operator)
+            try await switchOff(clerk, "mobile_money", at: "kkiapay")
+            let payment = try await stage.order()
+            let page = try await stage.send("GET", "\(try await stage.link(to: payment))?country=BJ").text
+            #expect(page.contains("Payer par carte (KKiaPay)") && !page.contains("Payer par KKiaPay"))
+            #expect(!page.contains("customer_address"))
+            #expect(page.contains("Payer par CinetPay (Mobile Money ou carte)"), "where nothing is off the provider's page has all")
+        }
+    }
+
     @Test("only operators switch, with a reason, what the provider has, and once")
     func refused() async throws {
         try await WebStage.with { stage in

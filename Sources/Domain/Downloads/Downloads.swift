@@ -9,7 +9,10 @@ import Payments
 public enum Downloads {
     public static let migrations = MigrationSet(
         room: "downloads",
-        migrations: [Migration(number: 1, name: "downloads", sqlite: String(decoding: PackageResources._001_downloads_sqlite_sql, as: UTF8.self))])
+        migrations: [
+            Migration(number: 1, name: "downloads", sqlite: String(decoding: PackageResources._001_downloads_sqlite_sql, as: UTF8.self)),
+            Migration(number: 2, name: "unused", sqlite: String(decoding: PackageResources._002_unused_sqlite_sql, as: UTF8.self)),
+        ])
 
     static let reasonMax = 500
 

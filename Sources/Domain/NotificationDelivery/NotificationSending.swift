@@ -117,7 +117,8 @@ public struct NotificationSending: Sendable {
             }
         }
         return OutgoingMessage(
-            id: call.messageID, to: call.address, language: desk.message.language == "en" ? "en" : "fr", template: desk.message.template.rawValue,
+            id: call.messageID, to: call.address, language: desk.message.language == "en" ? "en" : "fr",
+            template: desk.message.template.registeredName,
             mail: OutgoingMessage.Mail(subject: rendered.subject, text: rendered.text, html: rendered.html, files: attached),
             short: rendered.short, parameters: rendered.parameters, atMs: atMs)
     }

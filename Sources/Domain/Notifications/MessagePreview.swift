@@ -14,6 +14,8 @@ public struct MessagePreview: Sendable, Equatable {
     public let html: String?
     /// What is to be registered at Meta: the text with its variables by number. Of a WhatsApp message.
     public let registered: String?
+    /// The name to register it by there, behind the prefix of the settings. Of a WhatsApp message.
+    public let registeredName: String?
     /// In how many parts it is sent. Of an SMS.
     public let parts: Int?
 
@@ -33,6 +35,7 @@ public struct MessagePreview: Sendable, Equatable {
         subject = channel == .email ? message.subject : nil
         text = channel == .email ? message.text : message.short
         html = channel == .email ? message.html : nil
+        registeredName = channel == .whatsapp ? template.registeredName : nil
         registered = channel == .whatsapp ? Self.registered(template, language) : nil
         parts = channel == .sms ? ShortText.parts(message.short) : nil
     }

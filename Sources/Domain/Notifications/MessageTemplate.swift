@@ -29,6 +29,10 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
         }
     }
 
+    /// The name it is registered by at Meta. One that was approved keeps its number of variables: a message with another number of them has another
+    /// name, which can be approved before the program that sends it is installed.
+    public var registeredName: String { self == .published ? "published_2" : rawValue }
+
     /// What is of no use to anybody after this long is not sent any more. A download's message lives as long as its link.
     public var usefulLifeMs: Int64 {
         let day: Int64 = 86_400_000

@@ -62,6 +62,7 @@ public struct NotificationRecord: Sendable {
             Migration(number: 1, name: "messages", sqlite: String(decoding: PackageResources._001_messages_sqlite_sql, as: UTF8.self)),
             Migration(number: 2, name: "channels", sqlite: String(decoding: PackageResources._002_channels_sqlite_sql, as: UTF8.self)),
             Migration(number: 3, name: "listing", sqlite: String(decoding: PackageResources._003_listing_sqlite_sql, as: UTF8.self)),
+            Migration(number: 4, name: "optout_ids", sqlite: String(decoding: PackageResources._004_optout_ids_sqlite_sql, as: UTF8.self)),
         ])
 
     /// The messages about one payment, oldest first.

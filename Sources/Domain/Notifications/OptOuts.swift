@@ -5,8 +5,8 @@ import Telemetry
 
 /// Who does not want to be written to on a channel. A state that is kept, and no error.
 public struct OptOut: Sendable, Equatable {
-    /// What it can be named by without telling the address.
-    public let id: String
+    /// What it can be named by without telling anything of the address.
+    public let id: Int64
     public let channel: MessageChannel
     /// Masked: whole it is kept nowhere.
     public let address: String
@@ -60,35 +60,44 @@ public struct OptOut: Sendable, Equatable {
 
     /// The same of one that is known by its id.
     /// - Returns: what it was; nil where there is none.
-    public static func lift(id: String, in connection: Connection) throws -> OptOut? {
-        guard let found = try find(id, in: connection) else { return nil }
-        try connection.execute(
-            "DELETE FROM notifications_optouts WHERE channel = $1 AND address_hash = $2",
-            [.text(found.channel.rawValue), .text(String(id.drop { $0 != ":" }.dropFirst()))])
-        return found
-    }
-
-    private static func find(_ id: String, in connection: Connection) throws -> OptOut? {
-        let parts = id.split(separator: ":", maxSplits: 1).map(String.init)
-        guard parts.count == 2 else { return nil }
-        return try connection.first(
-            "SELECT * FROM notifications_optouts WHERE channel = $1 AND address_hash = $2", [.text(parts[0]), .text(parts[1])]
-        ).map(OptOut.init)
+    public static func lift(id: Int64, in connection: Connection) throws -> OptOut? {
+        try connection.first("DELETE FROM notifications_optouts WHERE id = $1 RETURNING *", [.integer(id)]).map(OptOut.init)
     }
 
     /// Newest first.
-    /// - Parameter before: the id of the one behind which the list goes on.
-    public static func list(limit: Int = 100, before: String? = nil, in connection: Connection) throws -> [OptOut] {
-        let order = "ORDER BY since DESC, address_hash DESC, channel DESC LIMIT $1"
+    /// - Parameter before: the place of the one behind which the list goes on, in the list or not any more.
+    public static func list(limit: Int = 100, before: Place? = nil, in connection: Connection) throws -> [OptOut] {
+        let order = "ORDER BY since DESC, id DESC LIMIT $1"
         guard let before else {
             return try connection.query("SELECT * FROM notifications_optouts \(order)", [.int(limit)]).map(OptOut.init)
         }
-        guard let last = try find(before, in: connection) else { return [] }
         return try connection.query(
-            "SELECT * FROM notifications_optouts WHERE (since, address_hash, channel) < ($2, $3, $4) \(order)",
-            [.int(limit), .integer(last.sinceMs), .text(String(last.id.drop { $0 != ":" }.dropFirst())), .text(last.channel.rawValue)]
+            "SELECT * FROM notifications_optouts WHERE (since, id) < ($2, $3) \(order)",
+            [.int(limit), .integer(before.sinceMs), .integer(before.id)]
         ).map(OptOut.init)
     }
+
+    /// Where one stands in the list: says nothing of whose it is.
+    public struct Place: Sendable, Equatable {
+        let sinceMs: Int64
+        let id: Int64
+
+        init(sinceMs: Int64, id: Int64) {
+            self.sinceMs = sinceMs
+            self.id = id
+        }
+
+        /// Nil for what is no place.
+        public init?(_ text: String) {
+            let parts = text.split(separator: "-", omittingEmptySubsequences: false).map { Int64($0) }
+            guard parts.count == 2, let since = parts[0], let id = parts[1] else { return nil }
+            self.init(sinceMs: since, id: id)
+        }
+
+        public var text: String { "\(String(sinceMs))-\(String(id))" }
+    }
+
+    public var place: Place { Place(sinceMs: sinceMs, id: id) }
 
     private init(_ row: Row) throws {
         let name = try row.text("channel")
@@ -96,7 +105,7 @@ public struct OptOut: Sendable, Equatable {
             throw DatabaseError(kind: .column, message: "an opt-out of the channel '\(name)' is of a newer program")
         }
         self.channel = channel
-        id = "\(name):\(try row.text("address_hash"))"
+        id = try row.int("id")
         address = try row.text("address")
         source = try row.text("source")
         sinceMs = try row.int("since")

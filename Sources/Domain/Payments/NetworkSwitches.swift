@@ -70,6 +70,11 @@ public struct NetworkSwitches: Sendable {
     /// Nil for a way that staff left on.
     public func off(_ choice: ProviderOffer.Choice, at provider: String) -> Off? { ways[Way(choice, at: provider)] }
 
+    /// Whether staff switched off something that this provider has.
+    public func hasOff(_ adapter: any PaymentProvider) -> Bool {
+        !ways.isEmpty && adapter.offer.choices.contains { off($0, at: adapter.name) != nil }
+    }
+
     /// What customers may choose from at a provider now.
     public func offer(of adapter: any PaymentProvider) -> ProviderOffer {
         guard !ways.isEmpty else { return adapter.offer }

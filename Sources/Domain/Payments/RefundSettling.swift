@@ -63,8 +63,18 @@ extension Refunds {
         try Self.closeOverdue(refund, nowMs: nowMs, in: connection)
         let standing = try PaymentStore.require(payment, in: connection)
         try PaymentAudit.note(
-            standing, actor: actor, source: id, detail: "refund of \(refund.amount) settled as \(word): \(reason)", nowMs: nowMs, in: connection)
+            standing, actor: actor, source: id, detail: "\(Self.settled(refund, as: word)) \(reason)", nowMs: nowMs, in: connection)
         return try Refund.find(id, in: connection) ?? refund
+    }
+
+    private static func settled(_ refund: Refund, as word: String) -> String { "refund of \(refund.amount) settled as \(word):" }
+
+    /// Whether it was one of the staff who said that a refund has failed, and not its provider. By the payment's own trail, which an index leads to.
+    public static func isSaidToHaveFailed(_ refund: Refund, in connection: Connection) throws -> Bool {
+        let said = settled(refund, as: "failed")
+        return try PaymentAudit.of(payment: refund.payment, in: connection).contains {
+            $0.source == refund.id && $0.actor.hasPrefix("staff:") && $0.detail?.hasPrefix(said) == true
+        }
     }
 
     /// Settles the record of the call, so that nobody carries it out or doubts it any more. A call that may be under way is left alone: its

@@ -120,7 +120,8 @@ public struct StaffRefunds: Sendable {
         return try Refund.of(payment: payment, in: connection)
             .filter { refund in
                 guard !approved.contains(refund.id) else { return false }
-                return try refund.state != .failed || isSaidToHaveFailed(refund, in: connection)
+                // That it has failed is one person's word where the provider did not say it: the same money must not go out again by that alone.
+                return try refund.state != .failed || Refunds.isSaidToHaveFailed(refund, in: connection)
             }
             .reduce(0) { $0 + $1.amount.minorUnits }
     }
@@ -130,13 +131,6 @@ public struct StaffRefunds: Sendable {
 
     /// What that row says besides.
     public static func settlement(of refund: String, failed: Bool) -> String { "\(refund) \(failed ? "failed" : "done")" }
-
-    /// That a refund has failed is one person's word where the provider did not say it: the same money must not go out again by that alone.
-    private static func isSaidToHaveFailed(_ refund: Refund, in connection: Connection) throws -> Bool {
-        try connection.first(
-            "SELECT 1 AS found FROM staff_audit WHERE action = $1 AND subject = $2 AND detail = $3 LIMIT 1",
-            [.text(settled), .text(refund.payment), .text(settlement(of: refund.id, failed: true))]) != nil
-    }
 
     /// Lets a refund go out, or refuses it. Whoever asked may take it back, and not approve it.
     /// - Throws: ``StaffError/notAllowed(_:)``; ``PaymentError`` where it cannot go out any more.

@@ -3,6 +3,9 @@ import Formats
 
 /// Lets nobody guess: each attempt counts before it is looked at, and after a few the next one waits, twice as long each time.
 ///
+/// What somebody who is signed in says once more of their password counts by a subject of its own instead of the loose one: strangers cannot fill
+/// it, and whoever has a stolen session cannot go from network to network.
+///
 /// It counts strictly by a name together with the network that tries it, by the network alone, and loosely by the name alone, whether there is
 /// such a user or not. The loose count is for guesses that come from many networks at once. It never keeps out a network from which the user
 /// signed in of late: a stranger who goes on failing locks a name for strangers, not for its owner. What nobody tries for a day is forgotten.
@@ -11,6 +14,8 @@ enum SignInGuard {
     static let freeByPair: Int64 = 5
     static let freeByNetwork: Int64 = 25
     static let freeByName: Int64 = 50
+    /// Of a name within its sessions, from all networks.
+    static let freeBySession: Int64 = 10
     static let firstWaitMs: Int64 = 15_000
     /// Names can be locked by anybody: no longer than this.
     static let longestWaitMs: Int64 = 15 * 60_000
@@ -37,7 +42,7 @@ enum SignInGuard {
             [.integer(nowMs - memoryMs), .integer(sweptAtOnce)])
         let strict = [(byPair(attempt), freeByPair), (byNetwork(attempt.network), freeByNetwork)]
         for (subject, _) in strict { try checkLock(subject, nowMs: nowMs, in: connection) }
-        let loose = try isKnown(attempt, nowMs: nowMs, in: connection) ? [] : [(byName(attempt.name), freeByName)]
+        let loose = try loose(attempt, nowMs: nowMs, in: connection)
         for (subject, _) in loose { try checkLock(subject, nowMs: nowMs, in: connection) }
         for (subject, free) in strict + loose {
             let row = try connection.first("SELECT failures FROM staff_failures WHERE subject = $1", [.text(subject)])
@@ -48,6 +53,12 @@ enum SignInGuard {
                 ON CONFLICT (subject) DO UPDATE SET failures = $2, last_at = $3, locked_until = $4
                 """, [.text(subject), .integer(failures), .integer(nowMs), .integer(nowMs + waitMs(failures: failures, free: free))])
         }
+    }
+
+    /// What counts from all networks.
+    private static func loose(_ attempt: Try, nowMs: Int64, in connection: Connection) throws -> [(String, Int64)] {
+        if attempt.isSignedIn { return [(bySession(attempt.name), freeBySession)] }
+        return try isKnown(attempt, nowMs: nowMs, in: connection) ? [] : [(byName(attempt.name), freeByName)]
     }
 
     private static func checkLock(_ subject: String, nowMs: Int64, in connection: Connection) throws {
@@ -63,10 +74,9 @@ enum SignInGuard {
 
     /// Takes back what an attempt counted that was right; the ones before it stay.
     static func passed(_ attempt: Try, nowMs: Int64, in connection: Connection) throws {
-        var subjects = [byPair(attempt), byNetwork(attempt.network)]
         // Where it is known nothing was counted by the name, and what strangers did to it stands.
-        if try !isKnown(attempt, nowMs: nowMs, in: connection) { subjects.append(byName(attempt.name)) }
-        for subject in subjects {
+        let loose = try loose(attempt, nowMs: nowMs, in: connection).map(\.0)
+        for subject in [byPair(attempt), byNetwork(attempt.network)] + loose {
             try connection.execute(
                 "UPDATE staff_failures SET failures = MAX(0, failures - 1), locked_until = 0 WHERE subject = $1", [.text(subject)])
         }
@@ -84,13 +94,12 @@ enum SignInGuard {
         // All pairs of the name: a blank is followed by `!`.
         let name = shortened(name)
         try connection.execute(
-            "DELETE FROM staff_failures WHERE subject = $1 OR (subject >= $2 AND subject < $3)",
-            [.text(byName(name)), .text("pair:\(name) "), .text("pair:\(name)!")])
+            "DELETE FROM staff_failures WHERE subject IN ($1, $4) OR (subject >= $2 AND subject < $3)",
+            [.text(byName(name)), .text("pair:\(name) "), .text("pair:\(name)!"), .text(bySession(name))])
     }
 
     /// Whether the name's user signed in from this network within the last days.
     private static func isKnown(_ attempt: Try, nowMs: Int64, in connection: Connection) throws -> Bool {
-        if attempt.isSignedIn { return true }
         let rows = try connection.query(
             """
             SELECT DISTINCT address FROM (SELECT at, action, address FROM staff_audit WHERE actor = $1 ORDER BY id DESC LIMIT $2)
@@ -104,6 +113,7 @@ enum SignInGuard {
 
     private static func byPair(_ attempt: Try) -> String { "pair:\(shortened(attempt.name)) \(attempt.network.prefix(60))" }
     private static func byName(_ name: String) -> String { "name:\(shortened(name))" }
+    private static func bySession(_ name: String) -> String { "session:\(shortened(name))" }
     private static func byNetwork(_ network: String) -> String { "address:\(network.prefix(60))" }
     private static func shortened(_ name: String) -> String { String(name.prefix(80)) }
 }

@@ -61,6 +61,8 @@ struct AttemptStart: Sendable {
         var claim: IdempotentCalls.Claim?
         /// Whether an attempt that is under way already will do.
         var reuses = false
+        /// What the customer told for this attempt alone, beside the payment's own metadata; never kept.
+        var told: [String: String] = [:]
     }
 
     /// A started attempt as it now stands.
@@ -223,7 +225,8 @@ struct AttemptStart: Sendable {
             customer: plan.phone.map { payment.customer.reached(at: $0) } ?? payment.customer,
             notifyURL: notifyURL(of: payment, attempt, at: adapter), returnURL: plan.returnURL ?? ours,
             cancelURL: plan.cancelURL, pageURL: "\(baseURL)/payments/\(plan.provider)/pay/?transaction_id=\(attempt.id)", method: attempt.method,
-            network: attempt.network, otp: plan.otp, metadata: payment.metadata)
+            network: attempt.network, otp: plan.otp,
+            metadata: payment.metadata.merging(plan.told) { own, told in own.isEmpty ? told : own })
     }
 
     private func notifyURL(of payment: Payment, _ attempt: PaymentAttempt, at adapter: any PaymentProvider) -> String {

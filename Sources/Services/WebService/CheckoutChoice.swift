@@ -11,23 +11,39 @@ struct CheckoutChoice: Sendable {
     let english: String
     /// The one method that the button stands for; nil where the customer chooses at the provider.
     let method: String?
+    /// The provider's name, where its own page has several ways and can be had for each of them alone.
+    let page: String?
 
     /// The providers that customers may choose, in the order of their buttons; one that is off has none.
     static let all: [CheckoutChoice] = [
-        CheckoutChoice("cinetpay", "Payer par CinetPay (Mobile Money ou carte)", "Pay with CinetPay (mobile money or card)"),
+        CheckoutChoice("cinetpay", "Payer par CinetPay (Mobile Money ou carte)", "Pay with CinetPay (mobile money or card)", page: "CinetPay"),
         CheckoutChoice("orange-money", "Payer par Orange Money", "Pay with Orange Money"),
-        CheckoutChoice("kkiapay", "Payer par KKiaPay (Mobile Money ou carte)", "Pay with KKiaPay (mobile money or card)"),
+        CheckoutChoice("kkiapay", "Payer par KKiaPay (Mobile Money ou carte)", "Pay with KKiaPay (mobile money or card)", page: "KKiaPay"),
         CheckoutChoice("feexpay", "Payer par Mobile Money (FeexPay)", "Pay with mobile money (FeexPay)"),
         CheckoutChoice("wave", "Payer par Wave", "Pay with Wave"),
         CheckoutChoice("icount", "Payer par carte (iCount)", "Pay by card (iCount)"),
         CheckoutChoice("manual", "Payer par virement bancaire", "Pay by bank transfer", method: "bank_transfer"),
     ]
 
-    init(_ provider: String, _ french: String, _ english: String, method: String? = nil) {
+    init(_ provider: String, _ french: String, _ english: String, method: String? = nil, page: String? = nil) {
         self.provider = provider
         self.french = french
         self.english = english
         self.method = method
+        self.page = page
+    }
+
+    /// The same provider, its page bound to one way.
+    func bound(to way: ProviderOffer.Choice) -> CheckoutChoice {
+        let name = page ?? provider
+        let (french, english) =
+            switch way.method {
+            case "mobile_money": ("par Mobile Money", "with mobile money")
+            case "credit_card": ("par carte", "by card")
+            case "wallet": ("par portefeuille électronique", "with a wallet")
+            default: ("autrement", "another way")
+            }
+        return CheckoutChoice(provider, "Payer \(french) (\(name))", "Pay \(english) (\(name))", method: way.method, page: page)
     }
 
     /// The ways to pay that fit. Cards of a provider that wants them told beforehand are left to its API.
@@ -41,9 +57,14 @@ struct CheckoutChoice: Sendable {
         offer.choices.contains { $0.network != nil && $0.needs.contains("phone") }
     }
 
-    /// Network, phone and code, where the provider has no page that would ask for them.
+    /// Network, phone and code, where the provider has no page that would ask for them; what a card needs, where the button is for cards alone.
     /// - Parameter namesCountries: whether the networks are of several countries.
-    fileprivate func fields(_ ways: [ProviderOffer.Choice], _ phone: String?, namesCountries: Bool, _ words: Words) -> Markup {
+    fileprivate func fields(_ entry: CheckoutOffer.Entry, _ phone: String?, namesCountries: Bool, _ words: Words) -> Markup {
+        if page != nil, let method {
+            let asked = entry.asked.map { $0.markup(id: "\(provider)-\(method)", words) }
+            return "<input type=\"hidden\" name=\"method\" value=\"\(method)\"/>\(asked)"
+        }
+        let ways = entry.ways
         let networks = ways.filter { $0.network != nil && $0.needs.contains("phone") }
         guard !networks.isEmpty else { return .empty }
         let options: [Markup] = networks.map { way in
@@ -70,10 +91,14 @@ struct CheckoutChoice: Sendable {
     func plan(_ sent: [String: String], actor: String) throws(WebProblem) -> AttemptStart.Plan {
         // Where to send the browser afterwards, and how to pay at the provider, are not the customer's to say.
         var own = sent.filter { ["network", "phone", "otp"].contains($0.key) && !$0.value.isEmpty }
+        // But for one of the ways that its page has.
+        let bound = page == nil ? nil : sent["method"].flatMap { $0.isEmpty ? nil : $0 }
+        if let bound { own["method"] = bound }
         own["phone"] = own["phone"].map(Self.plain)
         var fields = FieldReader(.object(JSONObject(own.sorted { $0.key < $1.key }.map { ($0.key, JSON.string($0.value)) })))
         var plan = try AttemptChoice(&fields).plan(at: provider, actor: actor, claim: nil, method: method)
         plan.reuses = plan.network == nil
+        if bound != nil { plan.told = try CheckoutNeed.told(sent) }
         return plan
     }
 
@@ -89,6 +114,8 @@ struct CheckoutOffer: Sendable {
     struct Entry: Sendable {
         let choice: CheckoutChoice
         let ways: [ProviderOffer.Choice]
+        /// What the customer tells here, because the way needs it and the payment does not say it.
+        var asked: [CheckoutNeed] = []
     }
 
     /// Those that are on, take the amount and serve the country.
@@ -104,10 +131,16 @@ struct CheckoutOffer: Sendable {
     init(_ payment: Payment, _ providers: ProviderRegistry, _ switches: NetworkSwitches, country asked: String?) {
         let amount = payment.amount
         func entries(_ country: String?) -> [Entry] {
-            CheckoutChoice.all.compactMap { choice in
-                guard let adapter = providers[choice.provider] else { return nil }
+            CheckoutChoice.all.flatMap { choice -> [Entry] in
+                guard let adapter = providers[choice.provider] else { return [] }
                 let ways = choice.fitting(switches.offer(of: adapter), amount, country: country)
-                return ways.isEmpty ? nil : Entry(choice: choice, ways: ways)
+                // A page that offers everything would offer what is off too.
+                guard choice.page != nil, switches.hasOff(adapter) else { return ways.isEmpty ? [] : [Entry(choice: choice, ways: ways)] }
+                return ways.compactMap { way in
+                    let missing = way.needs.filter { payment.metadata[$0, default: ""].isEmpty }
+                    let asked = missing.compactMap(CheckoutNeed.init(rawValue:))
+                    return asked.count < missing.count ? nil : Entry(choice: choice.bound(to: way), ways: [way], asked: asked)
+                }
             }
         }
         let everywhere = entries(nil)
@@ -118,7 +151,7 @@ struct CheckoutOffer: Sendable {
         self.entries = chosen.map { entries($0) } ?? everywhere
     }
 
-    /// A button per provider.
+    /// A button per provider, or per way where one of a provider's page is off.
     /// - Parameter action: where a provider's form goes.
     func buttons(_ phone: String?, _ words: Words, action: (String) -> String) -> Markup {
         guard !entries.isEmpty else {
@@ -126,8 +159,8 @@ struct CheckoutOffer: Sendable {
             return "<p class=\"note\">\(sentence)</p>"
         }
         let forms: [Markup] = entries.map { entry in
-            let fields = entry.choice.fields(entry.ways, phone, namesCountries: country == nil, words)
-            let look: Markup = fields.text.isEmpty ? .empty : " class=\"fields\""
+            let fields = entry.choice.fields(entry, phone, namesCountries: country == nil, words)
+            let look: Markup = fields.text.isEmpty || (entry.choice.page != nil && entry.asked.isEmpty) ? .empty : " class=\"fields\""
             return """
                 <form method="post" action="\(action(entry.choice.provider))"\(look)>\(fields)\
                 <button type="submit">\(words(entry.choice.french, entry.choice.english))</button></form>

@@ -34,7 +34,7 @@ struct CheckoutStart: Sendable {
         var plan = plan
         plan.replaces = replaces
         if replaces { plan.reuses = false }
-        let key = [payment, plan.provider, plan.network ?? "", plan.phone ?? "", replaces ? "again" : ""].joined(separator: " ")
+        let key = [payment, plan.provider, plan.method ?? "", plan.network ?? "", plan.phone ?? "", replaces ? "again" : ""].joined(separator: " ")
         return try await underWay.start(key) { [plan] in
             if let same = try await admit(payment, plan, mayBeSame: !replaces) { return same }
             return try await start(plan) { try PaymentStore.require(payment, in: $0) }

@@ -63,7 +63,8 @@ struct LinkCalls: Sendable {
         let words = admitted.words
         let shown: [JSON] = offer.entries.map { entry in
             [
-                "provider": .string(entry.choice.provider), "label": .string(words(entry.choice.french, entry.choice.english)),
+                "provider": .string(entry.choice.provider), "method": .optional(entry.choice.method),
+                "label": .string(words(entry.choice.french, entry.choice.english)),
                 "ways": .array(entry.ways.map { Self.way($0, words) }),
             ]
         }

@@ -144,7 +144,10 @@ extension OpenAPI {
           "LinkChoice": {
            "type": "object", "required": ["provider"],
            "properties": {
-            "provider": {"type": "string"}, "network": {"type": "string"}, "phone": {"type": "string"}, "otp": {"type": "string"}
+            "provider": {"type": "string"}, "method": {"type": "string", "description": "As the choice says it"},
+            "network": {"type": "string"}, "phone": {"type": "string"}, "otp": {"type": "string"},
+            "customer_address": {"type": "string"}, "customer_city": {"type": "string"}, "customer_country": {"type": "string"},
+            "customer_state": {"type": "string"}, "customer_zip_code": {"type": "string"}
            }
           },
           "LinkChoices": {
@@ -159,7 +162,7 @@ extension OpenAPI {
              "items": {
               "type": "object",
               "properties": {
-               "provider": {"type": "string"}, "label": {"type": "string"},
+               "provider": {"type": "string"}, "method": {"type": ["string", "null"]}, "label": {"type": "string"},
                "ways": {
                 "type": "array",
                 "items": {

@@ -48,7 +48,10 @@ enum QuittanceScript {
           var underWay = {};
           function once(link, path, choice) {
             var body = {};
-            ["provider", "network", "phone", "otp"].forEach(function (name) { if (choice && choice[name]) body[name] = choice[name]; });
+            [
+              "provider", "method", "network", "phone", "otp", "customer_address", "customer_city", "customer_country", "customer_state",
+              "customer_zip_code"
+            ].forEach(function (name) { if (choice && choice[name]) body[name] = choice[name]; });
             var key = base(link) + path + JSON.stringify(body);
             if (!underWay[key]) {
               var forget = function () { delete underWay[key]; };
@@ -211,11 +214,19 @@ enum QuittanceScript {
         /** What the customer chose, from `choices`. */
         export interface Choice {
           provider: string;
+          /** As the choice says it. */
+          method?: string;
           network?: string;
           /** International form: +2290166000000. */
           phone?: string;
           /** The operator's code, where the network needs one. */
           otp?: string;
+          /** What a way for cards alone may name in its `needs`. */
+          customer_address?: string;
+          customer_city?: string;
+          customer_country?: string;
+          customer_state?: string;
+          customer_zip_code?: string;
         }
 
         export interface Started {
@@ -243,7 +254,7 @@ enum QuittanceScript {
           /** The country that the choices are for; null for all. */
           country: string | null;
           countries: { code: string; name: string }[];
-          choices: { provider: string; label: string; ways: Way[] }[];
+          choices: { provider: string; method: string | null; label: string; ways: Way[] }[];
         }
 
         /** What every promise here is rejected with. */

@@ -87,13 +87,22 @@ struct MessageListingTests {
         }
         var found: [OptOut] = []
         while true {
-            let before = found.last?.id
+            let before = found.last?.place
             let page = try await fixture.database.read { try OptOut.list(limit: 4, before: before, in: $0) }
             found += page
             if page.count < 4 { break }
         }
         #expect(found.count == 11 && Set(found.map(\.id)).count == 11 && found.first?.channel == .email)
-        #expect(found.allSatisfy { !$0.id.contains("+229") && !$0.address.contains("+2290166001000") })
+        #expect(found.allSatisfy { !$0.address.contains("+2290166001000") })
+        let place = try #require(found.first?.place)
+        #expect(OptOut.Place(place.text) == place && !place.text.contains("6600"))
+        for text in ["", "1", "sms:\(String(repeating: "a", count: 64))", "1-2-3", "a-b"] { #expect(OptOut.Place(text) == nil, "\(text)") }
+        let steps = try await fixture.database.read { connection in
+            try connection.query(
+                "EXPLAIN QUERY PLAN SELECT * FROM notifications_optouts WHERE (since, id) < (1, 2) ORDER BY since DESC, id DESC LIMIT 3", []
+            ).map { try $0.text("detail") }
+        }
+        #expect(steps.count == 1 && steps[0].contains("USING INDEX notifications_optouts_since"), "\(steps)")
         let id = try #require(found.first?.id)
         #expect(try await fixture.database.write { try OptOut.lift(id: id, in: $0) }?.channel == .email)
         #expect(try await fixture.database.write { try OptOut.lift(id: id, in: $0) } == nil)

@@ -89,7 +89,12 @@ struct MessageTemplatePages: Sendable {
         let count: Markup = preview.parts.map { "<p class=\"quiet\">\($0) SMS</p>\n" } ?? .empty
         let registered: Markup =
             preview.registered.map {
-                "<p class=\"quiet\">\(words("À déclarer chez Meta :", "To be registered at Meta:"))</p>\n<pre lang=\"\(language)\">\($0)</pre>\n"
+                """
+                <p class="quiet">\(words("À déclarer chez Meta, derrière le préfixe, sous", "To be registered at Meta, behind the prefix, as")) \
+                <code>\(preview.registeredName ?? "")</code></p>
+                <pre lang="\(language)">\($0)</pre>
+
+                """
             } ?? .empty
         return "<h3>\(preview.channel.rawValue)</h3>\n\(subject)<pre lang=\"\(language)\">\(preview.text)</pre>\n\(count)\(registered)"
     }

@@ -22,7 +22,7 @@ struct OptOutPage: Sendable {
 
     private func show(_ visit: ConsoleVisit) async throws -> HTTPResponse {
         let words = visit.words
-        let before = visit.call.request.queryValue("before").flatMap { $0.isEmpty ? nil : $0 }
+        let before = visit.call.request.queryValue("before").flatMap(OptOut.Place.init)
         let found = try await database.read { try OptOut.list(limit: Self.pageSize + 1, before: before, in: $0) }
         let shown = found.prefix(Self.pageSize)
         let rows: [[Markup]] = shown.map { one in
@@ -31,10 +31,10 @@ struct OptOutPage: Sendable {
                 ? ConsoleParts.button(
                     visit, "\(Self.path)remove", words("Écrire de nouveau", "Write again"), about: one.address,
                     confirm: words("Cette personne veut-elle de nouveau des messages ?", "Does this person want to be written to again?"),
-                    fields: [("id", one.id)]) : .empty
+                    fields: [("id", String(one.id))]) : .empty
             return ["\(one.channel.rawValue)", "\(one.address)", ConsoleParts.time(one.sinceMs), "\(one.source)", button]
         }
-        let next = found.count > Self.pageSize ? shown.last?.id : nil
+        let next = found.count > Self.pageSize ? shown.last?.place.text : nil
         return frame.page(
             visit, .notifications, title: words("Refus de messages", "Opt-outs"),
             """
@@ -49,7 +49,7 @@ struct OptOutPage: Sendable {
                     words("Canal", "Channel"), words("Adresse", "Address"), words("Depuis (UTC)", "Since (UTC)"), words("Dit par", "Said by"),
                     words("Action", "Action"),
                 ], rows, none: words("Personne n’a refusé.", "Nobody has refused.")))
-            \(ConsoleParts.pager(Self.path, [], before: before, next: next, words))
+            \(ConsoleParts.pager(Self.path, [], before: before?.text, next: next, words))
             <p><a href="\(ConsoleFrame.Part.notifications.path)">\(words("Messages envoyés", "Messages sent"))</a></p>
             """)
     }
@@ -88,7 +88,7 @@ struct OptOutPage: Sendable {
     }
 
     private func remove(_ visit: ConsoleVisit) async throws -> HTTPResponse {
-        let id = visit.fields["id"] ?? ""
+        guard let id = visit.fields["id"].flatMap({ Int64($0) }) else { throw WebProblem.notFound("there is no such opt-out") }
         try await database.write { connection in
             guard let lifted = try OptOut.lift(id: id, in: connection) else { throw WebProblem.notFound("there is no such opt-out") }
             try visit.record("optout.remove", of: lifted.address, detail: lifted.channel.rawValue, in: connection)

@@ -24,7 +24,19 @@ struct ProviderWays {
                 words("Moyen", "Way"), words("Nom technique", "Technical name"), words("Pays", "Countries"), words("Monnaies", "Currencies"),
                 "#\(words("Minimum", "Minimum"))", "#\(words("Maximum", "Maximum"))", words("État", "State"),
             ], rows, none: words("Rien ne se commence chez lui.", "Nothing is started there."))
-        return "\(table)\(forms)"
+        return "\(table)\(remaining)\(forms)"
+    }
+
+    /// What becomes of orders that leave the choice to the provider's page, while something of it is off.
+    private var remaining: Markup {
+        let words = visit.words
+        guard adapter.offer.choices.allSatisfy({ $0.network == nil }), switches.hasOff(adapter),
+            let left = try? switches.method(nil, network: nil, at: adapter)
+        else { return .empty }
+        let sentence = words(
+            "Tant qu’un moyen est arrêté, les pages de paiement ont un bouton pour chacun des autres. Une commande de l’API qui ne nomme aucun moyen va à",
+            "While a way is off, the pages to pay at have a button for each of the others. An order of the API that names no way goes to")
+        return "<p class=\"note\">\(sentence) \(left).</p>"
     }
 
     private func currencies(_ way: ProviderOffer.Choice) -> String {

@@ -40,6 +40,8 @@ struct TaskPage: Sendable {
         let lost: [Publication.LostLink]
         /// Kits that another link can be sent of, by the payment of the task that asks for it.
         let reissuable: [String: String]
+        /// The payments of refunds whose call is doubtful, by the refund.
+        let refunded: [String: String]
         var dead: [StandingJob] = []
         var isRedisAway = false
     }
@@ -53,13 +55,15 @@ struct TaskPage: Sendable {
             let lost = try Publication.lostLinks(limit: Self.most, nowMs: visit.nowMs, in: connection).filter {
                 !reissuable.values.contains($0.inquiry)
             }
+            let effects = try EffectTable.list(EffectFilter(doubtfulOnly: true, limit: Self.most), in: connection)
             return Content(
                 requests: try RefundRequest.waiting(limit: Self.most, in: connection),
                 tasks: tasks,
-                effects: try EffectTable.list(EffectFilter(doubtfulOnly: true, limit: Self.most), in: connection),
+                effects: effects,
                 events: try [PaymentEvents.Outcome.unmatched, .quarantined].flatMap {
                     try EventArchive.page(outcome: $0, limit: Self.most, in: connection)
-                }, lost: lost, reissuable: reissuable)
+                }, lost: lost, reissuable: reissuable,
+                refunded: try Self.refunded(effects, in: connection))
         }
         if let queues {
             do {
@@ -70,7 +74,7 @@ struct TaskPage: Sendable {
         }
         let items =
             content.requests.map { request($0, visit) } + content.tasks.map { task($0, content.reissuable, visit) }
-            + content.effects.map { effect($0, visit) }
+            + content.effects.map { effect($0, content.refunded, visit) }
             + content.lost.map { lost($0, visit) } + content.events.map { event($0, visit) } + content.dead.map { dead($0, visit) }
         let away: Markup =
             content.isRedisAway
@@ -93,6 +97,15 @@ struct TaskPage: Sendable {
                 payment.purpose == KitPurpose.name, try InquiryStore.find(payment.subject, in: connection)?.state == .published
             else { continue }
             found[id] = payment.subject
+        }
+        return found
+    }
+
+    /// Of doubtful refunds, whose money it was.
+    private static func refunded(_ effects: [EffectRecord], in connection: Connection) throws -> [String: String] {
+        var found: [String: String] = [:]
+        for effect in effects where effect.identity.name == RefundSending.effect {
+            found[effect.identity.key] = try Refund.find(effect.identity.key, in: connection)?.payment
         }
         return found
     }
@@ -160,7 +173,7 @@ struct TaskPage: Sendable {
             back: Self.path, fields: [("reason", reason)])
     }
 
-    private func effect(_ effect: EffectRecord, _ visit: ConsoleVisit) -> Markup {
+    private func effect(_ effect: EffectRecord, _ refunded: [String: String], _ visit: ConsoleVisit) -> Markup {
         let words = visit.words
         func button(_ outcome: String, _ text: String) -> Markup {
             ConsoleParts.button(
@@ -171,9 +184,13 @@ struct TaskPage: Sendable {
                     ("name", effect.identity.name), ("key", effect.identity.key), ("fence", String(effect.fence)), ("outcome", outcome),
                 ])
         }
-        let buttons: Markup =
+        let decide = refunded[effect.identity.key].map { payment -> Markup in
+            "<a class=\"button main\" href=\"\(ConsolePath.payment(payment))\">\(words("Trancher sur le paiement", "Decide on the payment"))</a>"
+        }
+        let settle: Markup =
             visit.may(.operator)
             ? "\(button("done", words("C’est fait", "It was done")))\(button("not-done", words("Ce n’est pas fait", "It was not done")))" : .empty
+        let buttons = effect.identity.name == RefundSending.effect ? decide ?? .empty : settle
         let asked = words(
             "Personne ne sait si cet appel a eu lieu : vérifiez là-bas.", "Nobody knows whether this call was carried out: find out there.")
         return item(
@@ -223,6 +240,10 @@ struct TaskPage: Sendable {
         let identity = EffectIdentity(try visit.required("name", limit: 100), key: try visit.required("key", limit: 300))
         guard let outcome = visit.fields["outcome"], ["done", "not-done"].contains(outcome) else {
             throw WebProblem.invalid("outcome", "must be done or not-done")
+        }
+        // A refund has sums and a second person to go by: settled here its record would say less than it must.
+        guard identity.name != RefundSending.effect else {
+            throw WebProblem.conflict("nothing was changed: a refund is decided on its payment's page, where it says done or failed")
         }
         // The one that the page showed, under the owner that it showed: what was settled and tried again since is another one.
         guard let fence = visit.fields["fence"].flatMap({ Int64($0) }) else { throw WebProblem.invalid("fence", "must be a number") }
