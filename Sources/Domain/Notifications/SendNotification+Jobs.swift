@@ -51,11 +51,11 @@ extension SendNotification {
 
     /// Tells the customer of a payment of what is no longer paid, with a link to the team's page. Names no payment: it is sent whatever the
     /// payment's state.
-    /// - Parameter values: without the name.
+    /// - Parameter values: by language, and without the name.
     public static func plan(
-        _ template: MessageTemplate, values: [String: String], cause: String, link: Link, toCustomerOf payment: Payment
+        _ template: MessageTemplate, values: (_ language: String) -> [String: String], cause: String, link: Link, toCustomerOf payment: Payment
     ) throws -> [JobRequest] {
-        let all = values.merging(["name": payment.customer.name]) { mine, _ in mine }
+        let all = values(payment.customer.language).merging(["name": payment.customer.name]) { mine, _ in mine }
         return try requests(template, for: payment, values: all, cause: cause, link: link)
     }
 

@@ -1,5 +1,6 @@
 import Database
 import JobQueue
+import Money
 import Notifications
 import Payments
 import Teams
@@ -48,7 +49,7 @@ enum PlanNotices {
         }
         guard let payer = try payment ?? newestPayment(of: team.id, in: connection) else { return [] }
         return try SendNotification.plan(
-            words.template, values: words.values(in: payer.customer.language), cause: words.cause, link: words.link, toCustomerOf: payer)
+            words.template, values: words.values(in:), cause: words.cause, link: words.link, toCustomerOf: payer)
     }
 
     /// What the next period costs: the price on sale, which may be another one than was paid.
