@@ -1,8 +1,10 @@
 import Access
 import Database
 import Formats
+import JobQueue
 import Notifications
 import Payments
+import ProviderPort
 import Teams
 import TestSupport
 import Testing

@@ -1,5 +1,8 @@
 import Database
 import Formats
+import JobQueue
+import Notifications
+import ProviderPort
 import TestSupport
 import Testing
 
