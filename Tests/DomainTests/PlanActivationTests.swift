@@ -140,7 +140,7 @@ struct PlanActivationTests {
         #expect(now.plan == "pay_as_you_go" && now.periodStartMs == DomainFixture.nowMs && now.renewsAtMs == day(2, 28) && now.anchorDay == 31)
     }
 
-    @Test("a paid upgrade starts the activation and the invoice, and nothing before it is paid; the customer is told once the plan is theirs")
+    @Test("a paid upgrade starts the activation, the invoice and the customer's message, and nothing before it is paid")
     func fulfilment() async throws {
         let fixture = try DomainFixture()
         let payment = try await fixture.payment(
