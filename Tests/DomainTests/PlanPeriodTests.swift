@@ -253,7 +253,7 @@ struct PlanPeriodTests {
         }
         #expect(sum.ended == 40 && sum.inGrace == 40 && sum.reminded == 40, "\(sum)")
         // They are no teams of ours: nobody is there to be told.
-        #expect(sum.messages == 0 && looks == 4)
+        #expect(sum.messages == 0 && looks == 5)
         let again = try await stage.look()
         #expect(again == PlanPeriods.Report())
     }
