@@ -118,7 +118,7 @@ struct TeamListPage: Sendable {
             let standing = reading?.standings[line.id]
             let runs = line.subscription.map { $0.status != "ended" } ?? false
             return [
-                TeamFigures.link(line.id), "\(String((line.team?.name ?? "–").prefix(60)))",
+                line.team == nil ? "\(line.id)" : TeamFigures.link(line.id), "\(String((line.team?.name ?? "–").prefix(60)))",
                 "\(line.team.map { String(contact.address($0.owner).prefix(60)) } ?? "–")", "\(line.plan.name)",
                 TeamFigures.status(line.subscription?.status, words),
                 "\(runs ? line.subscription.map { UsageWords.shortDay($0.renewsAtMs, words) } ?? "–" : "–")",
