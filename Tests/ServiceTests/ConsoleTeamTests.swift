@@ -101,7 +101,7 @@ struct ConsoleTeamTests {
             try await stage.traffic("shop", Self.gb, atMs: stage.nowMs)
             try await stage.traffic("shop", Self.gb, atMs: stage.nowMs - 40 * UsagePeriod.dayMs)
             try await stage.storage("shop", 9 * Self.gb, atMs: stage.nowMs - 40 * 3_600_000)
-            let started = try await stage.post("/api/payments/acme/initiate", ["payment_method": "mobile_money"])
+            let started = try await stage.post("/api/payments/acme/initiate", ["payment_method": "mobile_money", "metadata": ["new_plan": "pro"]])
             let payment = try #require(started.string("id"))
             let now = stage.nowMs
             try await stage.database.write { connection in
