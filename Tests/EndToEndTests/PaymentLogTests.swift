@@ -1,3 +1,4 @@
+import Database
 import Formats
 import TestSupport
 import Testing
