@@ -68,8 +68,9 @@ public struct PlanPeriods: Sendable {
         """
 
     static let reminderSQL = """
-        SELECT s.* FROM plans_subscriptions s JOIN plans_versions v ON v.plan = s.plan AND v.version = s.version
-        WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active' AND v.price > 0
+        SELECT s.* FROM plans_subscriptions s
+        WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active'
+          AND EXISTS (SELECT 1 FROM plans_versions v WHERE v.plan = s.plan AND v.version = s.version AND v.price > 0)
           AND NOT EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team)
           AND NOT EXISTS (SELECT 1 FROM plans_notices t WHERE t.team = s.team AND t.period_end = s.renews_at AND t.step = $3)
         ORDER BY s.renews_at LIMIT $4
