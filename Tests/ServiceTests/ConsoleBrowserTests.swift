@@ -2,9 +2,12 @@ import Database
 import Formats
 import HTTPServer
 import Payments
+import Plans
 import Staff
+import Teams
 import TestSupport
 import Testing
+import Usage
 
 @testable import WebService
 
@@ -110,6 +113,29 @@ struct ConsoleBrowserTests {
         }
     }
 
+    /// Two teams, one of them near its limits, with people, a stale origin and an alert.
+    private func fillTeam(_ stage: WebStage) async throws {
+        try await stage.team("acme", owner: "awa@example.org", plan: Plan.pro, projects: ["blog", "shop"])
+        try await stage.team("baobab", projects: ["forge"])
+        for day in 0..<20 { try await stage.traffic("shop", Int64(day % 7 + 1) * 110 * ByteFigure.mb, atMs: stage.nowMs - Int64(day) * 86_400_000) }
+        try await stage.traffic("shop", 8 * ByteFigure.gb)
+        try await stage.traffic("forge", ByteFigure.gb)
+        try await stage.storage("shop", 3 * ByteFigure.gb)
+        try await stage.storage("forge", 90 * ByteFigure.mb, atMs: stage.nowMs - 40 * 3_600_000)
+        let now = stage.nowMs
+        try await stage.database.write { connection in
+            try TeamStore.put(
+                TeamMember(
+                    team: "acme", email: "awa@example.org", name: "Awa Diop", language: "fr", role: .owner, getsAlerts: true, createdAtMs: now),
+                in: connection)
+            try StorageGauges.recordFailure(origin: "docker", error: "connection refused", nowMs: now, in: connection)
+            try PlanChanges.plan(Plan.free, of: "acme", actor: "staff:awa", nowMs: now, in: connection)
+            try connection.execute(
+                "INSERT INTO usage_alerts VALUES ('acme', 'traffic', '2026-11', 80, $1, $2, 'Pro', 'sent', $3)",
+                [.integer(10 * ByteFigure.gb), .integer(8 * ByteFigure.gb), .integer(now)])
+        }
+    }
+
     @Test("every page stands out from its ground in both themes, has its labels, and its headings in order", arguments: ["fr", "en"], [false, true])
     func sound(language: String, dark: Bool) async throws {
         var kind = Browser.Kind()
@@ -127,9 +153,10 @@ struct ConsoleBrowserTests {
             let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
             let kit = try await stage.inquire()
             try await stage.receive(kit.payment)
+            try await fillTeam(stage)
             for path in ConsoleFrame.Part.allCases.map(\.path) + ConsolePath.samples(language) + [
                 ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
-                "/console/payments/?q=x", OptOutPage.path,
+                "/console/payments/?q=x", OptOutPage.path, ConsolePath.team("acme"), ConsumersPage.path,
             ] {
                 try await browser.open(stage.webURL + path)
                 try await eventually("the page is there") { try await browser.has("main h1") }

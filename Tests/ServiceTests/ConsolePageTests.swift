@@ -2,9 +2,12 @@ import Database
 import Formats
 import HTTPServer
 import Payments
+import Plans
 import Staff
+import Teams
 import TestSupport
 import Testing
+import Usage
 
 @testable import WebService
 
@@ -67,13 +70,36 @@ struct ConsolePageTests {
                 "INSERT INTO notifications_optouts (channel, address_hash, address, source, since) VALUES ('email', $1, $1, $2, $3)",
                 [.text(words), .text(Self.hostile), .integer(now)])
         }
+        try await fillTeam(stage, words)
         let event = try #require(try await stage.database.read { try EventArchive.page(limit: 1, in: $0).first?.id })
         let parts = ConsoleFrame.Part.allCases.map(\.path)
         return parts + ConsolePath.samples("fr") + [ConsolePath.template(1)] + [
             ConsolePath.kit(kit.inquiry), "/console/notifications/templates/published", ConsolePath.payment(payment), ConsolePath.event(event),
             OptOutPage.path, "/console/figures/?days=90&currency=XOF", "/console/payments/?q=nothing", "/console/payments/?state=conflicted",
-            "/console/events/?outcome=unmatched",
+            "/console/events/?outcome=unmatched", ConsolePath.team("acme"), ConsumersPage.path, "\(ConsumersPage.path)?by=storage&level=exceeded",
+            "\(ConsumersPage.path)?team=%22%3E%3Cimg%20src%3Dx", "/console/teams/?q=%22%3E%3Cimg%20src%3Dx", "/console/teams/?status=grace",
         ]
+    }
+
+    /// A team in its grace, over its limits, of which everything has a hostile name that can have one.
+    private func fillTeam(_ stage: WebStage, _ words: String) async throws {
+        try await stage.team("acme", owner: words, plan: Plan.pro, projects: ["shop"])
+        try await stage.traffic("shop", 11 * ByteFigure.gb)
+        try await stage.storage("shop", 9 * ByteFigure.gb, atMs: stage.nowMs - 40 * 3_600_000)
+        let now = stage.nowMs
+        try await stage.database.write { connection in
+            try TeamStore.put(
+                TeamMember(
+                    team: "acme", email: "awa@example.org", name: words, language: "fr", role: .owner, getsAlerts: true, createdAtMs: now),
+                in: connection)
+            try connection.execute("UPDATE teams_teams SET name = $1", [.text(words)])
+            try connection.execute("UPDATE teams_projects SET name = $1", [.text(words)])
+            try StorageGauges.recordFailure(origin: "docker", error: Self.hostile, nowMs: now, in: connection)
+            try PlanChanges.plan(Plan.free, of: "acme", actor: words, nowMs: now, in: connection)
+            try connection.execute("UPDATE plans_subscriptions SET status = 'grace', renews_at = $1", [.integer(now - 1000)])
+            try connection.execute(
+                "INSERT INTO usage_alerts VALUES ('acme', 'traffic', '2026-11', 100, 1, 2, $1, 'sent', $2)", [.text(words), .integer(now)])
+        }
     }
 
     @Test("hostile words are shown as words on every page, in both languages; pages are sound, small, and run nothing of their own")

@@ -205,6 +205,69 @@ struct ProductMetricsTests {
         for (name, value) in wanted { #expect(seen[name] == value, "\(name)") }
     }
 
+    @Test("subscriptions by status, and those that nobody has moved on a quarter of an hour after their period or their grace")
+    func subscriptions() async throws {
+        let stage = try await CommandStage.make()
+        let (now, minute) = (stage.nowMs, Int64(60_000))
+        let rows: [(status: String, renewsAt: Int64)] = [
+            ("active", now + minute), ("active", now - 14 * minute), ("active", now - 16 * minute),
+            ("grace", now - 16 * minute), ("grace", now - PlanTerms.graceMs - 14 * minute), ("grace", now - PlanTerms.graceMs - 16 * minute),
+            ("ended", now - 60 * 24 * 60 * minute),
+        ]
+        try await stage.write { connection in
+            for (number, row) in rows.enumerated() {
+                try connection.execute(
+                    "INSERT INTO plans_subscriptions VALUES ($1, 'pay_as_you_go', 1, $2, 0, $3, 1, 0)",
+                    [.text("team-\(number)"), .text(row.status), .integer(row.renewsAt)])
+            }
+        }
+        let seen = try await Self.samples(of: stage)
+        for (status, count) in [("active", "3"), ("grace", "3"), ("ended", "1")] {
+            #expect(seen[#"plans_subscriptions{status="\#(status)"}"#] == count, "\(status)")
+        }
+        #expect(seen["plans_overdue"] == "2")
+    }
+
+    @Test("the payments of the last 24 hours by method and by what became of them; older ones are not among them")
+    func day() async throws {
+        let stage = try await CommandStage.make()
+        let (now, hour) = (stage.nowMs, Int64(3_600_000))
+        let payments: [(state: PaymentState, methods: [String?], ageMs: Int64)] = [
+            (.paid, ["mobile_money"], hour), (.refunded, ["credit_card", "mobile_money"], 23 * hour), (.failed, ["mobile_money"], 2 * hour),
+            (.expired, ["credit_card"], 3 * hour), (.cancelled, [nil], hour), (.pending, [], hour), (.conflicted, ["credit_card"], hour),
+            (.failed, ["mobile_money"], 25 * hour), (.paid, ["credit_card"], 300 * hour),
+        ]
+        try await stage.write { connection in
+            for (number, payment) in payments.enumerated() {
+                let at = now - payment.ageMs
+                let id = "pay_\(ULID.lowest(atMs: at).dropLast(2))1\(number)"
+                try connection.execute(
+                    """
+                    INSERT INTO payments_payments (id, purpose, subject, description, amount, currency, state, customer_name, language, metadata,
+                      created_at, updated_at) VALUES ($1, 'order', 's', 'd', 1, 'XOF', $2, 'n', 'fr', '{}', $3, $3)
+                    """, [.text(id), .text(payment.state.rawValue), .integer(at)])
+                for (place, method) in payment.methods.enumerated() {
+                    try connection.execute(
+                        """
+                        INSERT INTO payments_attempts (id, payment, number, provider, mode, method, created_at)
+                        VALUES ($1, $2, $3, 'cinetpay', 'sandbox', $4, $5)
+                        """, [.text("\(id)-\(place)"), .text(id), .int(place + 1), .optional(method), .integer(at)])
+                }
+            }
+        }
+        let seen = try await Self.samples(of: stage)
+        let wanted: [String: [String: String]] = [
+            "mobile_money": ["paid": "2", "failed": "1", "open": "0"], "credit_card": ["paid": "0", "failed": "1", "open": "1"],
+            "": ["paid": "0", "failed": "1", "open": "1"],
+        ]
+        for (method, outcomes) in wanted {
+            for (outcome, count) in outcomes {
+                #expect(seen[#"payments_day{method="\#(method)",outcome="\#(outcome)"}"#] == count, "\(method) \(outcome)")
+            }
+        }
+        #expect(seen.keys.count { $0.hasPrefix("payments_day{") } == 9)
+    }
+
     @Test("a part that cannot be read keeps its last figures, and the others are read all the same")
     func robust() async throws {
         let stage = try await CommandStage.make()

@@ -1,4 +1,5 @@
 import Database
+import Formats
 
 /// What there is to measure about payments, by provider and state and by the way that customers chose to pay.
 public struct PaymentFigures: Sendable, Equatable {
@@ -48,5 +49,49 @@ public struct PaymentFigures: Sendable, Equatable {
             methods[try row.text("method")] = try row.int("n")
         }
         return PaymentFigures(standings: standings, attemptsByMethod: methods)
+    }
+}
+
+/// How the payments of the last 24 hours went, by the method of their latest attempt: what a dashboard sees at once, while a share of all
+/// time hardly moves.
+public struct PaymentDay: Sendable, Equatable {
+    public enum Outcome: String, Sendable, CaseIterable {
+        /// Money came in, whatever became of it later.
+        case paid
+        /// Failed, cancelled or expired.
+        case failed
+        /// Neither yet: it goes on, or somebody looks at it.
+        case open
+
+        init(_ state: PaymentState) {
+            switch state {
+            case .failed, .cancelled, .expired: self = .failed
+            default: self = PaymentFigures.succeeded.contains(state) ? .paid : .open
+            }
+        }
+    }
+
+    private static let dayMs: Int64 = 24 * 60 * 60_000
+
+    /// By method, empty where the customer chose at the provider or never tried; of each method every outcome.
+    public let counts: [String: [Outcome: Int64]]
+
+    /// Reads the payments that were begun in the last 24 hours: a range of the primary key, whatever lies before it.
+    public static func read(nowMs: Int64, in connection: Connection) throws -> PaymentDay {
+        var counts: [String: [Outcome: Int64]] = [:]
+        let rows = try connection.query(
+            """
+            SELECT COALESCE((SELECT a.method FROM payments_attempts a WHERE a.payment = p.id ORDER BY a.number DESC LIMIT 1), '') AS method,
+              p.state AS state, COUNT(*) AS n
+            FROM payments_payments p WHERE p.id >= $1 AND p.created_at >= $2 GROUP BY 1, 2
+            """, [.text("pay_" + ULID.lowest(atMs: nowMs - dayMs)), .integer(nowMs - dayMs)])
+        for row in rows {
+            guard let state = PaymentState(rawValue: try row.text("state")) else { continue }
+            let method = try row.text("method")
+            var outcomes = counts[method] ?? Dictionary(uniqueKeysWithValues: Outcome.allCases.map { ($0, Int64(0)) })
+            outcomes[Outcome(state), default: 0] += try row.int("n")
+            counts[method] = outcomes
+        }
+        return PaymentDay(counts: counts)
     }
 }

@@ -3,12 +3,13 @@ import ProviderPort
 import Telemetry
 
 extension Payment {
-    /// What every log line about a payment carries: its id, and the inquiry and order it is for, where it is for one.
+    /// What every log line about a payment carries: its id, and the inquiry, order or team it is for, where it is for one.
     public var logFields: [String: Log.Value] {
         var fields: [String: Log.Value] = ["payment": .string(id), "purpose": .string(purpose)]
         for name in ["inquiry_id", "order_id"] {
             if let value = metadata[name] { fields[name] = .string(value) }
         }
+        if purpose == "plan" { fields["team"] = .string(subject) }
         return fields
     }
 }

@@ -12,6 +12,9 @@ public struct TeamStanding: Sendable {
     public let gauge: StorageGauge
 
     public func use(of metric: UsageMetric) -> MetricUse { metric == .traffic ? traffic : storage }
+
+    /// How near the nearer of its two limits is.
+    public var level: UsageLevel { max(traffic.level, storage.level) }
 }
 
 /// The teams in the order of what they use in this UTC month.
@@ -21,6 +24,17 @@ public enum UsageRanking {
     public static func top(
         by metric: UsageMetric, atLeast level: UsageLevel = .ok, limit: Int, nowMs: Int64, in connection: Connection
     ) throws -> [TeamStanding] {
+        let standings = sorted(try standings(nowMs: nowMs, in: connection), by: metric)
+        return Array(standings.lazy.filter { $0.use(of: metric).level >= level }.prefix(limit))
+    }
+
+    /// Those that use anything of a metric, the greatest first; of equals by their names.
+    public static func sorted(_ standings: [TeamStanding], by metric: UsageMetric) -> [TeamStanding] {
+        standings.filter { $0.use(of: metric).used > 0 }.sorted { ($1.use(of: metric).used, $0.team) < ($0.use(of: metric).used, $1.team) }
+    }
+
+    /// Every team that has any traffic in this month or any storage that is measured, in no order.
+    public static func standings(nowMs: Int64, in connection: Connection) throws -> [TeamStanding] {
         let period = UsagePeriod(containing: nowMs)
         let owners = try TeamStore.teamsByProject(removedSinceMs: period.startMs, in: connection)
         var traffic: [String: Int64] = [:]
@@ -44,8 +58,5 @@ public enum UsageRanking {
                 team: team, plan: plans[team].name, traffic: MetricUse(.traffic, used: traffic[team] ?? 0, plan: plans[team]),
                 storage: MetricUse(.storage, used: gauge.bytes, plan: plans[team]), gauge: gauge)
         }
-        .filter { $0.use(of: metric).used > 0 && $0.use(of: metric).level >= level }
-        .sorted { ($1.use(of: metric).used, $0.team) < ($0.use(of: metric).used, $1.team) }
-        .prefix(limit).map { $0 }
     }
 }

@@ -29,6 +29,7 @@ enum ConsoleBenchmark {
         let database = try arena.migratedDatabase()
         let begun = ContinuousClock.now
         let some = try await fill(database)
+        try await ManyTeams.fill(database)
         let filled = (ContinuousClock.now - begun).seconds
         let hash = try await arena.pool.run { PasswordHash(of: password, cost: PasswordHash.Cost(n: 1024, r: 8, p: 1)) }
         try await database.write {
@@ -39,7 +40,7 @@ enum ConsoleBenchmark {
         let (web, port) = try await arena.startWeb(redis: redis)
         let cookie = try await signIn(port, arena)
         var result = BenchmarkResult()
-        result.notes.append("\(payments) payments of 30 days, each with an attempt, within \(Number.text(filled)) s")
+        result.notes.append("\(payments) payments of 30 days, each with an attempt, and \(ManyTeams.count) teams, within \(Number.text(filled)) s")
         let paths = paths(some)
         for path in paths { try await look(path, cookie, port, arena, &result) }
         let requests = (0..<40).flatMap { _ in paths }.map { path in
@@ -61,7 +62,8 @@ enum ConsoleBenchmark {
             "\(list)?provider=cinetpay&state=conflicted",
             "\(list)?from=\(Timestamp.date(WallClock.nowMs - 20 * 86_400_000))&to=\(Timestamp.date(WallClock.nowMs - 19 * 86_400_000))",
             "\(list)?before=\(some[0])", "\(list)\(some[1])/", "/console/tasks/", "/console/providers/", "/console/queues/", "/console/events/",
-            "/console/audit/", "/console/figures/?days=30",
+            "/console/audit/", "/console/figures/?days=30", "/console/teams/", "/console/teams/?q=team-0077", "/console/teams/?status=active",
+            "/console/teams/team-00777/", "/console/consumers/", "/console/consumers/?by=storage&level=warning",
         ]
     }
 

@@ -92,8 +92,10 @@ public final class ProductMetrics: Service {
         let nowMs = nowMs()
         await part("usage", { try UsageFigures.read(teamsMax: Self.teamsMax, nowMs: nowMs, in: $0) }, show: { self.show($0, nowMs: nowMs) })
         await part(
-            "plans", { (try PlanFigures.read(in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) }, show: { self.show($0.0, teams: $0.1) })
+            "plans", { (try PlanFigures.read(nowMs: nowMs, in: $0), try TeamStore.everyTeam(in: $0).map(\.id)) },
+            show: { self.show($0.0, teams: $0.1) })
         await part("payments", { try PaymentFigures.read(in: $0) }, show: { self.show($0) })
+        await part("day", { try PaymentDay.read(nowMs: nowMs, in: $0) }, show: { self.show($0) })
         let posting = (providers?.all ?? []).filter { $0.adapter.capabilities.hasWebhook }.map { (name: $0.adapter.name, mode: $0.mode) }
         await part(
             "sources", { connection in try posting.map { ($0.mode, try SourceStanding.read($0.name, nowMs: nowMs, in: connection)) } },
@@ -182,6 +184,9 @@ public final class ProductMetrics: Service {
         registry.gauges(
             "plans_conversion_ratio", help: "The share of all teams that ever bought a plan.",
             figures.conversionRatio(among: teams).map { [([], $0)] } ?? [])
+        registry.gauges(
+            "plans_subscriptions", help: "Subscriptions by status.", figures.countByStatus.map { ([("status", $0.key)], Double($0.value)) })
+        gauge("plans_overdue", "Subscriptions that nobody has moved on though their period ended over 15 min ago.", [], Double(figures.overdue))
     }
 
     private func show(_ figures: PaymentFigures) {
@@ -194,6 +199,14 @@ public final class ProductMetrics: Service {
         registry.gauges(
             "payments_attempts", help: "Attempts by the method that the customer asked for.",
             figures.attemptsByMethod.map { ([("method", $0.key)], Double($0.value)) })
+    }
+
+    private func show(_ day: PaymentDay) {
+        registry.gauges(
+            "payments_day", help: "Payments of the last 24 hours by the method of their latest attempt and by what became of them.",
+            day.counts.flatMap { method, outcomes in
+                outcomes.map { ([("method", method), ("outcome", $0.key.rawValue)], Double($0.value)) }
+            })
     }
 
     private func show(_ sources: [(mode: String, standing: SourceStanding)], nowMs: Int64) {

@@ -82,7 +82,7 @@ struct AttemptStart: Sendable {
         }
         // Started before, or, where a run that died is taken over, over by now: nobody is to pay by it any more.
         guard attempt.paymentURL == nil, attempt.isPayable(of: payment) else { return try await standing(of: attempt.id) }
-        let log = log.with(["payment": .string(payment.id), "provider": .string(plan.provider), "provider_ref": .string(attempt.id)])
+        let log = log.with(payment.logFields).with(attempt.logFields)
         let initiation: Initiation
         let heard = ListeningTransport(transport)
         do {

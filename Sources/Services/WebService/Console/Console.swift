@@ -40,7 +40,8 @@ struct Console: Sendable {
         let passwords = PasswordRoom(cost: parts.configuration.passwordCost)
         let signIn = SignIn(
             database: database, passwords: passwords, keys: SealingKeys(secret: secret.value), limits: limits, nowMs: parts.nowMs)
-        let desk = FiguresDesk(database: database, queues: parts.queues, nowMs: parts.nowMs)
+        let teams = TeamsDesk(database: database, nowMs: parts.nowMs)
+        let desk = FiguresDesk(database: database, queues: parts.queues, teams: teams, nowMs: parts.nowMs)
         let rates = RatesDesk(database: database, nowMs: parts.nowMs)
         let sums = SumsDesk(database: database, nowMs: parts.nowMs)
         let refunds = StaffRefunds(
@@ -51,6 +52,9 @@ struct Console: Sendable {
             AccountPages(database: database, signIn: signIn, gate: gate, frame: frame).entries,
             OverviewPage(desk: desk, streams: FigureStreams(desk: desk), frame: frame).entries,
             PaymentListPage(database: database, providers: parts.events.providers, desk: sums, frame: frame).entries,
+            TeamListPage(database: database, desk: teams, frame: frame).entries,
+            TeamDetailPage(database: database, frame: frame).entries,
+            ConsumersPage(database: database, desk: teams, frame: frame).entries,
             FiguresPage(desk: sums, frame: frame).entries,
             PaymentDetailPage(database: database, refunds: refunds, frame: frame).entries,
             PaymentDeeds(database: database, events: parts.events, refunds: refunds).entries,

@@ -19,6 +19,9 @@ struct ConsoleFigures: Sendable {
     let unfinishedJobs: Int64
     /// Nil while Redis is away, or where there is none.
     var dead: Int?
+    /// Nil while they are being counted for the first time.
+    var nearLimits: Int?
+    var inGrace: Int64?
     var hours: [(begun: Int64, paid: Int64)] = []
     let standings: [PaymentFigures.Standing]
 
@@ -45,7 +48,8 @@ struct ConsoleFigures: Sendable {
             ("total", String(total)), ("paid", String(count(.paid))),
             ("open", String(states.filter { $0.state.isOpen }.reduce(0) { $0 + $1.count })), ("conflicted", String(count(.conflicted))),
             ("tasks", Self.shown(tasks)), ("events", Self.shown(unsettledEvents)), ("requests", String(refundRequests)),
-            ("jobs", String(unfinishedJobs)), ("dead", dead.map(String.init) ?? "–"),
+            ("jobs", String(unfinishedJobs)), ("dead", dead.map(String.init) ?? "–"), ("near", nearLimits.map(String.init) ?? "–"),
+            ("grace", inGrace.map(String.init) ?? "–"),
         ]
     }
 
@@ -60,10 +64,14 @@ struct FiguresDesk: Sendable {
     /// A day's payments are many: they are counted once a minute.
     private let hours: KeptReading<[(begun: Int64, paid: Int64)]>
 
-    init(database: Database, queues: RedisQueues?, nowMs: @escaping @Sendable () -> Int64) {
+    init(database: Database, queues: RedisQueues?, teams: TeamsDesk, nowMs: @escaping @Sendable () -> Int64) {
         numbers = KeptReading(freshness: .seconds(2), staleness: .seconds(10)) {
             var figures = try await database.read { try ConsoleFigures.read(in: $0) }
             figures.dead = await Self.deadCount(queues)
+            // The overview has its other numbers, whatever becomes of these.
+            if let reading = try? await teams.read() {
+                (figures.nearLimits, figures.inGrace) = (reading.nearLimits, reading.subscriptions["grace"])
+            }
             return figures
         }
         hours = KeptReading(freshness: .seconds(60), staleness: .seconds(600)) {

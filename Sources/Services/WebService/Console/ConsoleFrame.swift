@@ -10,7 +10,8 @@ struct ConsoleFrame: Sendable {
 
     /// The parts of the console, in the order of the menu.
     enum Part: String, CaseIterable, Sendable {
-        case overview, tasks, kits, templates, prompts, payments, figures, providers, queues, events, notifications, users, audit, guide, account
+        case overview, tasks, kits, templates, prompts, payments, teams, figures, providers, queues, events, notifications, users, audit, guide,
+            account
 
         var path: String { self == .overview ? ConsolePath.root : "\(ConsolePath.root)\(rawValue)/" }
         var role: StaffRole {
@@ -27,6 +28,7 @@ struct ConsoleFrame: Sendable {
             case .tasks: words("Tâches", "Tasks")
             case .kits: "Kits"
             case .payments: words("Paiements", "Payments")
+            case .teams: words("Équipes", "Teams")
             case .figures: words("Chiffres", "Figures")
             case .providers: words("Prestataires", "Providers")
             case .queues: words("Files", "Queues")

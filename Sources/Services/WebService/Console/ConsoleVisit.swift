@@ -70,6 +70,7 @@ enum ConsolePath {
     static func event(_ id: String) -> String { "/console/events/\(PercentEncoding.encodePathSegment(id))/" }
     static func kit(_ inquiry: String) -> String { "/console/kits/\(PercentEncoding.encodePathSegment(inquiry))/" }
     static func provider(_ name: String) -> String { "/console/providers/\(PercentEncoding.encodePathSegment(name))/" }
+    static func team(_ id: String) -> String { "/console/teams/\(PercentEncoding.encodePathSegment(id))/" }
     static func template(_ version: Int64) -> String { "/console/templates/\(version)/" }
     static func prompt(_ language: String, _ version: Int64) -> String { "/console/prompts/\(language)/\(version)/" }
     static func dead(_ queue: String) -> String { "/console/queues/\(PercentEncoding.encodePathSegment(queue))/dead" }

@@ -41,6 +41,10 @@ struct OverviewPage: Sendable {
             \(card("paid", words("Payés", "Paid"), "/console/payments/?state=paid"))\
             \(card("open", words("En attente", "Waiting"), "/console/payments/?state=pending"))\
             \(card("jobs", words("Travaux en cours", "Jobs under way"), "/console/queues/"))</ul>
+            <h2>\(words("Équipes", "Teams"))</h2>
+            <ul class="cards">
+            \(card("near", words("Près d’une limite", "Near a limit"), "\(ConsumersPage.path)?level=warning"))\
+            \(card("grace", words("En délai de grâce", "In grace"), "\(ConsoleFrame.Part.teams.path)?status=grace"))</ul>
             </section>
             <h2>\(words("Les dernières 24 heures", "The last 24 hours"))</h2>
             \(HourChart(hours: figures.hours, words: words).markup)
