@@ -30,7 +30,7 @@ struct PaymentLinkCalls: Sendable {
         let purpose = word.flatMap { PaymentLink.Purpose(word: $0) } ?? .pay
         let (id, now) = (call.value("payment"), nowMs())
         let generation = try await database.read { connection in
-            try PaymentLinks.generation(of: try PaymentStore.require(id, in: connection).id, in: connection)
+            try PaymentLinks.generation(of: try call.teams.payment(id, in: connection).id, in: connection)
         }
         let made = link.token(
             for: id, purpose, generation: generation, lifeMs: life.map { $0 * 1000 } ?? PaymentLink.standardLifeMs, nowMs: now)
@@ -46,7 +46,7 @@ struct PaymentLinkCalls: Sendable {
     private func revoke(_ call: WebCall) async throws -> HTTPResponse {
         let (id, now) = (call.value("payment"), nowMs())
         try await database.write { connection in
-            try PaymentLinks.revoke(try PaymentStore.require(id, in: connection).id, nowMs: now, in: connection)
+            try PaymentLinks.revoke(try call.teams.payment(id, in: connection).id, nowMs: now, in: connection)
         }
         return .json(200, ["payment": .string(id), "revoked_at": PaymentAnswer.time(now)])
     }

@@ -53,6 +53,13 @@ enum TeamPageStyle {
         thead th { color: var(--quiet); font-size: .85rem; }
         tr.over td { color: var(--exceeded); font-weight: 600; }
         .trend progress { color: var(--accent); margin: .35rem 0 .2rem; }
+        .days { display: block; width: 100%; height: auto; }
+        .days rect.within { fill: var(--ok); }
+        .days rect.over { fill: var(--warning); }
+        .days line { stroke: var(--quiet); stroke-width: 2; stroke-dasharray: 6 4; }
+        .days text { fill: var(--quiet); font-size: 14px; }
+        details { margin: .5rem 0; }
+        summary { cursor: pointer; }
         .code { text-align: center; }
         .code img { background: #fff; padding: .5rem; border-radius: .35rem; max-width: 100%; height: auto; }
         fieldset { border: 0; padding: 0; margin: 1rem 0; }
@@ -63,7 +70,10 @@ enum TeamPageStyle {
         .button { display: block; text-align: center; font-weight: 600; text-decoration: none; padding: .8rem 1rem; border: 2px solid var(--accent);
           border-radius: .35rem; color: inherit; }
         .button:hover, .button:focus-visible { background: var(--accent); color: Canvas; }
-        .offer button, .card form button { background: var(--accent); color: Canvas; }
+        .card form.quiet { margin: .75rem 0 0; }
+        .card form.quiet button { background: transparent; color: inherit; border-width: 1px; font-weight: 500; }
+        .card form.quiet button:hover, .card form.quiet button:focus-visible { background: var(--accent); color: Canvas; }
+        .offer form.pay button, .card form.pay button { background: var(--accent); color: Canvas; }
         .offer ul { padding-left: 1.2rem; margin: .5rem 0; }
         @media (max-width: 32rem) {
           .history thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
