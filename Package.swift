@@ -112,7 +112,7 @@ let domain: [Target] = [
     room(
         "Domain", "Publication", ["Drafts", "Downloads", "NotificationDelivery", "Payments", "Outbox", "Database", "JobQueue", "Formats"]),
     room(
-        "Domain", "Plans", ["Notifications", "Payments", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
+        "Domain", "Plans", ["Teams", "Notifications", "Payments", "Outbox", "Money", "Database", "JobQueue", "Formats", "Telemetry"],
         resources: [.embedInCode("Migrations")]),
     room(
         "Domain", "Invoicing",
@@ -214,8 +214,8 @@ let services: [Target] = [
     room(
         "Services", "NotificationsService",
         [
-            "WorkerService", "MessageCatalog", "MessagePort", "ProviderPort", "NotificationDelivery", "Notifications", "Payments", "Access", "Outbox",
-            "HTTPClient", "PrivateFiles", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
+            "WorkerService", "MessageCatalog", "MessagePort", "ProviderPort", "NotificationDelivery", "Teams", "Plans", "Notifications", "Payments",
+            "Access", "Outbox", "HTTPClient", "PrivateFiles", "Database", "JobQueue", "EventLoop", "Settings", "Telemetry", "Formats",
         ]),
     room(
         "Services", "WebService",
@@ -260,7 +260,7 @@ let programs: [Target] = [
             "WorkerService", "DraftGeneration", "Drafts", "HTTPClient", "ObjectStorage", "PrivateFiles", "EventLoop", "Formats", "JobQueue", "Outbox",
             "Payments", "Settings",
         ]),
-    program("worker-plans", ["WorkerService", "Plans", "Outbox", "Payments", "JobQueue"]),
+    program("worker-plans", ["WorkerService", "Teams", "Plans", "Notifications", "Outbox", "Payments", "JobQueue"]),
     program(
         "worker-invoices",
         ["WorkerService", "InvoiceDocuments", "Invoicing", "PrivateFiles", "EventLoop", "JobQueue", "Outbox", "Payments", "Settings"]),

@@ -19,7 +19,7 @@ struct PlanActivationTests {
         job id: String = "job_" + ULID.make(), nowMs: Int64 = DomainFixture.nowMs
     ) async throws -> JobOutcome {
         let job = DomainFixture.job(ActivatePlan.kind, queue: ActivatePlan.queue, payment: payment.id, id: id)
-        return try await PlanActivation(database: fixture.database).run(
+        return try await PlanActivation(database: fixture.database, outbox: Outbox(slot: "test.0")).run(
             ActivatePlan(team: team ?? payment.subject, plan: plan), job: job, log: Log(), nowMs: nowMs)
     }
 
@@ -110,7 +110,7 @@ struct PlanActivationTests {
         let fixture = try DomainFixture()
         let payment = try await fixture.payment("plan", subject: "t", amount: Self.price)
         let job = DomainFixture.job(ActivatePlan.kind, queue: ActivatePlan.queue, payment: payment.id)
-        let activations = try (0..<4).map { _ in PlanActivation(database: try fixture.another()) }
+        let activations = try (0..<4).map { _ in PlanActivation(database: try fixture.another(), outbox: Outbox(slot: "test.0")) }
         try await withThrowingTaskGroup(of: JobOutcome.self) { group in
             for number in 0..<20 {
                 group.addTask {
@@ -151,7 +151,7 @@ struct PlanActivationTests {
         let kinds = try await fixture.database.read { try JobRecord.of(payment: payment.id, in: $0) }.map(\.kind)
         #expect(kinds == ["plan.activate", "invoice.create", "notification.send"])
         let job = try await fixture.delivered("plan.activate", of: payment.id)
-        let outcome = try await PlanActivation(database: fixture.database).run(
+        let outcome = try await PlanActivation(database: fixture.database, outbox: Outbox(slot: "test.0")).run(
             try job.parameters(as: ActivatePlan.self), job: job, log: Log(), nowMs: DomainFixture.nowMs)
         #expect(outcome == .done)
         #expect(try await subscription(fixture, "t")?.plan == "pay_as_you_go")

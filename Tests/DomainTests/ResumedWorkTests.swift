@@ -62,7 +62,7 @@ struct ResumedWorkTests {
         try await domain.tell(.captured, of: payment.id)
         let job = try await domain.delivered(ActivatePlan.kind, of: payment.id)
         let parameters = try job.parameters(as: ActivatePlan.self)
-        let activation = PlanActivation(database: domain.database)
+        let activation = PlanActivation(database: domain.database, outbox: Outbox(slot: "test.0"))
         try await contradict(payment.id, in: domain)
         #expect(try await activation.run(parameters, job: job, log: Log(), nowMs: DomainFixture.nowMs) == Self.skipped)
         try await accept(payment.id, in: domain)

@@ -15,21 +15,30 @@ public typealias DownloadLinking = @Sendable (_ download: String, _ nowMs: Int64
 /// Signs links to a payment's page.
 public typealias PaymentLinking = @Sendable (_ payment: String, _ nowMs: Int64, _ connection: Connection) throws -> SignedLink
 
+/// Signs links to a team's page, where its plan can be paid.
+/// - Parameter periodEndMs: the end of the period that the message is about.
+public typealias TeamLinking = @Sendable (_ team: String, _ periodEndMs: Int64, _ nowMs: Int64, _ connection: Connection) throws -> SignedLink
+
 /// Signs what messages link to.
 public struct MessageLinking: Sendable {
     private let payments: PaymentLinking
     private let downloads: DownloadLinking
+    private let teams: TeamLinking
+    private static let unsigned = SignedLink.over(reason: "no link can be signed: SECRET_KEY is not set")
 
-    public init(
-        payments: @escaping PaymentLinking = { _, _, _ in .over(reason: "no link can be signed: SECRET_KEY is not set") },
-        downloads: @escaping DownloadLinking = { _, _, _ in .over(reason: "no link can be signed: SECRET_KEY is not set") }
-    ) {
-        self.payments = payments
-        self.downloads = downloads
+    public init(payments: PaymentLinking? = nil, downloads: DownloadLinking? = nil, teams: TeamLinking? = nil) {
+        self.payments = payments ?? { _, _, _ in Self.unsigned }
+        self.downloads = downloads ?? { _, _, _ in Self.unsigned }
+        self.teams = teams ?? { _, _, _, _ in Self.unsigned }
     }
 
     func sign(_ link: SendNotification.Link, nowMs: Int64, in connection: Connection) throws -> SignedLink {
-        let signed = try link.kind == .payment ? payments(link.id, nowMs, connection) : downloads(link.id, nowMs, connection)
+        let signed =
+            switch link.kind {
+            case .payment: try payments(link.id, nowMs, connection)
+            case .download: try downloads(link.id, nowMs, connection)
+            case .team: try teams(link.id, link.periodEndMs ?? nowMs, nowMs, connection)
+            }
         guard case .good(_, let expiresAtMs) = signed, expiresAtMs <= nowMs else { return signed }
         return .over(reason: "the link has expired")
     }

@@ -82,7 +82,7 @@ struct SendingDesk: Sendable {
                 return try skip("too late: \(reason)", nowMs: nowMs, in: connection)
             case .good(let url, let expiresAtMs):
                 values[MessageVariable.link.rawValue] = url
-                values[MessageVariable.expires.rawValue] = Self.moment(expiresAtMs, language: message.language)
+                values[MessageVariable.expires.rawValue] = MessageMoment.text(expiresAtMs, language: message.language)
             }
         }
         let plan = try plan(record, routes, nowMs: nowMs, in: connection)
@@ -134,13 +134,6 @@ struct SendingDesk: Sendable {
         DeliveryPlan(
             routes: routes, stops: try CarrierStop.of(template: message.template, nowMs: nowMs, in: connection),
             tries: try NotificationTry.of(message: record.messageID, in: connection).filter { $0.round == record.round })
-    }
-
-    static func moment(_ ms: Int64, language: String) -> String {
-        let text = Timestamp.rfc3339(ms)
-        let (day, time) = (text.prefix(10).split(separator: "-"), text.dropFirst(11).prefix(5))
-        guard day.count == 3 else { return text }
-        return language == "en" ? "\(text.prefix(10)) \(time) UTC" : "\(day[2])/\(day[1])/\(day[0]) à \(time) UTC"
     }
 
     // MARK: After a call

@@ -15,6 +15,10 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
     case usageCritical = "usage_critical"
     case usageExceeded = "usage_exceeded"
     case storageStale = "storage_stale"
+    case planConfirmed = "plan_confirmed"
+    case planRenewal = "plan_renewal"
+    case planGrace = "plan_grace"
+    case planEnded = "plan_ended"
 
     public var variables: [MessageVariable] {
         switch self {
@@ -26,6 +30,9 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
         case .creditNote: [.name, .amount, .description, .payment, .invoice, .creditNote]
         case .usageWarning, .usageCritical, .usageExceeded: [.name, .team, .metric, .used, .allowed, .percent, .period, .plan]
         case .storageStale: [.origin, .measured, .error]
+        case .planConfirmed: [.name, .team, .plan, .until, .amount, .payment]
+        case .planRenewal, .planGrace: [.name, .team, .plan, .until, .price, .link, .expires]
+        case .planEnded: [.name, .team, .plan, .link, .expires]
         }
     }
 
@@ -33,9 +40,11 @@ public enum MessageTemplate: String, Codable, Sendable, CaseIterable {
     public var usefulLifeMs: Int64 {
         let day: Int64 = 86_400_000
         return switch self {
-        case .paymentLink, .paymentConfirmed, .paymentFailed, .storageStale, .usageWarning, .usageCritical, .usageExceeded: day
-        case .paymentRefunded: 3 * day
-        case .draftReady, .published: 7 * day
+        case .paymentLink, .paymentConfirmed, .paymentFailed, .storageStale, .usageWarning, .usageCritical, .usageExceeded,
+            .planConfirmed, .planRenewal:
+            day
+        case .paymentRefunded, .planGrace: 3 * day
+        case .draftReady, .published, .planEnded: 7 * day
         case .invoice, .creditNote: 14 * day
         }
     }

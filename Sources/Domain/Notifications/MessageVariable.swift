@@ -5,6 +5,8 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
     case invoice
     case creditNote = "credit_note"
     case team, metric, used, allowed, percent, period, plan
+    /// The end of a period or of its grace, and the price of the next one.
+    case until, price
     case origin, measured, error
     case link, expires
 
@@ -14,11 +16,11 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
 
     public var kind: Kind {
         switch self {
-        case .amount: .money
+        case .amount, .price: .money
         case .payment, .inquiry, .invoice, .creditNote: .reference
         case .used, .allowed, .percent: .number
         case .link: .address
-        case .expires, .measured: .time
+        case .expires, .measured, .until: .time
         default: .text
         }
     }
@@ -45,6 +47,8 @@ public enum MessageVariable: String, Sendable, Codable, CaseIterable {
         case .percent: "81"
         case .period: "2026-01"
         case .plan: "Pro"
+        case .until: english ? "2026-02-28 10:00 UTC" : "28/02/2026 à 10:00 UTC"
+        case .price: "3.00 EUR"
         case .origin: "docker"
         case .measured: "2026-01-29 10:00"
         case .error: english ? "no answer in time" : "aucune réponse à temps"

@@ -119,6 +119,7 @@ extension MessageTemplate {
                     "Référence : {payment}",
                 ]
             )
+        case (.planConfirmed, _), (.planRenewal, _), (.planGrace, _), (.planEnded, _): PlanWording.wording(of: self, in: language)
         default: UsageWording.wording(of: self, in: language)
         }
     }

@@ -40,6 +40,25 @@ extension SendNotification {
         return try requests(.published, for: payment, values: values, cause: download, link: Link(.download, download), guarding: true)
     }
 
+    /// Tells the customer what plan the payment has bought, and until when.
+    public static func planConfirmed(_ plan: String, team: String, untilMs: Int64, for payment: Payment) throws -> [JobRequest] {
+        let values = [
+            "name": payment.customer.name, "team": team, "plan": plan, "amount": payment.amount.description, "payment": payment.id,
+            "until": MessageMoment.text(untilMs, language: payment.customer.language),
+        ]
+        return try requests(.planConfirmed, for: payment, values: values, cause: payment.id, guarding: true)
+    }
+
+    /// Tells the customer of a payment of what is no longer paid, with a link to the team's page. Names no payment: it is sent whatever the
+    /// payment's state.
+    /// - Parameter values: by language, and without the name.
+    public static func plan(
+        _ template: MessageTemplate, values: (_ language: String) -> [String: String], cause: String, link: Link, toCustomerOf payment: Payment
+    ) throws -> [JobRequest] {
+        let all = values(payment.customer.language).merging(["name": payment.customer.name]) { mine, _ in mine }
+        return try requests(template, for: payment, values: all, cause: cause, link: link)
+    }
+
     /// Tells staff that a draft is there to be worked on.
     public static func draftReady(to staff: String, inquiry: String, organisation: String, payment: Payment) throws -> JobRequest {
         let values = ["inquiry": inquiry, "organisation": organisation, "payment": payment.id]

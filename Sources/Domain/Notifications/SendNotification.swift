@@ -46,14 +46,19 @@ public struct SendNotification: JobParameters {
             /// A page where a payment can be paid.
             case payment
             case download
+            /// The page of a team, where its plan can be paid.
+            case team
         }
         public let kind: Kind
-        /// Of the payment, or of the download.
+        /// Of the payment, the download or the team.
         public let id: String
+        /// Of a team's page: the end of the period that the message is about. It is of no use once that is paid on.
+        public let periodEndMs: Int64?
 
-        public init(_ kind: Kind, _ id: String) {
+        public init(_ kind: Kind, _ id: String, periodEndMs: Int64? = nil) {
             self.kind = kind
             self.id = id
+            self.periodEndMs = periodEndMs
         }
     }
 

@@ -31,6 +31,14 @@ extension MessageTemplate {
         case (.usageExceeded, _): "Atteinte : la limite de {metric} de {team} ; des demandes peuvent échouer."
         case (.storageStale, "en"): "Storage is no longer measured at {origin} since {measured}."
         case (.storageStale, _): "Le stockage sur {origin} ne se mesure plus depuis le {measured}."
+        case (.planConfirmed, "en"): "Your payment of {amount} has come in: {team} has {plan} until {until}. Reference {payment}."
+        case (.planConfirmed, _): "Votre paiement de {amount} est bien arrivé : {plan} pour {team}, payé jusqu'au {until}. Référence {payment}."
+        case (.planRenewal, "en"): "Paid until {until}: the plan {plan} of {team}. Pay {price} for what follows, until {expires}: {link} ."
+        case (.planRenewal, _): "La formule {plan} de {team} est payée jusqu'au {until}. Pour la suite, {price} avant le {expires} : {link} ."
+        case (.planGrace, "en"): "Not paid: the plan {plan} of {team} goes on until {until} only. Pay {price} here, until {expires}: {link} ."
+        case (.planGrace, _): "La formule {plan} de {team} n'est plus payée et cesse le {until}. Payez {price} ici avant le {expires} : {link} ."
+        case (.planEnded, "en"): "The plan {plan} of {team} has ended, the team is on Free. Its page, until {expires}: {link} ."
+        case (.planEnded, _): "La formule {plan} de {team} est finie, la formule gratuite la suit. Sa page, jusqu'au {expires} : {link} ."
         }
     }
 }

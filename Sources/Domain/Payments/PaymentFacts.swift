@@ -127,11 +127,13 @@ public struct PaymentFacts: Sendable {
         if state == .paid {
             try startWork(of: id, isFirst: firstPaid, mode: deciding?.mode ?? "live", fields: fields, nowMs: nowMs, in: connection)
         }
-        if state == .failed, let purpose = purposes[payment.purpose] {
-            let failed = try PaymentStore.require(id, in: connection)
-            for request in try purpose.failed(failed, attempt: attempts.last?.id, nowMs: nowMs, in: connection) {
-                try outbox.add(request, nowMs: nowMs, in: connection)
-            }
+        if state == .failed || state == .chargedBack, let purpose = purposes[payment.purpose] {
+            let moved = try PaymentStore.require(id, in: connection)
+            let requests =
+                try state == .failed
+                ? purpose.failed(moved, attempt: attempts.last?.id, nowMs: nowMs, in: connection)
+                : purpose.chargedBack(moved, nowMs: nowMs, in: connection)
+            for request in requests { try outbox.add(request, nowMs: nowMs, in: connection) }
         }
         return state
     }
@@ -147,6 +149,9 @@ public struct PaymentFacts: Sendable {
                 try outbox.add(request, nowMs: nowMs, in: connection)
             }
             return
+        }
+        for request in try purposes[payment.purpose]?.paidAgain(payment, nowMs: nowMs, in: connection) ?? [] {
+            try outbox.add(request, nowMs: nowMs, in: connection)
         }
         let resumed = try outbox.resume(of: id, skippedFor: PaymentState.skipReasons, nowMs: nowMs, in: connection)
         guard resumed > 0 else { return }

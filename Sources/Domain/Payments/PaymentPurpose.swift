@@ -19,6 +19,12 @@ public protocol PaymentPurpose: Sendable {
     ///   - payment: as it stands afterwards.
     ///   - units: minor units given back now.
     func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+    /// Called in the transaction in which the payment moves to `charged_back`: the customer's bank has taken money back. Answers the jobs to
+    /// start. They name no payment.
+    func chargedBack(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
+    /// Called in the transaction in which a payment that was paid before is paid once more, after its money had gone back; answers the jobs to
+    /// start besides those that were skipped meanwhile.
+    func paidAgain(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest]
     /// Called in the transaction in which the payment moves to `failed`, which it may do several times, once for each attempt that fails;
     /// answers the jobs to start. They name no payment, as it is not paid.
     /// - Parameter attempt: the one that failed last.
@@ -28,6 +34,8 @@ public protocol PaymentPurpose: Sendable {
 extension PaymentPurpose {
     public var allowsDeposits: Bool { false }
     public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
+    public func chargedBack(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
+    public func paidAgain(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
     public func failed(_ payment: Payment, attempt: String?, nowMs: Int64, in connection: Connection) throws -> [JobRequest] { [] }
 }
 

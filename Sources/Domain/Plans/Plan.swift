@@ -56,18 +56,26 @@ public struct Subscription: Sendable, Equatable {
     public let team: String
     public let plan: String
     public let version: Int64
+    /// `active`, `grace` or `ended`.
     public let status: String
     public let periodStartMs: Int64
     public let renewsAtMs: Int64
     /// The day of the month that periods start on, kept so that 31 January renews on 28 February and then on 31 March.
     public let anchorDay: Int64
+    /// When anything about it has changed last.
+    public let updatedAtMs: Int64
 
     public static func of(team: String, in connection: Connection) throws -> Subscription? {
-        try connection.first("SELECT * FROM plans_subscriptions WHERE team = $1", [.text(team)]).map { row in
-            Subscription(
-                team: try row.text("team"), plan: try row.text("plan"), version: try row.int("version"), status: try row.text("status"),
-                periodStartMs: try row.int("period_start"), renewsAtMs: try row.int("renews_at"), anchorDay: try row.int("anchor_day"))
-        }
+        try connection.first("SELECT * FROM plans_subscriptions WHERE team = $1", [.text(team)]).map(Subscription.init)
+    }
+}
+
+extension Subscription {
+    init(_ row: Row) throws {
+        self.init(
+            team: try row.text("team"), plan: try row.text("plan"), version: try row.int("version"), status: try row.text("status"),
+            periodStartMs: try row.int("period_start"), renewsAtMs: try row.int("renews_at"), anchorDay: try row.int("anchor_day"),
+            updatedAtMs: try row.int("updated_at"))
     }
 }
 

@@ -16,11 +16,23 @@ public struct PlanPurpose: PaymentPurpose {
         let plan = payment.metadata["new_plan"] ?? ""
         let activation = try JobRequest(
             ActivatePlan(team: payment.subject, plan: plan), payment: payment.id, unique: "\(ActivatePlan.kind):\(payment.id)")
-        return [activation, try invoice(payment, mode)] + (try SendNotification.requests(.paymentConfirmed, for: payment))
+        // The customer is written to once the plan is theirs, and told until when.
+        return [activation, try invoice(payment, mode)]
     }
 
+    /// A plan whose money has all gone back goes with it; a part of the money takes nothing.
     public func refunded(_ payment: Payment, units: Int64, mode: String, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
-        try SendNotification.refunded(units, of: payment)
+        let told = try SendNotification.refunded(units, of: payment)
+        guard payment.captured <= payment.refunded else { return told }
+        return try told + PlanTakeBack.apply(payment, nowMs: nowMs, in: connection)
+    }
+
+    public func chargedBack(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try PlanTakeBack.apply(payment, nowMs: nowMs, in: connection)
+    }
+
+    public func paidAgain(_ payment: Payment, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
+        try PlanTakeBack.undone(payment, nowMs: nowMs, in: connection)
     }
 
     public func failed(_ payment: Payment, attempt: String?, nowMs: Int64, in connection: Connection) throws -> [JobRequest] {
@@ -31,5 +43,8 @@ public struct PlanPurpose: PaymentPurpose {
 extension PlanPurpose {
     public static let migrations = MigrationSet(
         room: "plans",
-        migrations: [Migration(number: 1, name: "plans", sqlite: String(decoding: PackageResources._001_plans_sqlite_sql, as: UTF8.self))])
+        migrations: [
+            Migration(number: 1, name: "plans", sqlite: String(decoding: PackageResources._001_plans_sqlite_sql, as: UTF8.self)),
+            Migration(number: 2, name: "periods", sqlite: String(decoding: PackageResources._002_periods_sqlite_sql, as: UTF8.self)),
+        ])
 }

@@ -47,13 +47,20 @@ public struct TeamPlans: Sendable {
     public subscript(team: String) -> Plan { others[team] ?? free }
 }
 
-/// What is wrong with the plans themselves: an installation's fault, no retry helps.
+/// What is wrong with the plans themselves, or with what is wanted of them. No retry helps.
 public enum PlanError: Error, Equatable, CustomStringConvertible {
+    /// An installation's fault where it is Free.
     case notOnSale(String)
+    /// The team has no plan that could end.
+    case nothingToEnd(team: String)
+    /// It begins with its payment, and with nothing else.
+    case costs(String)
 
     public var description: String {
         switch self {
         case .notOnSale(let plan): "no version of the plan '\(plan)' is on sale"
+        case .nothingToEnd(let team): "team \(team) has no paid plan that could end"
+        case .costs(let plan): "the plan '\(plan)' costs money: it begins when it is paid"
         }
     }
 }

@@ -9,8 +9,10 @@ import NotificationDelivery
 import Notifications
 import Outbox
 import Payments
+import Plans
 import PrivateFiles
 import Settings
+import Teams
 import Telemetry
 import WorkerService
 
@@ -18,7 +20,8 @@ import WorkerService
 public enum NotificationsWorker {
     /// The rooms' migrations it stands on.
     public static let migrations: [MigrationSet] = [
-        Outbox.migrations, APIKeys.migrations, PaymentStore.migrations, NotificationRecord.migrations,
+        Outbox.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, NotificationRecord.migrations,
+        PlanPurpose.migrations,
     ]
 
     /// - Parameter downloads: signs the links of downloads from their rows.
@@ -74,8 +77,14 @@ public enum NotificationsWorker {
             }
             return .good(url: "\(baseURL)/pay/\(token.text)", expiresAtMs: token.expiresAtMs)
         }
-        guard let downloads else { return MessageLinking(payments: payments) }
-        return MessageLinking(payments: payments, downloads: downloads)
+        let page = TeamLink(secret: secret.value)
+        let teams: TeamLinking = { team, periodEndMs, nowMs, connection in
+            let expiresAtMs = try Subscription.linkExpiry(of: team, periodEndMs: periodEndMs, nowMs: nowMs, in: connection)
+            guard let expiresAtMs else { return .settled(reason: "the plan of \(team) is paid on") }
+            let token = page.mailToken(for: team, until: expiresAtMs)
+            return .good(url: "\(baseURL)/teams/\(team)/settings?t=\(token.text)&tab=plan", expiresAtMs: token.expiresAtMs)
+        }
+        return MessageLinking(payments: payments, downloads: downloads, teams: teams)
     }
 }
 

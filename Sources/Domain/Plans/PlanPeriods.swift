@@ -1,0 +1,133 @@
+import Database
+import Money
+import Outbox
+
+/// Moves subscriptions on when their time has come: reminds of the end of paid periods, lets a plan go on for the days of grace, and ends what
+/// nobody has paid or wants no longer. Every move with what it causes is one transaction and happens once, whoever looks and however often.
+public struct PlanPeriods: Sendable {
+    /// What a look came to.
+    public struct Report: Sendable, Equatable, CustomStringConvertible {
+        public var reminded = 0
+        /// Went over into the days of grace.
+        public var inGrace = 0
+        public var ended = 0
+        /// Messages that were added to the outbox.
+        public var messages = 0
+        /// Whether there may be more to do at once.
+        public var isFull = false
+
+        public var description: String { "\(reminded) reminded, \(inGrace) in grace, \(ended) ended, \(messages) messages" }
+
+        public static func + (one: Report, other: Report) -> Report {
+            Report(
+                reminded: one.reminded + other.reminded, inGrace: one.inGrace + other.inGrace, ended: one.ended + other.ended,
+                messages: one.messages + other.messages, isFull: other.isFull)
+        }
+    }
+
+    private let outbox: Outbox
+
+    public init(outbox: Outbox) { self.outbox = outbox }
+
+    /// Looks at what is due, oldest first.
+    /// - Parameter limit: teams in one transaction, so that the writer is not held for long.
+    public func run(nowMs: Int64, limit: Int = 500, in connection: Connection) throws -> Report {
+        var report = Report()
+        let due = try connection.query(
+            Self.dueSQL, [.integer(nowMs), .integer(nowMs - PlanTerms.graceMs), .int(limit)]
+        ).map(Subscription.init)
+        for subscription in due { try move(subscription, nowMs: nowMs, &report, in: connection) }
+        report.isFull = due.count == limit
+        let reminders: [(notice: PlanNotice, fromMs: Int64, toMs: Int64)] = [
+            (.day, 0, PlanTerms.lastDayMs), (.week, PlanTerms.lastDayMs, PlanTerms.weekMs),
+        ]
+        for (notice, fromMs, toMs) in reminders {
+            let near = try connection.query(
+                Self.reminderSQL, [.integer(nowMs + fromMs), .integer(nowMs + toMs), .text(notice.rawValue), .int(limit)]
+            ).map(Subscription.init)
+            for subscription in near {
+                guard try tell(notice, subscription, nowMs: nowMs, &report, in: connection) else { continue }
+                report.reminded += 1
+            }
+            if near.count == limit { report.isFull = true }
+        }
+        return report
+    }
+
+    // The condition is word for word that of the index plans_subscriptions_due.
+    static let dueSQL = """
+        SELECT s.* FROM plans_subscriptions s WHERE s.status <> 'ended' AND s.renews_at <= $1
+          AND (s.status = 'active' OR s.renews_at <= $2 OR EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team))
+        ORDER BY s.renews_at LIMIT $3
+        """
+
+    static let reminderSQL = """
+        SELECT s.* FROM plans_subscriptions s JOIN plans_versions v ON v.plan = s.plan AND v.version = s.version
+        WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active' AND v.price > 0
+          AND NOT EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team)
+          AND NOT EXISTS (SELECT 1 FROM plans_notices t WHERE t.team = s.team AND t.period_end = s.renews_at AND t.step = $3)
+        ORDER BY s.renews_at LIMIT $4
+        """
+
+    /// After a downtime several moves are due at once; only the last one is told.
+    private func move(_ subscription: Subscription, nowMs: Int64, _ report: inout Report, in connection: Connection) throws {
+        let moves = try subscription.settle(nowMs: nowMs, in: connection)
+        guard let last = moves.last else { return }
+        if last.isEnd { report.ended += 1 } else { report.inGrace += 1 }
+        // Who never paid has nothing to be told.
+        guard last.isOfPaidPlan else { return }
+        _ = try tell(last.isEnd ? .ended : .grace, subscription, nowMs: nowMs, &report, in: connection)
+    }
+
+    /// - Returns: false when it was told before.
+    private func tell(
+        _ notice: PlanNotice, _ subscription: Subscription, nowMs: Int64, _ report: inout Report, in connection: Connection
+    ) throws -> Bool {
+        guard let requests = try PlanNotices.requests(notice, subscription, nowMs: nowMs, in: connection) else { return false }
+        for request in requests where try outbox.add(request, nowMs: nowMs, in: connection) != nil { report.messages += 1 }
+        return true
+    }
+}
+
+/// A move that time alone has caused.
+struct PeriodMove: Sendable {
+    let isEnd: Bool
+    let isOfPaidPlan: Bool
+}
+
+extension Subscription {
+    /// Brings it to where it stands now, telling nobody: what was wanted is done at the period's end, what was not paid goes into its grace and
+    /// then ends. Never before its time.
+    func settle(nowMs: Int64, in connection: Connection) throws -> [PeriodMove] {
+        guard isRunning, renewsAtMs <= nowMs else { return [] }
+        let isPaidPlan = try Plan.find(plan, version: version, in: connection).map { $0.price.minorUnits > 0 } ?? false
+        let isUnwanted = try PlanChanges.next(of: team, in: connection) != nil
+        var current = self
+        var moves: [PeriodMove] = []
+        while let (status, cause) = current.due(isPaidPlan: isPaidPlan, isUnwanted: isUnwanted, nowMs: nowMs) {
+            guard let moved = try current.enter(status, cause, nowMs: nowMs, in: connection) else { break }
+            current = moved
+            moves.append(PeriodMove(isEnd: !moved.isRunning, isOfPaidPlan: isPaidPlan))
+        }
+        return moves
+    }
+
+    private func due(isPaidPlan: Bool, isUnwanted: Bool, nowMs: Int64) -> (status: String, cause: PlanMove.Cause)? {
+        guard isRunning, renewsAtMs <= nowMs else { return nil }
+        if isUnwanted { return ("ended", .downgraded) }
+        if !isPaidPlan || (status == "grace" && graceEndsAtMs <= nowMs) { return ("ended", .ended) }
+        return status == "active" ? ("grace", .grace) : nil
+    }
+
+    /// - Returns: as it stands afterwards; nil when somebody else has moved it.
+    private func enter(_ next: String, _ cause: PlanMove.Cause, nowMs: Int64, in connection: Connection) throws -> Subscription? {
+        let row = try connection.first(
+            """
+            UPDATE plans_subscriptions SET status = $4, updated_at = $5 WHERE team = $1 AND status = $2 AND renews_at = $3 RETURNING *
+            """, [.text(team), .text(status), .integer(renewsAtMs), .text(next), .integer(nowMs)])
+        guard let moved = try row.map(Subscription.init) else { return nil }
+        if !moved.isRunning { try connection.execute("DELETE FROM plans_next WHERE team = $1", [.text(team)]) }
+        try PlanMove.record(cause, moved, actor: "period", nowMs: nowMs, in: connection)
+        return moved
+    }
+}
