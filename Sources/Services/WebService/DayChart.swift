@@ -4,7 +4,7 @@ import Usage
 /// A team's traffic day by day, drawn as bars, with the figures themselves in a table for whoever wants or needs them.
 struct DayChart {
     /// Oldest first.
-    let days: [(day: Int64, point: UsagePoint)]
+    let days: [TeamPageContent.Day]
     /// Of a month, in bytes; negative where there is none.
     let limit: Int64
     let words: Words
@@ -14,10 +14,10 @@ struct DayChart {
     /// What may be used on every day without the month's limit being reached.
     private var share: Int64? { limit < 0 ? nil : limit / Int64(max(1, days.count)) }
     /// Of the top of the picture.
-    private var most: Int64 { max(1, days.map(\.point.trafficBytes).max() ?? 1, share ?? 0) }
+    private var most: Int64 { max(1, days.map(\.trafficBytes).max() ?? 1, share ?? 0) }
 
     var markup: Markup {
-        let total = days.reduce(Int64(0)) { min($0 + $1.point.trafficBytes, ByteFigure.counterMax) }
+        let total = days.reduce(Int64(0)) { min($0 + $1.trafficBytes, ByteFigure.counterMax) }
         let told = words(
             "Trafic par jour, \(days.count) jours, \(UsageWords.figure(total, words)) en tout",
             "Traffic by day, \(days.count) days, \(UsageWords.figure(total, words)) in all")
@@ -33,15 +33,15 @@ struct DayChart {
             """
     }
 
-    private func label(_ day: (day: Int64, point: UsagePoint)?) -> String { day.map { UsageWords.shortDay($0.day * UsagePeriod.dayMs, words) } ?? "" }
+    private func label(_ day: TeamPageContent.Day?) -> String { day.map { UsageWords.shortDay($0.startMs, words) } ?? "" }
 
     /// By floating point: bytes times pixels may be more than whole numbers hold.
     private func rise(_ bytes: Int64) -> Int {
         Int((Double(bytes) * Double(Self.height - Self.foot - Self.head) / Double(most)).rounded(.up))
     }
 
-    private func bar(_ place: Int, _ day: (day: Int64, point: UsagePoint), _ step: Int) -> Markup {
-        let bytes = day.point.trafficBytes
+    private func bar(_ place: Int, _ day: TeamPageContent.Day, _ step: Int) -> Markup {
+        let bytes = day.trafficBytes
         guard bytes > 0 else { return .empty }
         let height = rise(bytes)
         let look = share.map { bytes > $0 ? "over" : "within" } ?? "within"
@@ -61,9 +61,9 @@ struct DayChart {
 
     private var table: Markup {
         let rows: [Markup] = days.reversed().map { day in
-            let storage = day.point.storageBytes.map { UsageWords.figure($0, words) } ?? "–"
+            let storage = day.storageBytes.map { UsageWords.figure($0, words) } ?? "–"
             return """
-                <tr><th scope="row">\(label(day))</th><td>\(UsageWords.figure(day.point.trafficBytes, words))</td><td>\(storage)</td></tr>
+                <tr><th scope="row">\(label(day))</th><td>\(UsageWords.figure(day.trafficBytes, words))</td><td>\(storage)</td></tr>
 
                 """
         }

@@ -10,7 +10,7 @@ struct Page: Sendable {
     static let stylesheetPath = "/assets/site.css"
 
     /// - Parameters:
-    ///   - refreshSeconds: after how long the browser is to look again; nil for never. Where `live` or `follow` is, only without JavaScript.
+    ///   - refreshSeconds: after how long the browser is to look again; nil for never. Where `live` or `follow` is, only without a script.
     ///   - live: the payment that the page shows, to be followed while it is open.
     ///   - follow: the team that the page shows, to be followed as long as it is open.
     ///   - imageSources: where its images may come from besides our own site.
@@ -43,10 +43,11 @@ struct Page: Sendable {
 
             """
         var response = HTTPResponse.html(status, page.text)
+        let scripts = widget?.policy ?? (live == nil && follow == nil ? "" : LiveStatus.policy)
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         response.headers["Content-Security-Policy"] =
             "default-src 'none'; style-src 'self'\(widget?.styles ?? ""); img-src 'self'\(imageSources)\(widget?.images ?? ""); "
-            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + (widget?.policy ?? (live == nil && follow == nil ? "" : LiveStatus.policy))
+            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + scripts
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Language"] = words.language
         return response

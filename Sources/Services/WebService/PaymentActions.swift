@@ -23,7 +23,8 @@ struct PaymentActions: Sendable {
             Route("GET", "/api/v1/payments/{payment}/refunds/", payments, refunds),
             Route("POST", "/api/v1/payments/{payment}/received/", staff, received),
             Route("POST", "/api/v1/payments/{payment}/accept/", staff, accept),
-            Route("POST", "/api/v1/payments/{payment}/cancel/", payments, cancel), Route("POST", "/api/payments/{payment}/cancel", payments, cancelPlan),
+            Route("POST", "/api/v1/payments/{payment}/cancel/", payments, cancel),
+            Route("POST", "/api/payments/{payment}/cancel", payments, cancelPlan),
         ]
     }
 

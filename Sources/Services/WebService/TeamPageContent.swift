@@ -45,6 +45,15 @@ struct TeamPageContent: Sendable {
         let attempt: PaymentAttempt?
     }
 
+    /// What was used on one day.
+    struct Day: Sendable {
+        /// Its first moment, UTC.
+        let startMs: Int64
+        let trafficBytes: Int64
+        /// Nil when storage was not measured then.
+        let storageBytes: Int64?
+    }
+
     /// Days in the chart, today included.
     static let daysShown: Int64 = 31
 
@@ -61,7 +70,7 @@ struct TeamPageContent: Sendable {
     let projectNames: [String: String]
     let months: [(period: UsagePeriod, point: UsagePoint)]
     /// The last ``daysShown`` days, oldest first; those without a record are there with zeros.
-    let days: [(day: Int64, point: UsagePoint)]
+    let days: [Day]
     let payments: [PaymentLine]
     let mark: TeamMark
 
@@ -90,12 +99,14 @@ struct TeamPageContent: Sendable {
         mark = try TeamMark(team, usage, subscription, next: next, nowMs: nowMs, in: connection)
     }
 
-    private static func days(of team: String, nowMs: Int64, in connection: Connection) throws -> [(day: Int64, point: UsagePoint)] {
+    private static func days(of team: String, nowMs: Int64, in connection: Connection) throws -> [Day] {
         let today = nowMs / UsagePeriod.dayMs
         let range = today - daysShown + 1..<today + 1
         let known = Dictionary(
             try UsageReading.days(of: team, range, in: connection).map { ($0.day, $0.point) }, uniquingKeysWith: { first, _ in first })
-        return range.map { ($0, known[$0] ?? UsagePoint(trafficBytes: 0, storageBytes: nil)) }
+        return range.map { day in
+            Day(startMs: day * UsagePeriod.dayMs, trafficBytes: known[day]?.trafficBytes ?? 0, storageBytes: known[day]?.storageBytes)
+        }
     }
 
     var isPro: Bool { plan.id == Plan.pro }

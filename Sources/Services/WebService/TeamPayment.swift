@@ -1,6 +1,8 @@
 import Database
 import Formats
+import Money
 import Payments
+import ProviderPort
 import QRCodes
 
 /// A payment in Servelink's shape and words.

@@ -1,6 +1,7 @@
 import Formats
 import Money
 import Payments
+import Plans
 import QRCodes
 
 /// The tab of what was paid, and of what is being paid.

@@ -3,6 +3,7 @@ import Database
 import Formats
 import HTTPServer
 import Plans
+import Teams
 
 /// `/api/teams/<team>/downgrade` and `/keep`: what a team's plan is to be when its period ends.
 struct TeamPlanCalls: Sendable {

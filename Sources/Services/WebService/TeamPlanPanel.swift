@@ -1,4 +1,5 @@
 import Formats
+import Money
 import Plans
 import Usage
 
@@ -45,10 +46,12 @@ struct TeamPlanPanel {
         let isGrace = subscription.status == "grace"
         let day = UsageWords.day(subscription.renewsAtMs, words)
         let paid =
-            isGrace ? words("Payé jusqu’au \(day), plus depuis.", "Paid until \(day), not since.") : words("Payé jusqu’au \(day).", "Paid until \(day).")
+            isGrace
+            ? words("Payé jusqu’au \(day), plus depuis.", "Paid until \(day), not since.") : words("Payé jusqu’au \(day).", "Paid until \(day).")
         guard content.next == nil else {
             let comes = words("Free à partir du \(day). Rien n’est supprimé.", "Free from \(day) on. Nothing is deleted.")
-            return "<p>\(paid)</p><p class=\"note\">\(comes)</p>\(button("keep", words("Garder \(content.plan.name)", "Keep \(content.plan.name)")))"
+            let keep = words("Garder \(content.plan.name)", "Keep \(content.plan.name)")
+            return "<p>\(paid)</p><p class=\"note\">\(comes)</p>\(button("keep", keep))"
         }
         // What is over within days by itself needs no button.
         guard !isGrace else { return "<p>\(paid)</p>" }

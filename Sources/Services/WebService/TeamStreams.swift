@@ -53,7 +53,8 @@ final class TeamStreams: Sendable {
     private let nowMs: @Sendable () -> Int64
     private let state = Mutex(State())
     private let watching = MetricRegistry.shared.gauge("web_team_streams", help: "Browsers that follow a team's page.")
-    private let refused = MetricRegistry.shared.counter("web_team_streams_refused_total", help: "Browsers that found no room to follow a team's page.")
+    private let refused = MetricRegistry.shared.counter(
+        "web_team_streams_refused_total", help: "Browsers that found no room to follow a team's page.")
 
     init(database: Database, limits: TeamStreamLimits, log: Log, nowMs: @escaping @Sendable () -> Int64) {
         self.database = database
