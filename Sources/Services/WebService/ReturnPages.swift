@@ -90,7 +90,8 @@ struct ReturnPages: Sendable {
         }
         let note = PaymentSentence.note(payment.state, words) ?? ""
         return page.response(
-            200, words, title: words("Paiement non abouti", "Payment not completed"), "<p class=\"note\">\(note)</p>\(recap)\(shown.again)\(shown.back)")
+            200, words, title: words("Paiement non abouti", "Payment not completed"),
+            "<p class=\"note\">\(note)</p>\(recap)\(shown.again)\(shown.back)")
     }
 }
 
