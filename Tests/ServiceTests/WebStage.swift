@@ -70,8 +70,8 @@ final class WebStage: Sendable {
     ///   - unpaidFilesMax: bytes of all files of unpaid inquiries; any number unless given.
     static func with(
         serverClock: ServerClock? = nil, api: APISettings = unlimited, address: SocketAddress? = nil, streams: StreamLimits = StreamLimits(),
-        teamStreams: TeamStreamLimits = TeamStreamLimits(), redis: RedisServer? = nil, storage: ((HTTPClient) -> any ObjectStorage)? = nil, unpaidFilesMax: Int64? = nil,
-        _ body: (WebStage) async throws -> Void
+        teamStreams: TeamStreamLimits = TeamStreamLimits(), redis: RedisServer? = nil, storage: ((HTTPClient) -> any ObjectStorage)? = nil,
+        unpaidFilesMax: Int64? = nil, _ body: (WebStage) async throws -> Void
     ) async throws {
         let stage = try await WebStage(
             serverClock: serverClock, api: api, address: address, streams: streams, teamStreams: teamStreams, redis: redis, storage: storage,
