@@ -102,8 +102,8 @@ final class WebStage: Sendable {
     }
 
     private init(
-        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, teamStreams: TeamStreamLimits, redis: RedisServer?,
-        storage: ((HTTPClient) -> any ObjectStorage)?, unpaidFilesMax: Int64?
+        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, teamStreams: TeamStreamLimits,
+        redis: RedisServer?, storage: ((HTTPClient) -> any ObjectStorage)?, unpaidFilesMax: Int64?
     ) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")

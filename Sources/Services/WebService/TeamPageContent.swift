@@ -125,7 +125,8 @@ struct TeamMark: Sendable, Equatable {
         let told: [String] = [
             "\(payments.move) \(payments.attempts)", "\(usage.plan.id) \(usage.plan.version) \(usage.traffic.used) \(usage.storage.used)",
             "\(usage.gauge?.measuredAtMs ?? 0) \(usage.gauge?.isStale(nowMs: nowMs) == true) \(usage.projects.count)",
-            subscription.map { "\($0.plan) \($0.version) \($0.status) \($0.renewsAtMs)" } ?? "", next ?? "", team.name, team.language,
+            subscription.map { "\($0.plan) \($0.version) \($0.status) \($0.renewsAtMs) \($0.updatedAtMs)" } ?? "", next ?? "", team.name,
+            team.language,
             // With the day the chart moves on.
             "\(nowMs / UsagePeriod.dayMs)",
         ]
