@@ -175,7 +175,8 @@ struct WebTeamPlanTests {
         }
     }
 
-    @Test("a plan in its grace says on every tab until when it goes on, and after it the limits that are passed are named", arguments: ["fr", "en"])
+    @Test(
+        "a plan in its grace says on every tab until when it goes on, and after it the limits that are passed are named", arguments: ["fr", "en"])
     func grace(language: String) async throws {
         try await WebStage.with { stage in
             try await stage.team("acme", language: language, plan: Plan.pro, projects: ["a", "b", "c"])
