@@ -211,7 +211,8 @@ struct WebTeamPlanTests {
             let page = try await Self.open(stage, projects: ["shop", "blog"])
             let now = stage.nowMs
             var sent: [Int64: Int64] = [:]
-            for (back, bytes) in [(0, 3 * ByteFigure.gb), (1, 40 * ByteFigure.mb), (5, 7), (30, ByteFigure.gb), (31, ByteFigure.gb)] as [(Int64, Int64)] {
+            let used: [(Int64, Int64)] = [(0, 3 * ByteFigure.gb), (1, 40 * ByteFigure.mb), (5, 7), (30, ByteFigure.gb), (31, ByteFigure.gb)]
+            for (back, bytes) in used {
                 for project in ["shop", "blog"] { try await stage.traffic(project, bytes, atMs: now - back * UsagePeriod.dayMs) }
                 sent[now / UsagePeriod.dayMs - back] = 2 * bytes
             }
