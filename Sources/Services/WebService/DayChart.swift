@@ -9,7 +9,7 @@ struct DayChart {
     let limit: Int64
     let words: Words
 
-    private static let (width, height, foot, head) = (720, 180, 20, 16)
+    private static let (width, height) = (720, 160)
 
     /// What may be used on every day without the month's limit being reached.
     private var share: Int64? { limit < 0 ? nil : limit / Int64(max(1, days.count)) }
@@ -24,11 +24,10 @@ struct DayChart {
         let step = Self.width / max(1, days.count)
         let bars: [Markup] = days.enumerated().map { bar($0, $1, step) }
         return """
+            <p class="hint">\(UsageWords.figure(most, words))</p>
             <svg class="days" viewBox="0 0 \(Self.width) \(Self.height)" role="img" aria-label="\(told)">
-            \(bars)\(line)<text x="2" y="\(Self.height - 5)">\(label(days.first))</text>
-            <text x="\(Self.width - 2)" y="\(Self.height - 5)" text-anchor="end">\(label(days.last))</text>
-            <text x="2" y="11">\(UsageWords.figure(most, words))</text>
-            </svg>
+            \(bars)\(line)</svg>
+            <p class="hint axis"><span>\(label(days.first))</span><span>\(label(days.last))</span></p>
             \(table)
             """
     }
@@ -37,7 +36,7 @@ struct DayChart {
 
     /// By floating point: bytes times pixels may be more than whole numbers hold.
     private func rise(_ bytes: Int64) -> Int {
-        Int((Double(bytes) * Double(Self.height - Self.foot - Self.head) / Double(most)).rounded(.up))
+        Int((Double(bytes) * Double(Self.height) / Double(most)).rounded(.up))
     }
 
     private func bar(_ place: Int, _ day: TeamPageContent.Day, _ step: Int) -> Markup {
@@ -46,7 +45,7 @@ struct DayChart {
         let height = rise(bytes)
         let look = share.map { bytes > $0 ? "over" : "within" } ?? "within"
         return """
-            <rect class="\(look)" x="\(place * step + 2)" y="\(Self.height - Self.foot - height)" width="\(step - 4)" height="\(height)">\
+            <rect class="\(look)" x="\(place * step + 2)" y="\(Self.height - height)" width="\(step - 4)" height="\(height)">\
             <title>\(label(day)): \(UsageWords.figure(bytes, words))</title></rect>
 
             """
@@ -55,7 +54,7 @@ struct DayChart {
     /// The day's share of the month's limit.
     private var line: Markup {
         guard let share, share > 0 else { return .empty }
-        let y = Self.height - Self.foot - rise(share)
+        let y = Self.height - rise(share)
         return "<line x1=\"0\" x2=\"\(Self.width)\" y1=\"\(y)\" y2=\"\(y)\"/>\n"
     }
 

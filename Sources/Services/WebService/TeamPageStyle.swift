@@ -53,11 +53,11 @@ enum TeamPageStyle {
         thead th { color: var(--quiet); font-size: .85rem; }
         tr.over td { color: var(--exceeded); font-weight: 600; }
         .trend progress { color: var(--accent); margin: .35rem 0 .2rem; }
-        .days { display: block; width: 100%; height: auto; }
+        .days { display: block; width: 100%; height: auto; border-bottom: 1px solid var(--line); }
         .days rect.within { fill: var(--ok); }
         .days rect.over { fill: var(--warning); }
         .days line { stroke: var(--quiet); stroke-width: 2; stroke-dasharray: 6 4; }
-        .days text { fill: var(--quiet); font-size: 14px; }
+        .axis { display: flex; justify-content: space-between; }
         details { margin: .5rem 0; }
         summary { cursor: pointer; }
         .code { text-align: center; }
