@@ -14,6 +14,7 @@ import Payments
 import Plans
 import ProviderPort
 import Scheduling
+import Teams
 import TestSupport
 
 /// All rooms on a database of its own; payments stand where a test wants them.
@@ -25,8 +26,8 @@ struct DomainFixture: Sendable {
     static let nowMs = Timestamp.ms(year: 2026, month: 1, day: 31, hour: 10, minute: 0, second: 0)
 
     static let migrations: [MigrationSet] = [
-        Outbox.migrations, Ledger.migrations, APIKeys.migrations, PaymentStore.migrations, Downloads.migrations, NotificationRecord.migrations,
-        InquiryStore.migrations, PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
+        Outbox.migrations, Ledger.migrations, APIKeys.migrations, TeamStore.migrations, PaymentStore.migrations, Downloads.migrations,
+        NotificationRecord.migrations, InquiryStore.migrations, PlanPurpose.migrations, InvoiceStore.migrations, CronTable.migrations,
     ]
 
     init() throws {

@@ -2,6 +2,7 @@ import Database
 import Formats
 import JobQueue
 import Money
+import Notifications
 import Outbox
 import Payments
 import Plans
@@ -149,12 +150,18 @@ struct PlanActivationTests {
         #expect(try await fixture.tell(.captured, of: payment.id) == .paid)
         #expect(try await fixture.tell(.captured, of: payment.id) == .paid)
         let kinds = try await fixture.database.read { try JobRecord.of(payment: payment.id, in: $0) }.map(\.kind)
-        #expect(kinds == ["plan.activate", "invoice.create", "notification.send"])
+        #expect(kinds == ["plan.activate", "invoice.create"])
         let job = try await fixture.delivered("plan.activate", of: payment.id)
         let outcome = try await PlanActivation(database: fixture.database, outbox: Outbox(slot: "test.0")).run(
             try job.parameters(as: ActivatePlan.self), job: job, log: Log(), nowMs: DomainFixture.nowMs)
         #expect(outcome == .done)
         #expect(try await subscription(fixture, "t")?.plan == "pay_as_you_go")
         #expect(try await fixture.record(of: job)?.outcome == .done)
+        let message = try await fixture.delivered("notification.send", of: payment.id).parameters(as: SendNotification.self)
+        #expect(message.template == .planConfirmed && message.recipient == "awa@example.org" && message.link == nil)
+        #expect(
+            message.values == [
+                "amount": "3.00\u{A0}EUR", "name": "Awa", "payment": payment.id, "plan": "Pro", "team": "t", "until": "28/02/2026 à 10:00 UTC",
+            ])
     }
 }

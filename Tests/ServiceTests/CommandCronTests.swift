@@ -27,6 +27,8 @@ struct CommandCronTests {
         storage of every project: Docker and folders
         usage-limits     0 6 * * *    UTC   latest    allow    no      -          -             -            2026-11-22 06:00:00  compare what \
         every team used with its plan, and tell its people
+        plans-renewal    */5 * * * *  UTC   latest    allow    no      -          -             -            2026-11-21 08:05:00  remind of the \
+        end of paid periods, and end those that nobody paid on
 
         """
 

@@ -99,6 +99,9 @@ struct CommandLineTests {
                           team put             enter a team or change it
                           team member          enter a person of a team, or change one
                           team project         enter a project of a team, or change one
+                          team plans           how a team's plan has moved, the latest first
+                          team end             let a team fall back to Free when its period ends
+                          team keep            let a team's plan go on after its period, if it is paid, where it was to end
                           usage show           what a team and its projects used in a UTC month
                           usage top            the teams that use most this month
                           usage runs           what the scheduled runs did, the latest first

@@ -16,12 +16,18 @@ public struct PlanPeriods: Sendable {
         /// Whether there may be more to do at once.
         public var isFull = false
 
+        public init(isFull: Bool = false) { self.isFull = isFull }
+
         public var description: String { "\(reminded) reminded, \(inGrace) in grace, \(ended) ended, \(messages) messages" }
 
+        /// Both together; whether there is more is for the later one to say.
         public static func + (one: Report, other: Report) -> Report {
-            Report(
-                reminded: one.reminded + other.reminded, inGrace: one.inGrace + other.inGrace, ended: one.ended + other.ended,
-                messages: one.messages + other.messages, isFull: other.isFull)
+            var sum = Report(isFull: other.isFull)
+            sum.reminded = one.reminded + other.reminded
+            sum.inGrace = one.inGrace + other.inGrace
+            sum.ended = one.ended + other.ended
+            sum.messages = one.messages + other.messages
+            return sum
         }
     }
 
@@ -29,7 +35,7 @@ public struct PlanPeriods: Sendable {
 
     public init(outbox: Outbox) { self.outbox = outbox }
 
-    /// Looks at what is due, oldest first.
+    /// Looks at what is due, oldest first, and at what is to be reminded of.
     /// - Parameter limit: teams in one transaction, so that the writer is not held for long.
     public func run(nowMs: Int64, limit: Int = 500, in connection: Connection) throws -> Report {
         var report = Report()
@@ -62,8 +68,9 @@ public struct PlanPeriods: Sendable {
         """
 
     static let reminderSQL = """
-        SELECT s.* FROM plans_subscriptions s JOIN plans_versions v ON v.plan = s.plan AND v.version = s.version
-        WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active' AND v.price > 0
+        SELECT s.* FROM plans_subscriptions s
+        WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active'
+          AND EXISTS (SELECT 1 FROM plans_versions v WHERE v.plan = s.plan AND v.version = s.version AND v.price > 0)
           AND NOT EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team)
           AND NOT EXISTS (SELECT 1 FROM plans_notices t WHERE t.team = s.team AND t.period_end = s.renews_at AND t.step = $3)
         ORDER BY s.renews_at LIMIT $4

@@ -14,7 +14,7 @@ public enum OperatorProgram {
             ] + CronCommands.commands
             + AccessCommands.commands + UserCommands.commands + LinkCommands.commands + IssuerCommands.commands + EffectsCommands.commands
             + LedgerCommands.commands
-            + KitCommands.commands + ProductCommands.commands + TeamCommands.commands
+            + KitCommands.commands + ProductCommands.commands + TeamCommands.commands + PlanCommands.commands
             + UsageCommands.commands + OptOutCommands.commands + CustomerCommands.commands + [InvoicesCommand.command] + SourcesCommands.commands + [
                 VerifyWebhookCommand.command, DoctorCommand.command, MigrateCommand.command,
                 RebuildQueuesCommand.command, BackupCommand.command, RestoreCommand.command,

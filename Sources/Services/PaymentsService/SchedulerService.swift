@@ -73,7 +73,7 @@ public final class SchedulerService: PulsedService {
                 ("idempotent calls", { now, limit, connection in try IdempotentCalls.purge(nowMs: now, limit: limit, in: connection) }),
                 ("usage rows", { now, limit, connection in try UsageStore.purge(nowMs: now, limit: limit, in: connection) }),
             ]) + [UnmatchedEntry.entry(outbox: relay.outbox), AttachmentsEntry.entry(outbox: relay.outbox)] + UsageEntries.all(outbox: relay.outbox)
-            + DailyBackup.entries(settings: settings, outbox: relay.outbox)
+            + PlanEntries.all(outbox: relay.outbox, database: database) + DailyBackup.entries(settings: settings, outbox: relay.outbox)
     }
 
     public func start() async throws {

@@ -1,0 +1,148 @@
+import Access
+import Database
+import Formats
+import JobQueue
+import Notifications
+import Payments
+import ProviderPort
+import Teams
+import TestSupport
+import Testing
+
+@testable import Plans
+
+@Suite("Who is told of a period's end, and how")
+struct PlanNoticeTests {
+    private static func bought(_ stage: PlanStage) async throws {
+        try await stage.owe()
+        try await stage.tell(.captured, 1)
+        #expect(try await stage.activate() == [.done])
+        _ = try await stage.told()
+    }
+
+    @Test("every owner is told in their language, a member is not, and the message links to the team's page")
+    func owners() async throws {
+        let stage = try await PlanStage(owners: [("aicha@example.org", "fr"), ("john@example.org", "en")])
+        try await Self.bought(stage)
+        try stage.turn(to: "2026-02-21T10:00:00Z")
+        try await stage.look()
+        let reminders = try await stage.told()
+        #expect(reminders.map(\.recipient) == ["aicha@example.org", "john@example.org"] && reminders.map(\.language) == ["fr", "en"])
+        let endMs = try #require(Timestamp.parse("2026-02-28T10:00:00Z"))
+        let link = SendNotification.Link(.team, PlanStage.team, periodEndMs: endMs)
+        #expect(reminders.allSatisfy { $0.template == .planRenewal && $0.link == link })
+        #expect(
+            reminders.map(\.values) == [
+                ["name": "Aïcha", "team": "Équipe Baobab", "plan": "Pro", "price": "3.00\u{A0}EUR", "until": "28/02/2026 à 10:00 UTC"],
+                ["name": "Aïcha", "team": "Équipe Baobab", "plan": "Pro", "price": "3.00\u{A0}EUR", "until": "2026-02-28 10:00 UTC"],
+            ])
+
+        try stage.turn(to: "2026-02-28T10:00:00Z")
+        try await stage.look()
+        let grace = try await stage.told()
+        #expect(grace.map(\.template) == [.planGrace, .planGrace])
+        #expect(grace.map { $0.values["until"] } == ["07/03/2026 à 10:00 UTC", "2026-03-07 10:00 UTC"])
+
+        try stage.turn(to: "2026-03-07T10:00:00Z")
+        try await stage.look()
+        let ended = try await stage.told()
+        #expect(ended.map(\.template) == [.planEnded, .planEnded])
+        #expect(ended.map { Set($0.values.keys) } == [["name", "team", "plan"], ["name", "team", "plan"]])
+        for message in reminders + grace + ended {
+            #expect(throws: Never.self) { try message.template.check(message.values) }
+        }
+    }
+
+    @Test("a team without an owner's address: whoever paid last is told, whatever became of that payment")
+    func payer() async throws {
+        let stage = try await PlanStage(owners: [])
+        try await Self.bought(stage)
+        try stage.turn(to: "2026-02-21T10:00:00Z")
+        try await stage.look()
+        try await stage.tell(.refunded, 1)
+        let messages = try await stage.told()
+        #expect(messages.map(\.template) == [.planRenewal, .planEnded] && messages.map(\.recipient) == ["awa@example.org", "awa@example.org"])
+        #expect(messages.allSatisfy { $0.values["name"] == "Awa" && $0.link?.kind == .team })
+        let guarded = try await stage.database.read { connection in
+            try connection.query("SELECT payment FROM outbox_jobs WHERE kind = 'notification.send' AND args LIKE '%plan_e%'")
+                .compactMap { try $0.textOrNil("payment") }
+        }
+        #expect(guarded.isEmpty, "it is sent although the payment is paid no more")
+    }
+
+    @Test("of a team that was removed nobody is told, and its plan ends all the same")
+    func removed() async throws {
+        let stage = try await PlanStage()
+        try await Self.bought(stage)
+        _ = try await stage.database.write { try TeamStore.remove(PlanStage.team, in: $0) }
+        for moment in ["2026-02-21T10:00:00Z", "2026-02-28T10:00:00Z", "2026-03-07T10:00:00Z"] {
+            try stage.turn(to: moment)
+            try await stage.look()
+        }
+        #expect(try await stage.told().isEmpty)
+        #expect(try await stage.standing() == "ended Free 2026-02-28T10:00:00.000Z")
+    }
+
+    @Test("the price told is the one on sale now")
+    func price() async throws {
+        let stage = try await PlanStage()
+        try await Self.bought(stage)
+        try await stage.database.write { connection in
+            try connection.execute(
+                """
+                INSERT INTO plans_versions SELECT plan, 2, name, 450, currency, period_months, max_teams, max_members, max_projects, max_cpu_milli,
+                  max_memory_mb, max_traffic_bytes_per_month, max_storage_bytes, custom_domains, $1 FROM plans_versions WHERE plan = $2
+                """, [.integer(DomainFixture.nowMs + 1), .text(Plan.pro)])
+        }
+        try stage.turn(to: "2026-02-21T10:00:00Z")
+        try await stage.look()
+        #expect(try await stage.told().map { $0.values["price"] } == ["4.50\u{A0}EUR"])
+    }
+
+    // MARK: Links
+
+    @Test(
+        "a message's link lasts to the end of the grace, or a week after it is read anew; once the period is paid on it is of no use",
+        arguments: [
+            // The period ends on 28 February, 10:00.
+            ("2026-02-21T10:00:00Z", "2026-03-07T10:00:00.000Z"), ("2026-02-28T10:00:00Z", "2026-03-07T10:00:00.000Z"),
+            ("2026-03-05T10:00:00Z", "2026-03-12T10:00:00.000Z"),
+        ])
+    func links(moment: String, until: String) async throws {
+        let stage = try await PlanStage()
+        try await Self.bought(stage)
+        let endMs = try #require(Timestamp.parse("2026-02-28T10:00:00Z"))
+        try stage.turn(to: moment)
+        let nowMs = stage.nowMs
+        func expiry() async throws -> Int64? {
+            try await stage.database.read { try Subscription.linkExpiry(of: PlanStage.team, periodEndMs: endMs, nowMs: nowMs, in: $0) }
+        }
+        let expiresAtMs = try #require(try await expiry())
+        #expect(Timestamp.rfc3339(expiresAtMs) == until)
+        #expect(expiresAtMs - nowMs <= TeamLink.mailLifeMs)
+        try await stage.owe()
+        try await stage.tell(.captured, 2)
+        _ = try await stage.activate()
+        #expect(try await expiry() == nil)
+    }
+
+    @Test("a link in a message lasts for days, one that was asked for an hour; neither passes for another team or for the other kind")
+    func tokens() {
+        let secret = "0123456789abcdef0123456789abcdef"
+        let (link, now) = (TeamLink(secret: secret), DomainFixture.nowMs)
+        let dayMs: Int64 = 86_400_000
+        let mailed = link.mailToken(for: "baobab", until: now + 14 * dayMs)
+        #expect(mailed.expiresAtMs == now + 14 * dayMs)
+        #expect(link.accepts(mailed.text, for: "baobab", nowMs: now) && link.accepts(mailed.text, for: "baobab", nowMs: mailed.expiresAtMs - 1))
+        #expect(!link.accepts(mailed.text, for: "baobab", nowMs: mailed.expiresAtMs) && !link.accepts(mailed.text, for: "acacia", nowMs: now))
+        // Nobody makes them that long.
+        #expect(!link.accepts(link.mailToken(for: "baobab", until: now + 16 * dayMs).text, for: "baobab", nowMs: now))
+        let given = link.token(for: "baobab", nowMs: now)
+        #expect(link.accepts(given.text, for: "baobab", nowMs: now) && given.text != link.mailToken(for: "baobab", until: given.expiresAtMs).text)
+        // An hour's token that says it lasts a day is signed with the wrong key for that.
+        #expect(!link.accepts(link.token(for: "baobab", nowMs: now + dayMs).text, for: "baobab", nowMs: now))
+        #expect(!TeamLink(secret: secret + "0").accepts(mailed.text, for: "baobab", nowMs: now))
+        // While the secret is exchanged both are good.
+        #expect(TeamLink(secret: "fedcba9876543210fedcba9876543210 " + secret).accepts(mailed.text, for: "baobab", nowMs: now))
+    }
+}
