@@ -5,6 +5,7 @@ import HTTPClient
 import HTTPServer
 import Ledger
 import Money
+import Outbox
 import Payments
 import Plans
 import ProviderPort

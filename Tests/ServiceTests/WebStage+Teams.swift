@@ -3,6 +3,7 @@ import Database
 import Formats
 import HTTPServer
 import JobQueue
+import Outbox
 import Payments
 import Plans
 import Settings

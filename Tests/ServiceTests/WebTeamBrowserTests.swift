@@ -4,6 +4,7 @@ import HTTPServer
 import Money
 import Payments
 import Plans
+import ProviderPort
 import TestSupport
 import Testing
 import Usage
@@ -64,7 +65,7 @@ struct WebTeamBrowserTests {
 
             try await browser.use(provider)
             try await browser.click("button[value=pay]")
-            try await eventually("the provider leads back") { try await browser.title == "Paiement reçu" || browser.title == "Payment received" }
+            try await eventually("the provider leads back") { ["Paiement reçu", "Payment received"].contains(try await browser.title) }
 
             try await browser.use(payments)
             try await eventually("the history follows") { try await browser.text("[data-part=history] .badge") == "completed" }
@@ -77,12 +78,15 @@ struct WebTeamBrowserTests {
 
             try await browser.use(usage)
             try await eventually("the bar, the alert and the plan follow") {
-                try await browser.has(".bar progress.ok") && !browser.has(".alert") && browser.text(".chip") == "Pro"
+                let (isLow, isAlerted) = (try await browser.has(".bar progress.ok"), try await browser.has(".alert"))
+                let plan = try await browser.text(".chip")
+                return isLow && !isAlerted && plan == "Pro"
             }
             #expect(try await text(browser, "[data-part=meters]").contains("of 10 GB · 48 %"))
             #expect(try await isSame(browser))
             try await stage.traffic("shop", 4 * ByteFigure.gb)
-            try await eventually("the next warning comes") { try await browser.has(".alert.warning") && browser.has(".bar progress.warning") }
+            try await eventually("the next warning comes") { try await browser.has(".alert.warning") }
+            #expect(try await browser.has(".bar progress.warning"))
             #expect(try await browser.run("return performance.getEntriesByType('navigation').length").int == 1)
             #expect(try await isSame(browser))
         }
@@ -160,8 +164,8 @@ struct WebTeamBrowserTests {
             for (number, state) in [PaymentState.paid, .failed, .cancelled, .refunded, .conflicted, .expired].enumerated() {
                 let at = now - Int64(number + 2) * 3 * UsagePeriod.dayMs
                 let new = NewPayment(
-                    purpose: PlanPurpose.name, subject: "acme", description: "Pro", amount: Money(300, .eur), customer: Customer(name: "Awa"),
-                    metadata: ["new_plan": Plan.pro])
+                    purpose: PlanPurpose.name, subject: "acme", description: "Pro", amount: Money(300, .eur),
+                    customer: Customer(name: "Awa", email: nil, phone: nil, language: "fr"), metadata: ["new_plan": Plan.pro])
                 let payment = try PaymentStore.create(new, actor: "test", nowMs: at, in: connection)
                 try connection.execute(
                     "UPDATE payments_payments SET state = $2 WHERE id = $1", [.text(payment.id), .text(state.rawValue)])

@@ -246,8 +246,8 @@ struct WebTeamPlanTests {
             let made = try await stage.database.write { connection in
                 try (0..<123).map { number in
                     let new = NewPayment(
-                        purpose: PlanPurpose.name, subject: "acme", description: "Pro", amount: Money(300, .eur), customer: Customer(name: "A"),
-                        metadata: ["new_plan": Plan.pro])
+                        purpose: PlanPurpose.name, subject: "acme", description: "Pro", amount: Money(300, .eur),
+                        customer: Customer(name: "A", email: nil, phone: nil, language: "fr"), metadata: ["new_plan": Plan.pro])
                     return try PaymentStore.create(new, actor: "test", nowMs: now + Int64(number), in: connection).id
                 }
             }
