@@ -85,10 +85,10 @@ struct WebScriptTests {
             let start = try await stage.form("\(link)/pay/feexpay", [("network", "mtn"), ("phone", "+2290166000003")])
             let push = try #require(start.headers["location"]?.dropFirst(WebStage.baseURL.count))
             let attempt = try #require(try await stage.attempts(of: payment).first?.id)
-            let team = try await team(stage, language)
+            let settings = try await team(stage, language)
             let paths = [
-                "\(team)&tab=plan", "\(team)&tab=usage", "\(team)&tab=payments", link, "\(link)?country=all", String(push), "/payments/feexpay/return/?attempt=\(attempt)", "/kit/checkout/\(inquiry)/",
-                "/kit/inquiry/",
+                "\(settings)&tab=plan", "\(settings)&tab=usage", "\(settings)&tab=payments", link, "\(link)?country=all", String(push),
+                "/payments/feexpay/return/?attempt=\(attempt)", "/kit/checkout/\(inquiry)/", "/kit/inquiry/",
                 "/pay/none",
             ]
             for path in paths {
