@@ -5,10 +5,12 @@ import JobQueue
 import Notifications
 import Payments
 import ProviderPort
+import Settings
 import Teams
 import TestSupport
 import Testing
 
+@testable import NotificationsService
 @testable import Plans
 
 @Suite("Who is told of a period's end, and how")
@@ -124,6 +126,41 @@ struct PlanNoticeTests {
         try await stage.tell(.captured, 2)
         _ = try await stage.activate()
         #expect(try await expiry() == nil)
+    }
+
+    @Test("a reminder leads to the team's page where it is sent; once the next period is paid it is not sent any more")
+    func sending() async throws {
+        try await MessageStage.run(channels: "email") { stage in
+            let endMs = stage.nowMs + 3 * 86_400_000
+            try await Self.enter("baobab", until: endMs, stage)
+            let secret = "0123456789abcdef0123456789abcdef"
+            let settings = try Settings(environment: ["SECRET_KEY": secret, "BASE_URL": "https://pay.example.com"])
+            let linking = NotificationsWorker.linking(settings, nil)
+            let link = SendNotification.Link(.team, "baobab", periodEndMs: endMs)
+            let reminder = MessageStage.message(.planRenewal, cause: "week", link: link)
+            #expect(try await stage.send(reminder, linking: linking) == .done)
+            let mail = try #require(try await stage.mail.waitForMessages().first)
+            let address = "https://pay.example.com/teams/baobab/settings?t="
+            let line = try #require(mail.text?.split(whereSeparator: \.isNewline).first { $0.hasPrefix(address) && $0.hasSuffix("&tab=plan") })
+            let token = String(line.dropFirst(address.count).dropLast("&tab=plan".count))
+            #expect(TeamLink(secret: secret).accepts(token, for: "baobab", nowMs: endMs + PlanTerms.graceMs - 1000))
+            #expect(!TeamLink(secret: secret).accepts(token, for: "baobab", nowMs: endMs + PlanTerms.graceMs))
+
+            try await Self.enter("baobab", until: endMs + 30 * 86_400_000, stage)
+            let again = MessageStage.message(.planRenewal, cause: "day", link: link)
+            #expect(try await stage.send(again, job: "job_2", linking: linking) == .skipped(reason: "too late: the plan of baobab is paid on"))
+            #expect(try await stage.record(again).state == "late")
+            #expect(try stage.mail.received().count == 1)
+        }
+    }
+
+    private static func enter(_ team: String, until endMs: Int64, _ stage: MessageStage) async throws {
+        try await stage.domain.database.write { connection in
+            _ = try connection.execute(
+                """
+                INSERT INTO plans_subscriptions VALUES ($1, 'pay_as_you_go', 1, 'active', 0, $2, 1, 0) ON CONFLICT (team) DO UPDATE SET renews_at = $2
+                """, [.text(team), .integer(endMs)])
+        }
     }
 
     @Test("a link in a message lasts for days, one that was asked for an hour; neither passes for another team or for the other kind")

@@ -253,7 +253,7 @@ struct PlanPeriodTests {
         }
         #expect(sum.ended == 40 && sum.inGrace == 40 && sum.reminded == 40, "\(sum)")
         // They are no teams of ours: nobody is there to be told.
-        #expect(sum.messages == 0 && looks == 4)
+        #expect(sum.messages == 0 && looks == 5)
         let again = try await stage.look()
         #expect(again == PlanPeriods.Report())
     }
@@ -272,6 +272,32 @@ struct PlanPeriodTests {
             #expect(details.contains { $0.contains("SEARCH s USING INDEX plans_subscriptions_due (renews_at") }, "\(details)")
             #expect(!details.contains { $0.contains("SCAN") || $0.contains("TEMP B-TREE") }, "\(details)")
         }
+    }
+
+    @Test("what had ended before there were periods is not cut off at once: it ends with the migration, and has its grace")
+    func migration() async throws {
+        let folder = try TemporaryFolder("quittance-plans")
+        let database = try Database.open(.sqlite(path: folder.file("plans.db")))
+        let all = PlanPurpose.migrations
+        _ = try database.migrate([MigrationSet(room: all.room, migrations: Array(all.migrations.prefix(1)))])
+        let far: Int64 = 9_999_999_999_999
+        let rows: [(team: String, plan: String, status: String, endMs: Int64)] = [
+            ("over", Plan.pro, "active", 5), ("runs", Plan.pro, "active", far), ("free", Plan.free, "active", 5), ("ended", Plan.pro, "ended", 5),
+        ]
+        try await database.write { connection in
+            for (team, plan, status, endMs) in rows {
+                try connection.execute(
+                    "INSERT INTO plans_subscriptions VALUES ($1, $2, 1, $3, 0, $4, 1, 0)",
+                    [.text(team), .text(plan), .text(status), .integer(endMs)])
+            }
+        }
+        let before = WallClock.nowMs
+        _ = try database.migrate([all])
+        let after = WallClock.nowMs
+        let ends = try await database.read { connection in
+            try rows.map { try Subscription.of(team: $0.team, in: connection)?.renewsAtMs ?? -1 }
+        }
+        #expect((before / 1000 * 1000...after).contains(ends[0]) && ends[1...] == [far, 5, 5], "\(ends)")
     }
 
     @Test("moves are append-only, and listed with the latest first, of a team or of all")

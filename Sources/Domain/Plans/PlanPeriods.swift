@@ -16,6 +16,9 @@ public struct PlanPeriods: Sendable {
         /// Whether there may be more to do at once.
         public var isFull = false
 
+        /// Whether nothing had to be done.
+        public var isIdle: Bool { reminded == 0 && inGrace == 0 && ended == 0 }
+
         public init(isFull: Bool = false) { self.isFull = isFull }
 
         public var description: String { "\(reminded) reminded, \(inGrace) in grace, \(ended) ended, \(messages) messages" }
@@ -35,40 +38,57 @@ public struct PlanPeriods: Sendable {
 
     public init(outbox: Outbox) { self.outbox = outbox }
 
-    /// Looks at what is due, oldest first, and at what is to be reminded of.
-    /// - Parameter limit: teams in one transaction, so that the writer is not held for long.
-    public func run(nowMs: Int64, limit: Int = 500, in connection: Connection) throws -> Report {
-        var report = Report()
-        let due = try connection.query(
+    /// Looks and moves in one transaction.
+    /// - Parameter limit: teams in it, so that the writer is not held for long.
+    public func run(nowMs: Int64, limit: Int = batchMax, in connection: Connection) throws -> Report {
+        let teams = try due(nowMs: nowMs, limit: limit, in: connection)
+        var report = try move(teams, nowMs: nowMs, in: connection)
+        report.isFull = teams.count >= limit
+        return report
+    }
+
+    /// Teams that one transaction moves.
+    public static let batchMax = 500
+
+    /// Teams that something is due for: first those whose period is over, the oldest first, then those that are to be reminded. Only reads: of
+    /// many teams, all those are looked at whose period ends within a week.
+    public func due(nowMs: Int64, limit: Int = batchMax, in connection: Connection) throws -> [String] {
+        var teams = try connection.query(
             Self.dueSQL, [.integer(nowMs), .integer(nowMs - PlanTerms.graceMs), .int(limit)]
-        ).map(Subscription.init)
-        for subscription in due { try move(subscription, nowMs: nowMs, &report, in: connection) }
-        report.isFull = due.count == limit
-        let reminders: [(notice: PlanNotice, fromMs: Int64, toMs: Int64)] = [
-            (.day, 0, PlanTerms.lastDayMs), (.week, PlanTerms.lastDayMs, PlanTerms.weekMs),
-        ]
-        for (notice, fromMs, toMs) in reminders {
-            let near = try connection.query(
-                Self.reminderSQL, [.integer(nowMs + fromMs), .integer(nowMs + toMs), .text(notice.rawValue), .int(limit)]
-            ).map(Subscription.init)
-            for subscription in near {
-                guard try tell(notice, subscription, nowMs: nowMs, &report, in: connection) else { continue }
-                report.reminded += 1
+        ).map { try $0.text("team") }
+        for notice in [PlanNotice.day, .week] where teams.count < limit {
+            let (fromMs, toMs) = notice == .day ? (0, PlanTerms.lastDayMs) : (PlanTerms.lastDayMs, PlanTerms.weekMs)
+            teams += try connection.query(
+                Self.reminderSQL,
+                [.integer(nowMs + fromMs), .integer(nowMs + toMs), .text(notice.rawValue), .int(limit - teams.count)]
+            ).map { try $0.text("team") }
+        }
+        return teams
+    }
+
+    /// Moves these teams on as far as it is time, and tells them. Nothing is done twice, whoever has listed them, and when.
+    public func move(_ teams: [String], nowMs: Int64, in connection: Connection) throws -> Report {
+        var report = Report()
+        for team in teams {
+            guard let subscription = try Subscription.of(team: team, in: connection), subscription.isRunning else { continue }
+            if subscription.renewsAtMs <= nowMs {
+                try move(subscription, nowMs: nowMs, &report, in: connection)
+            } else {
+                try remind(subscription, nowMs: nowMs, &report, in: connection)
             }
-            if near.count == limit { report.isFull = true }
         }
         return report
     }
 
     // The condition is word for word that of the index plans_subscriptions_due.
     static let dueSQL = """
-        SELECT s.* FROM plans_subscriptions s WHERE s.status <> 'ended' AND s.renews_at <= $1
+        SELECT s.team FROM plans_subscriptions s WHERE s.status <> 'ended' AND s.renews_at <= $1
           AND (s.status = 'active' OR s.renews_at <= $2 OR EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team))
         ORDER BY s.renews_at LIMIT $3
         """
 
     static let reminderSQL = """
-        SELECT s.* FROM plans_subscriptions s
+        SELECT s.team FROM plans_subscriptions s
         WHERE s.status <> 'ended' AND s.renews_at > $1 AND s.renews_at <= $2 AND s.status = 'active'
           AND EXISTS (SELECT 1 FROM plans_versions v WHERE v.plan = s.plan AND v.version = s.version AND v.price > 0)
           AND NOT EXISTS (SELECT 1 FROM plans_next n WHERE n.team = s.team)
@@ -84,6 +104,16 @@ public struct PlanPeriods: Sendable {
         // Who never paid has nothing to be told.
         guard last.isOfPaidPlan else { return }
         _ = try tell(last.isEnd ? .ended : .grace, subscription, nowMs: nowMs, &report, in: connection)
+    }
+
+    /// A jump over both reminders is one, the later.
+    private func remind(_ subscription: Subscription, nowMs: Int64, _ report: inout Report, in connection: Connection) throws {
+        let leftMs = subscription.renewsAtMs - nowMs
+        guard subscription.status == "active", leftMs <= PlanTerms.weekMs, try subscription.isPaidPlan(in: connection),
+            try PlanChanges.next(of: subscription.team, in: connection) == nil
+        else { return }
+        let notice = leftMs <= PlanTerms.lastDayMs ? PlanNotice.day : .week
+        if try tell(notice, subscription, nowMs: nowMs, &report, in: connection) { report.reminded += 1 }
     }
 
     /// - Returns: false when it was told before.
@@ -107,7 +137,7 @@ extension Subscription {
     /// then ends. Never before its time.
     func settle(nowMs: Int64, in connection: Connection) throws -> [PeriodMove] {
         guard isRunning, renewsAtMs <= nowMs else { return [] }
-        let isPaidPlan = try Plan.find(plan, version: version, in: connection).map { $0.price.minorUnits > 0 } ?? false
+        let isPaidPlan = try isPaidPlan(in: connection)
         let isUnwanted = try PlanChanges.next(of: team, in: connection) != nil
         var current = self
         var moves: [PeriodMove] = []
@@ -117,6 +147,11 @@ extension Subscription {
             moves.append(PeriodMove(isEnd: !moved.isRunning, isOfPaidPlan: isPaidPlan))
         }
         return moves
+    }
+
+    /// Whether the plan costs anything.
+    fileprivate func isPaidPlan(in connection: Connection) throws -> Bool {
+        try Plan.find(plan, version: version, in: connection).map { $0.price.minorUnits > 0 } ?? false
     }
 
     private func due(isPaidPlan: Bool, isUnwanted: Bool, nowMs: Int64) -> (status: String, cause: PlanMove.Cause)? {

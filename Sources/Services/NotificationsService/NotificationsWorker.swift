@@ -67,7 +67,7 @@ public enum NotificationsWorker {
         return CarrierGate(breakers: breakers, turns: QueueStart.outbound(program.queues).turns, rates: rates, log: program.log)
     }
 
-    private static func linking(_ settings: Settings, _ downloads: DownloadLinking?) -> MessageLinking {
+    static func linking(_ settings: Settings, _ downloads: DownloadLinking?) -> MessageLinking {
         guard let secret = settings.secretKey else { return MessageLinking() }
         let (link, baseURL) = (PaymentLink(secret: secret.value), settings.baseURL)
         let payments: PaymentLinking = { payment, nowMs, connection in

@@ -38,3 +38,8 @@ CREATE TRIGGER plans_moves_no_delete BEFORE DELETE ON plans_moves
 BEGIN SELECT RAISE(ABORT, 'the moves of plans are append-only'); END;
 
 CREATE INDEX plans_subscriptions_due ON plans_subscriptions (renews_at) WHERE status <> 'ended';
+
+-- Nobody was ever reminded of a period that ended before this: it ends now, and has its days of grace.
+UPDATE plans_subscriptions SET renews_at = CAST(strftime('%s', 'now') AS INTEGER) * 1000
+WHERE status = 'active' AND renews_at < CAST(strftime('%s', 'now') AS INTEGER) * 1000
+  AND EXISTS (SELECT 1 FROM plans_versions v WHERE v.plan = plans_subscriptions.plan AND v.version = plans_subscriptions.version AND v.price > 0);
