@@ -25,7 +25,7 @@ struct TeamFollow: Sendable {
           "use strict";
           var main = document.querySelector("main[data-follow]");
           if (!main || !window.fetch || !window.EventSource || !window.DOMParser) return;
-          var mark = main.dataset.mark, failures = 0, isLate = false, isAsking = false, isLeft = false;
+          var mark = main.dataset.mark, failures = 0, isLate = false, isAsking = false, isLeft = false, isOver = false;
           function put(part, next) {
             var other = next.querySelector('[data-part="' + part.dataset.part + '"]');
             if (!other) return;
@@ -47,10 +47,14 @@ struct TeamFollow: Sendable {
             if (isAsking) { isLate = true; return; }
             isAsking = true;
             fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } })
-              .then(function (answer) { return answer.ok ? answer.text() : ""; }).then(show).catch(function () {})
+              .then(function (answer) {
+                // The link has run out: what is shown stays as it is.
+                if (answer.status === 404) isOver = true;
+                return answer.ok ? answer.text() : "";
+              }).then(show).catch(function () {})
               .then(function () {
                 isAsking = false;
-                if (isLate) { isLate = false; look(); }
+                if (isLate && !isOver) { isLate = false; look(); }
               });
           }
           function listen() {
@@ -60,7 +64,10 @@ struct TeamFollow: Sendable {
             source.onerror = function () {
               if (++failures < 2 && source.readyState !== 2) return;
               source.close();
-              setTimeout(function () { look(); listen(); }, 10000);
+              setTimeout(function () {
+                look();
+                if (!isOver) listen();
+              }, 10000);
             };
           }
           main.addEventListener("focusout", function () { if (isLeft) setTimeout(look, 0); });
