@@ -45,7 +45,8 @@ final class TeamStreams: Sendable {
     }
 
     private static let restFactor = 20
-    private static let restMax = Duration.seconds(30)
+    /// No longer than that a proxy waits for a heartbeat.
+    private static let restMax = Duration.seconds(10)
 
     private let database: Database
     private let limits: TeamStreamLimits
