@@ -65,8 +65,9 @@ struct TeamFollow: Sendable {
               if (++failures < 2 && source.readyState !== 2) return;
               source.close();
               setTimeout(function () {
+                if (isOver) return;
                 look();
-                if (!isOver) listen();
+                listen();
               }, 10000);
             };
           }
