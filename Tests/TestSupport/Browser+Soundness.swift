@@ -13,7 +13,7 @@ extension Browser {
         var walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
         while (walker.nextNode()) {
           var element = walker.currentNode.parentElement;
-          if (!walker.currentNode.textContent.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'OPTION'].indexOf(element.tagName) >= 0) continue;
+          if (!walker.currentNode.textContent.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'OPTION', 'PROGRESS', 'title'].indexOf(element.tagName) >= 0) continue;
           var style = getComputedStyle(element);
           var own = colour(element.closest('svg') ? style.fill : style.color), behind = ground(element);
           var a = light(own), b = light(behind), ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -67,7 +67,7 @@ struct TeamPageView {
     }
 
     private var grace: Markup {
-        guard let subscription = content.subscription, subscription.status == "grace", content.isPro else { return .empty }
+        guard let subscription = content.subscription, subscription.status == "grace", content.isPro, content.next == nil else { return .empty }
         let (ended, until) = (UsageWords.day(subscription.renewsAtMs, words), UsageWords.day(subscription.graceEndsAtMs, words))
         let text = words(
             "La période payée a pris fin le \(ended). \(content.plan.name) reste actif jusqu’au \(until) : payez d’ici là pour le garder.",
