@@ -27,7 +27,7 @@ endif
 screenshots: ## pictures of the pages in both languages and both themes, taken by a real browser, into .build/screenshots
 	@deploy/bootstrap test
 	@mkdir -p .build/screenshots
-	QUITTANCE_PICTURES=$(CURDIR)/.build/screenshots swift test --disable-xctest --filter 'WebBrowserTests|ConsoleBrowserTests|SeedFlowTests'
+	QUITTANCE_PICTURES=$(CURDIR)/.build/screenshots swift test --disable-xctest --filter 'WebBrowserTests|WebTeamBrowserTests|ConsoleBrowserTests|SeedFlowTests'
 
 fuzz: ## damaged input against all that takes input from outside, for MINUTES=10; TARGET=webhook (forged, token, http, json, records, samples) tries one
 	@deploy/bootstrap build

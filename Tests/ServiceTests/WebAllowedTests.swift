@@ -232,6 +232,8 @@ struct WebAllowedTests {
             try TeamStore.put(Team(id: "acme", name: "Acme", owner: "o", language: "en", createdAtMs: now), in: connection)
             try TeamStore.put(Project(id: "shop", team: "acme", name: "Shop", createdAtMs: now), in: connection)
         }
+        let key = try await database.write { try APIKeys.create(name: "gateway", scopes: [APIKey.usage], nowMs: now, in: $0).text }
+        let caller = Caller(try #require(try await database.read { try APIKeys.authenticate(key, in: $0) }))
         let clock = TurnedClock()
         let callers = CallerCheck(database: database, baseURL: "", tokens: nil, crossOrigin: CrossOrigin(origins: []))
         let allowed = AllowedProjects(database: database, callers: callers, nowMs: { clock.nowMs })
@@ -241,13 +243,13 @@ struct WebAllowedTests {
                 HTTPRequest(method: method, target: "/api/usage/\(project)/allowed", headers: ["authorization": "Bearer \(key)"]))
         }
         func ask(_ project: String) async throws -> Int {
-            try await route.handler(WebCall(request: try request(project), values: ["project": project], caller: nil)).status
+            try await route.handler(WebCall(request: try request(project), values: ["project": project], caller: caller)).status
         }
         for number in 0..<1500 { #expect(try await ask("made-up-\(number)") == 404) }
         #expect(try await ask("shop") == 200)
         // The key was not seen to be good yet.
         #expect(allowed.atOnce(try request("shop")) == nil)
-        allowed.keep(keyOf: try request("shop"), readAt: Moment(wallMs: clock.nowMs))
+        allowed.keep(caller, keyOf: try request("shop"), readAt: Moment(wallMs: clock.nowMs))
         let counts = allowed.counts
         #expect(counts.known == 1 && counts.keys == 1 && counts.reads == 0)
         #expect(counts.unknown <= 1000)

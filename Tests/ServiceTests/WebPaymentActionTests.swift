@@ -113,10 +113,10 @@ struct WebPaymentActionTests {
             let payment = try await order(stage, "C-1")
             let body: JSON = ["payment": .string(payment), "method": "mobile_money"]
             #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: ["idempotency-key": "a"]).status == 201)
-            let cancelled = try await stage.post("/api/payments/\(payment)/cancel", [:])
+            let cancelled = try await stage.post("/api/v1/payments/\(payment)/cancel/", [:])
             #expect(cancelled.status == 200 && cancelled.json["provider_agreed"]?.bool == true, "\(cancelled.text)")
             #expect(cancelled.string("status") == "cancelled")
-            #expect(try await stage.post("/api/payments/\(payment)/cancel", [:]).status == 409)
+            #expect(try await stage.post("/api/v1/payments/\(payment)/cancel/", [:]).status == 409)
 
             let other = try await order(stage, "C-2")
             #expect(try await stage.initiate(other, key: "b").status == 201)
@@ -140,12 +140,12 @@ struct WebPaymentActionTests {
             let body: JSON = ["payment": .string(payment), "method": "mobile_money"]
             #expect(try await stage.post("/api/v1/payments/payment-backend/initiate/", body, headers: ["idempotency-key": "a"]).status == 201)
             stage.transport.set(.failing(error))
-            let answer = try await stage.post("/api/payments/\(payment)/cancel", [:])
+            let answer = try await stage.post("/api/v1/payments/\(payment)/cancel/", [:])
             #expect(answer.status == status && answer.headers["retry-after"] == retryAfter, "\(answer.text)")
             #expect(answer.json["provider_agreed"]?.bool == false && answer.string("status") == "pending", "\(answer.text)")
             #expect(!answer.text.contains("bad key"))
             stage.transport.set(.open)
-            #expect(try await stage.post("/api/payments/\(payment)/cancel", [:]).status == 200)
+            #expect(try await stage.post("/api/v1/payments/\(payment)/cancel/", [:]).status == 200)
         }
     }
 

@@ -66,6 +66,16 @@ struct WebScriptTests {
         fclose(file)
     }
 
+    /// A link to the page of a team that has used something on every day, and has something to pay.
+    private func team(_ stage: WebStage, _ language: String) async throws -> String {
+        try await stage.team("acme", language: language, projects: ["shop", "blog"])
+        for day in 0..<31 as Range<Int64> {
+            for project in ["shop", "blog"] { try await stage.traffic(project, 200_000_000, atMs: stage.nowMs - day * 86_400_000) }
+        }
+        _ = try await stage.beginUpgrade()
+        return try await stage.teamLink()
+    }
+
     @Test("each customer page weighs less than 30 KB with all that it loads", arguments: ["fr", "en"])
     func weight(language: String) async throws {
         try await WebStage.with { stage in
@@ -75,9 +85,10 @@ struct WebScriptTests {
             let start = try await stage.form("\(link)/pay/feexpay", [("network", "mtn"), ("phone", "+2290166000003")])
             let push = try #require(start.headers["location"]?.dropFirst(WebStage.baseURL.count))
             let attempt = try #require(try await stage.attempts(of: payment).first?.id)
+            let settings = try await team(stage, language)
             let paths = [
-                link, "\(link)?country=all", String(push), "/payments/feexpay/return/?attempt=\(attempt)", "/kit/checkout/\(inquiry)/",
-                "/kit/inquiry/",
+                "\(settings)&tab=plan", "\(settings)&tab=usage", "\(settings)&tab=payments", link, "\(link)?country=all", String(push),
+                "/payments/feexpay/return/?attempt=\(attempt)", "/kit/checkout/\(inquiry)/", "/kit/inquiry/",
                 "/pay/none",
             ]
             for path in paths {

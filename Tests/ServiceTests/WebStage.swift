@@ -64,16 +64,18 @@ final class WebStage: Sendable {
     ///   - api: how much may be asked, by whom, from where; without limits unless given.
     ///   - address: where the web listens, for browsers: its public address is then the same; any free port unless given.
     ///   - streams: how many may watch payments.
+    ///   - teamStreams: how many may follow teams' pages.
     ///   - redis: where queues can be looked at; nowhere unless given.
     ///   - storage: where private files are; a folder unless given.
     ///   - unpaidFilesMax: bytes of all files of unpaid inquiries; any number unless given.
     static func with(
         serverClock: ServerClock? = nil, api: APISettings = unlimited, address: SocketAddress? = nil, streams: StreamLimits = StreamLimits(),
-        redis: RedisServer? = nil, storage: ((HTTPClient) -> any ObjectStorage)? = nil, unpaidFilesMax: Int64? = nil,
-        _ body: (WebStage) async throws -> Void
+        teamStreams: TeamStreamLimits = TeamStreamLimits(), redis: RedisServer? = nil, storage: ((HTTPClient) -> any ObjectStorage)? = nil,
+        unpaidFilesMax: Int64? = nil, _ body: (WebStage) async throws -> Void
     ) async throws {
         let stage = try await WebStage(
-            serverClock: serverClock, api: api, address: address, streams: streams, redis: redis, storage: storage, unpaidFilesMax: unpaidFilesMax)
+            serverClock: serverClock, api: api, address: address, streams: streams, teamStreams: teamStreams, redis: redis, storage: storage,
+            unpaidFilesMax: unpaidFilesMax)
         do { try await body(stage) } catch {
             await stage.stop()
             throw error
@@ -100,8 +102,8 @@ final class WebStage: Sendable {
     }
 
     private init(
-        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, redis: RedisServer?,
-        storage: ((HTTPClient) -> any ObjectStorage)?, unpaidFilesMax: Int64?
+        serverClock: ServerClock?, api: APISettings, address: SocketAddress?, streams: StreamLimits, teamStreams: TeamStreamLimits,
+        redis: RedisServer?, storage: ((HTTPClient) -> any ObjectStorage)?, unpaidFilesMax: Int64?
     ) async throws {
         folder = try TemporaryFolder("web")
         loop = try EventLoop.started(name: "web-stage")
@@ -152,6 +154,7 @@ final class WebStage: Sendable {
             address: address ?? SocketAddress("127.0.0.1", 0), baseURL: address.map { "http://\($0)" } ?? Self.baseURL,
             ingestURL: "http://\(ingest.boundAddress)", payOrigins: [played], secretKey: Secret(Self.secret), api: api)
         configured.streams = streams
+        configured.teamStreams = teamStreams
         configured.unpaidFilesMax = unpaidFilesMax
         (configured.storage, configured.drafts) = (self.storage, self.storage)
         configured.templates = TemplateShelf(

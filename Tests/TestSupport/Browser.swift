@@ -86,6 +86,31 @@ public final class Browser: Sendable {
         try await command("POST", "/element/\(field)/value", ["text": .string(text)])
     }
 
+    /// Presses a key on what a CSS selector finds first: where scripts are off, clicks are never answered.
+    public func press(_ key: String, on selector: String) async throws {
+        try await command("POST", "/element/\(element(selector))/value", ["text": .string(key)])
+    }
+
+    /// The windows and tabs that are open, the oldest first as far as the driver tells.
+    public var windows: [String] { get async throws { try await command("GET", "/window/handles").array?.compactMap(\.string) ?? [] } }
+    /// The one that everything is done in.
+    public var window: String { get async throws { try await command("GET", "/window").string ?? "" } }
+
+    /// Opens a tab and goes on in it.
+    public func openTab() async throws {
+        try await use(try await command("POST", "/window/new", ["type": "tab"])["handle"]?.string ?? "")
+    }
+
+    /// Goes on in another window.
+    public func use(_ window: String) async throws { try await command("POST", "/window", ["handle": .string(window)]) }
+
+    /// Makes the window as wide as a phone's, or as a desk's.
+    public func resize(width: Int, height: Int = 800) async throws {
+        try await chrome(
+            "Emulation.setDeviceMetricsOverride",
+            ["width": .int(Int64(width)), "height": .int(Int64(height)), "deviceScaleFactor": 2, "mobile": .bool(width == 360)])
+    }
+
     /// Chooses a file in a form's field.
     public func choose(file path: String, in selector: String) async throws {
         try await command("POST", "/element/\(element(selector))/value", ["text": .string(path)])

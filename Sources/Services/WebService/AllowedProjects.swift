@@ -104,9 +104,10 @@ final class AllowedProjects: Sendable {
 
     // MARK: The keys
 
-    /// Keeps that a request's key is good and has the scope. - Parameter readAt: before it was looked up.
-    func keep(keyOf request: HTTPRequest, readAt: Moment) {
-        guard let print = Self.print(of: request) else { return }
+    /// Keeps that a request's key is good and has the scope. A token is not kept: what it may ask about is not for memory to say.
+    /// - Parameter readAt: before it was looked up.
+    func keep(_ caller: Caller, keyOf request: HTTPRequest, readAt: Moment) {
+        guard caller.teams == .all, let print = Self.print(of: request) else { return }
         let now = now
         state.withLock { $0.keys.keep(true, for: print, readAt: readAt, now: now) }
     }
@@ -114,8 +115,9 @@ final class AllowedProjects: Sendable {
     private func checkAgain(_ print: [UInt8], _ request: HTTPRequest) async {
         let readAt = now
         do {
-            try await callers.caller(of: request, nowMs: readAt.wallMs).require(APIKey.usage)
-            keep(keyOf: request, readAt: readAt)
+            let caller = try await callers.caller(of: request, nowMs: readAt.wallMs)
+            try caller.require(APIKey.usage)
+            keep(caller, keyOf: request, readAt: readAt)
         } catch is WebProblem {
             state.withLock { $0.keys.forget(print) }
         } catch {
@@ -128,6 +130,9 @@ final class AllowedProjects: Sendable {
 
     private func answer(_ call: WebCall) async throws -> HTTPResponse {
         let project = call.value("project")
+        if call.teams != .all, try await database.read({ try call.teams.project(project, in: $0) }) == nil {
+            return Self.response(Answer(body: nil, ageMs: 0), project)
+        }
         let now = now
         let (kept, reading) = state.withLock { state -> (Answer?, Task<Answer, any Error>?) in
             if let kept = Self.find(project, in: state, at: now) { return (kept, nil) }

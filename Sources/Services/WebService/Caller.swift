@@ -9,11 +9,14 @@ struct Caller: Sendable, Equatable {
     /// Who acted, in audit rows.
     let actor: String
     let scopes: [String]
+    /// The teams that it may ask about and act for.
+    let teams: TeamReach
 
     init(_ key: APIKey) {
         id = key.id
         actor = key.actor
         scopes = key.scopes
+        teams = .all
     }
 
     /// - Parameter granted: what tokens may do at most, and do when they name no scopes.
@@ -21,6 +24,7 @@ struct Caller: Sendable, Equatable {
         id = "jwt:\(token.subject)"
         actor = "jwt:\(token.subject)"
         scopes = token.scopes.map { claimed in granted.filter(claimed.contains) } ?? granted
+        teams = TeamReach(token)
     }
 
     func allows(_ scope: String) -> Bool { scopes.contains(scope) }

@@ -32,6 +32,7 @@ struct MoneyDecisions: Sendable {
         return try await once(call, required: true) { claim in
             let now = nowMs()
             return try await database.write { [refunds = Refunds(facts: events.facts, providers: events.providers)] connection in
+                _ = try call.teams.payment(payment, in: connection)
                 if let made = claim?.made, let refund = try Refund.find(made, in: connection) { return .json(200, PaymentAnswer.refund(refund)) }
                 let finding: Refunds.Finding = outcome == "done" ? .done(reference: reference) : .failed
                 let refund = try refunds.decide(finding, refund: id, of: payment, reason: reason, actor: call.actor, nowMs: now, in: connection)
@@ -44,7 +45,7 @@ struct MoneyDecisions: Sendable {
     private func held(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("payment")
         return try await database.read { connection in
-            let held = try HeldMoney.of(try PaymentStore.require(id, in: connection), in: connection)
+            let held = try HeldMoney.of(try call.teams.payment(id, in: connection), in: connection)
             return .json(200, ["held": .array(held.map(PaymentAnswer.held))])
         }
     }
@@ -63,7 +64,7 @@ struct MoneyDecisions: Sendable {
             let now = nowMs()
             return try await database.write { [facts = events.facts] connection in
                 guard claim?.made == nil else { return try PaymentAnswer.standing(200, id, in: connection) }
-                let payment = try PaymentStore.require(id, in: connection)
+                let payment = try call.teams.payment(id, in: connection)
                 let chosen: HeldMoney.Decision =
                     decision == "returned" ? .returned(reference: reference) : .accepted(try PaymentAnswer.money(amount, payment.amount.currency))
                 try facts.decide(chosen, held: number, of: payment, reason: reason, actor: call.actor, nowMs: now, in: connection)

@@ -227,15 +227,27 @@ extension OpenAPI {
            "properties": {
             "id": {"type": "string"}, "team_id": {"type": "string"}, "external_payment_id": {"type": ["string", "null"]},
             "amount": {"type": "number"}, "currency": {"$ref": "#/components/schemas/Currency"}, "payment_method": {"type": ["string", "null"]},
-            "status": {
-             "type": "string", "description": "pending, processing, completed, failed, cancelled; states beyond these keep their own word"
+            "status": {"type": "string", "enum": ["pending", "processing", "completed", "failed", "cancelled"]},
+            "state": {"type": "string", "description": "Our own, finer word"}, "payment_url": {"type": ["string", "null"]},
+            "qr_code": {"type": ["string", "null"], "description": "A picture as a data: address, while the payment can be paid"},
+            "metadata": {
+             "type": "object", "additionalProperties": {"type": "string"},
+             "properties": {
+              "description": {"type": "string"}, "plan_upgrade": {"type": "boolean"}, "new_plan": {"type": "string"},
+              "transaction_id": {"type": ["string", "null"], "description": "The provider's number, once it is paid"}
+             }
             },
-            "payment_url": {"type": ["string", "null"]}, "qr_code": {"type": ["string", "null"]},
-            "metadata": {"$ref": "#/components/schemas/Texts"}, "created_at": {"$ref": "#/components/schemas/Time"},
+            "created_at": {"$ref": "#/components/schemas/Time"},
             "completed_at": {"$ref": "#/components/schemas/Time"}
            }
           },
-          "TeamPayments": {"type": "object", "properties": {"payments": {"type": "array", "items": {"$ref": "#/components/schemas/TeamPayment"}}}}
+          "TeamPayments": {
+           "type": "object",
+           "properties": {
+            "payments": {"type": "array", "items": {"$ref": "#/components/schemas/TeamPayment"}},
+            "next": {"type": ["string", "null"], "description": "The before of the next page"}
+           }
+          }
          }
         }
         """#

@@ -251,7 +251,9 @@ extension OpenAPI {
           "Cancelling": {
            "type": "object",
            "properties": {
-            "id": {"type": "string"}, "status": {"type": "string"}, "provider_agreed": {"type": "boolean"}, "detail": {"type": ["string", "null"]}
+            "id": {"type": "string"}, "status": {"type": "string", "enum": ["pending", "processing", "completed", "failed", "cancelled"]},
+            "state": {"type": "string", "description": "Our own, finer word"}, "provider_agreed": {"type": "boolean"},
+            "detail": {"type": ["string", "null"]}
            }
           },
         """#

@@ -87,6 +87,26 @@ extension OpenAPI {
            }
           }
          },
+         "/api/teams/{team}/downgrade": {
+          "post": {
+           "summary": "Free when the team's period ends", "security": [{"bearer": []}],
+           "parameters": [{"$ref": "#/components/parameters/team"}],
+           "responses": {
+            "200": {"description": "The team", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WholeTeam"}}}},
+            "409": {"$ref": "#/components/responses/Problem"}, "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
+         "/api/teams/{team}/keep": {
+          "post": {
+           "summary": "The same plan again after its period, if it is paid", "security": [{"bearer": []}],
+           "parameters": [{"$ref": "#/components/parameters/team"}],
+           "responses": {
+            "200": {"description": "The team", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WholeTeam"}}}},
+            "default": {"$ref": "#/components/responses/Problem"}
+           }
+          }
+         },
          "/api/teams/{team}/allowed": {
           "get": {
            "summary": "Whether more of something fits under the team's plan", "security": [{"bearer": []}],

@@ -34,7 +34,9 @@ extension OpenAPI {
              "type": ["object", "null"],
              "properties": {
               "plan": {"type": "string"}, "version": {"type": "integer"}, "status": {"type": "string", "enum": ["active", "grace", "ended"]},
-              "period_start": {"$ref": "#/components/schemas/Time"}, "renews_at": {"$ref": "#/components/schemas/Time"}
+              "period_start": {"$ref": "#/components/schemas/Time"}, "renews_at": {"$ref": "#/components/schemas/Time"},
+              "grace_ends_at": {"$ref": "#/components/schemas/Time"},
+              "next_plan": {"type": ["string", "null"], "description": "The plan after this period, where another one is wanted"}
              }
             },
             "members": {"type": "array", "items": {"$ref": "#/components/schemas/Member"}},

@@ -10,16 +10,17 @@ struct Page: Sendable {
     static let stylesheetPath = "/assets/site.css"
 
     /// - Parameters:
-    ///   - refreshSeconds: after how long the browser is to look again; nil for never. Where `live` is, only without JavaScript.
+    ///   - refreshSeconds: after how long the browser is to look again; nil for never. Where `live` or `follow` is, only without a script.
     ///   - live: the payment that the page shows, to be followed while it is open.
+    ///   - follow: the team that the page shows, to be followed as long as it is open.
     ///   - imageSources: where its images may come from besides our own site.
     ///   - widget: the provider's script that the page runs, with ours that opens it.
     func response(
         _ status: Int, _ words: Words, title: String, refreshSeconds: Int? = nil, imageSources: String = "", widget: WidgetScript? = nil,
-        live: LiveStatus? = nil, _ content: Markup
+        live: LiveStatus? = nil, follow: TeamFollow? = nil, _ content: Markup
     ) -> HTTPResponse {
         let again: Markup = refreshSeconds.map { "<meta http-equiv=\"refresh\" content=\"\($0)\"/>" } ?? .empty
-        let refresh: Markup = live == nil || refreshSeconds == nil ? again : "<noscript>\(again)</noscript>"
+        let refresh: Markup = (live == nil && follow == nil) || refreshSeconds == nil ? again : "<noscript>\(again)</noscript>"
         let page: Markup = """
             <!DOCTYPE html>
             <html lang="\(words.language)">
@@ -32,20 +33,21 @@ struct Page: Sendable {
             <link rel="stylesheet" href="\(Self.stylesheetPath)"/>
             </head>
             <body>
-            <main\(live?.attributes ?? .empty)>
+            <main\(live?.attributes ?? .empty)\(follow?.attributes ?? .empty)>
             <h1>\(title)</h1>
             \(content)
             </main>
-            \(live == nil ? .empty : LiveStatus.tags)\(widget?.tags ?? .empty)
+            \(live == nil ? .empty : LiveStatus.tags)\(follow == nil ? .empty : TeamFollow.tags)\(widget?.tags ?? .empty)
             </body>
             </html>
 
             """
         var response = HTTPResponse.html(status, page.text)
+        let scripts = widget?.policy ?? (live == nil && follow == nil ? "" : LiveStatus.policy)
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         response.headers["Content-Security-Policy"] =
             "default-src 'none'; style-src 'self'\(widget?.styles ?? ""); img-src 'self'\(imageSources)\(widget?.images ?? ""); "
-            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + (widget?.policy ?? live.map { _ in LiveStatus.policy } ?? "")
+            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'" + scripts
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Language"] = words.language
         return response

@@ -11,7 +11,7 @@ import ProviderPort
 struct PaymentActions: Sendable {
     let database: Database
     let events: PaymentEvents
-    let transport: any ProviderTransport
+    let cancelling: PaymentCancelling
     let once: IdempotentRun
     let nowMs: @Sendable () -> Int64
 
@@ -23,7 +23,8 @@ struct PaymentActions: Sendable {
             Route("GET", "/api/v1/payments/{payment}/refunds/", payments, refunds),
             Route("POST", "/api/v1/payments/{payment}/received/", staff, received),
             Route("POST", "/api/v1/payments/{payment}/accept/", staff, accept),
-            Route("POST", "/api/v1/payments/{payment}/cancel/", payments, cancel), Route("POST", "/api/payments/{payment}/cancel", payments, cancel),
+            Route("POST", "/api/v1/payments/{payment}/cancel/", payments, cancel),
+            Route("POST", "/api/payments/{payment}/cancel", payments, cancelPlan),
         ]
     }
 
@@ -40,8 +41,8 @@ struct PaymentActions: Sendable {
         return try await once(call, required: true) { claim in
             let now = nowMs()
             return try await database.write { [refunds = Refunds(facts: events.facts, providers: events.providers)] connection in
+                let payment = try call.teams.payment(id, in: connection)
                 if let made = claim?.made, let refund = try Refund.find(made, in: connection) { return .json(201, PaymentAnswer.refund(refund)) }
-                let payment = try PaymentStore.require(id, in: connection)
                 let left = Money(try Refunds.refundable(payment, in: connection), payment.amount.currency)
                 let sum = try amount.map { try PaymentAnswer.money($0, payment.amount.currency) } ?? left
                 let new = Refund.New(payment: id, amount: sum, reason: reason, providerReference: reference, isFurther: isFurther, actor: call.actor)
@@ -55,7 +56,7 @@ struct PaymentActions: Sendable {
     private func refunds(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("payment")
         return try await database.read { connection in
-            let payment = try PaymentStore.require(id, in: connection)
+            let payment = try call.teams.payment(id, in: connection)
             let left = Money(try Refunds.refundable(payment, in: connection), payment.amount.currency)
             let refunds = try Refund.of(payment: id, in: connection)
             return .json(200, ["refunds": .array(refunds.map(PaymentAnswer.refund)), "refundable": .string(left.decimalText)])
@@ -77,7 +78,7 @@ struct PaymentActions: Sendable {
         return try await once(call, required: true) { claim in
             let now = nowMs()
             return try await database.write { [events] connection in
-                let payment = try PaymentStore.require(id, in: connection)
+                let payment = try call.teams.payment(id, in: connection)
                 guard claim?.made == nil else { return try PaymentAnswer.standing(201, id, in: connection) }
                 let sum = try PaymentAnswer.money(amount, payment.amount.currency)
                 guard sum.isPositive else { throw WebProblem.invalid("amount", "must be positive") }
@@ -110,7 +111,7 @@ struct PaymentActions: Sendable {
             let now = nowMs()
             return try await database.write { [events] connection in
                 guard claim?.made == nil else { return try PaymentAnswer.standing(200, id, in: connection) }
-                let payment = try PaymentStore.require(id, in: connection)
+                let payment = try call.teams.payment(id, in: connection)
                 try events.facts.accept(payment, reason: reason, actor: call.actor, nowMs: now, in: connection)
                 try claim?.note(id, in: connection)
                 return try PaymentAnswer.standing(200, id, in: connection)
@@ -120,54 +121,27 @@ struct PaymentActions: Sendable {
 
     // MARK: Cancelling
 
-    /// Ends what waits for the customer, where its provider agrees; the answer says whether it did. A provider that could not be asked has
-    /// neither agreed nor refused, and is told as that.
     private func cancel(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("payment")
-        let (payment, waiting) = try await database.read { connection in
-            let payment = try PaymentStore.require(id, in: connection)
-            let waiting = try PaymentStore.attempts(of: id, in: connection).filter(\.isOpen)
-            return (payment, try waiting.map { Waiting(attempt: $0, question: try StatusQuestion($0, in: connection)) })
-        }
-        guard payment.state.isOpen else { throw WebProblem.conflict("payment \(id) is \(payment.state.rawValue): there is nothing to cancel") }
-        var refusal: String?
-        var trouble: CancelTrouble?
-        for one in waiting {
-            do {
-                let said = try await ask(one)
-                let now = nowMs()
-                let source = PaymentFacts.Source(actor: call.actor, reference: "cancel \(one.attempt.id)")
-                _ = try await database.write { [events] in try events.facts.record(said, attempt: one.attempt, source: source, nowMs: now, in: $0) }
-                if said.claim != .cancelled { refusal = "\(one.attempt.provider) says that it is \(said.claim.rawValue)" }
-            } catch let error as ProviderError {
-                if let met = CancelTrouble(error, one.attempt) { trouble = trouble ?? met } else { refusal = error.message }
-            }
-        }
-        let agreed = refusal == nil && trouble == nil && !waiting.isEmpty
-        return try await database.read { [refusal, trouble] connection in
-            let status = TeamPayment.word(for: try PaymentStore.require(id, in: connection).state)
-            if let trouble { throw trouble.problem(payment: id, status: status) }
-            return .json(
-                agreed ? 200 : 409,
-                [
-                    "id": .string(id), "status": .string(status), "provider_agreed": .bool(agreed),
-                    "detail": .optional(refusal ?? (waiting.isEmpty ? "nothing was started that could be cancelled" : nil)),
-                ])
-        }
+        return try Self.answer(try await cancelling(by: call.actor) { try call.teams.payment(id, in: $0) })
     }
 
-    private struct Waiting: Sendable {
-        let attempt: PaymentAttempt
-        let question: StatusQuestion
+    /// The same as Servelink calls it: for payments of teams alone.
+    private func cancelPlan(_ call: WebCall) async throws -> HTTPResponse {
+        let id = call.value("payment")
+        return try Self.answer(try await cancelling(by: call.actor) { try TeamCalls.payment(id, call.teams, in: $0) })
     }
 
-    private func ask(_ waiting: Waiting) async throws -> ProviderNotice {
-        let name = waiting.attempt.provider
-        guard let adapter = events.providers.known(name) else { throw ProviderError(.misconfigured, "\(name) is off here") }
-        // Nobody else knows of an attempt that is carried out by hand.
-        if !adapter.capabilities.hasStatus && !adapter.capabilities.hasWebhook {
-            return ProviderNotice(references: [], claim: .cancelled)
-        }
-        return try await adapter.cancel(waiting.question, over: transport)
+    /// Says whether the provider agreed.
+    private static func answer(_ outcome: PaymentCancelling.Outcome) throws(WebProblem) -> HTTPResponse {
+        let payment = outcome.payment
+        let status = TeamPayment.word(for: payment.state)
+        if let trouble = outcome.trouble { throw trouble.problem(payment: payment.id, status: status) }
+        return .json(
+            outcome.agreed ? 200 : 409,
+            [
+                "id": .string(payment.id), "status": .string(status), "state": .string(payment.state.rawValue),
+                "provider_agreed": .bool(outcome.agreed), "detail": .optional(outcome.refusal),
+            ])
     }
 }

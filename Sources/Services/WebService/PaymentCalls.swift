@@ -33,12 +33,12 @@ struct PaymentCalls: Sendable {
         return try await once(call, required: false) { claim in
             let now = nowMs()
             return try await database.write { connection in
-                if let made = claim?.made { return try Self.answer(201, made, in: connection) }
+                if let made = claim?.made { return try Self.answer(201, made, call.teams, in: connection) }
                 if let provider = order.provider { try Self.refuseKnown(order, provider, in: connection) }
                 let payment = try PaymentStore.create(order.payment, actor: call.actor, nowMs: now, in: connection)
                 try claim?.note(payment.id, in: connection)
                 if let provider = order.provider { try expect(order, of: payment, at: provider, nowMs: now, in: connection) }
-                return try Self.answer(201, payment.id, in: connection)
+                return try Self.answer(201, payment.id, call.teams, in: connection)
             }
         }
     }
@@ -84,7 +84,7 @@ struct PaymentCalls: Sendable {
         let choice = try AttemptChoice(&fields)
         return try await once(call, required: true) { claim in
             let plan = choice.plan(at: provider, actor: call.actor, claim: claim)
-            let started = try await start(plan) { try PaymentStore.require(payment, in: $0) }
+            let started = try await start(plan) { try call.teams.payment(payment, in: $0) }
             return .json(201, PaymentAnswer.started(started))
         }
     }
@@ -92,26 +92,26 @@ struct PaymentCalls: Sendable {
     // MARK: Reading
 
     private func show(_ call: WebCall) async throws -> HTTPResponse {
-        try await database.read { try Self.answer(200, call.value("payment"), in: $0) }
+        try await database.read { try Self.answer(200, call.value("payment"), call.teams, in: $0) }
     }
 
     /// The payment of that id, or of a reference that the provider knows it by.
     private func status(_ call: WebCall) async throws -> HTTPResponse {
         let (provider, id) = (call.value("provider"), call.value("payment"))
         return try await database.read { connection in
-            if let attempt = try PaymentStore.attempt(of: [.ours(id)], provider: provider, in: connection) {
-                return try Self.answer(200, attempt.payment, in: connection)
-            }
-            let attempts = try PaymentStore.attempts(of: id, in: connection)
-            guard attempts.contains(where: { $0.provider == provider }) else {
+            let named = try PaymentStore.attempt(of: [.ours(id)], provider: provider, in: connection)?.payment ?? id
+            let attempts = try PaymentStore.attempts(of: named, in: connection)
+            guard attempts.contains(where: { $0.provider == provider }), let payment = try PaymentStore.find(named, in: connection),
+                try call.teams.allows(payment, in: connection)
+            else {
                 throw WebProblem.notFound("there is no payment \(id.prefix(80)) at \(provider.prefix(40))")
             }
-            return try Self.answer(200, id, in: connection)
+            return .json(200, PaymentAnswer.payment(payment, attempts: attempts))
         }
     }
 
-    private static func answer(_ status: Int, _ id: String, in connection: Connection) throws -> HTTPResponse {
-        let payment = try PaymentStore.require(id, in: connection)
+    private static func answer(_ status: Int, _ id: String, _ teams: TeamReach, in connection: Connection) throws -> HTTPResponse {
+        let payment = try teams.payment(id, in: connection)
         return .json(status, PaymentAnswer.payment(payment, attempts: try PaymentStore.attempts(of: id, in: connection)))
     }
 }

@@ -30,7 +30,7 @@ struct PaymentLinkCalls: Sendable {
         let purpose = word.flatMap { PaymentLink.Purpose(word: $0) } ?? .pay
         let (id, now) = (call.value("payment"), nowMs())
         let generation = try await database.write { connection in
-            let payment = try PaymentStore.require(id, in: connection)
+            let payment = try call.teams.payment(id, in: connection)
             if purpose == .pay { try PaymentStore.noteAsked(for: payment, nowMs: now, in: connection) }
             return try PaymentLinks.generation(of: payment.id, in: connection)
         }
@@ -48,7 +48,7 @@ struct PaymentLinkCalls: Sendable {
     private func revoke(_ call: WebCall) async throws -> HTTPResponse {
         let (id, now) = (call.value("payment"), nowMs())
         try await database.write { connection in
-            try PaymentLinks.revoke(try PaymentStore.require(id, in: connection).id, nowMs: now, in: connection)
+            try PaymentLinks.revoke(try call.teams.payment(id, in: connection).id, nowMs: now, in: connection)
         }
         return .json(200, ["payment": .string(id), "revoked_at": PaymentAnswer.time(now)])
     }

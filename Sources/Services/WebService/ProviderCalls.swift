@@ -79,7 +79,8 @@ struct ProviderCalls: Sendable {
         let before = call.request.queryValue("before")
         return try await database.read { connection in
             let payments = try PaymentStore.search(filter, before: before, limit: limit + 1, in: connection)
-            let shown = try payments.prefix(limit).map { payment in
+            // What is of teams out of reach leaves its place on the page empty.
+            let shown = try payments.prefix(limit).filter { try call.teams.allows($0, in: connection) }.map { payment in
                 PaymentAnswer.payment(payment, attempts: try PaymentStore.attempts(of: payment.id, in: connection))
             }
             let next = payments.count > limit ? payments[limit - 1].id : nil
@@ -121,10 +122,8 @@ struct ProviderCalls: Sendable {
             var plan = choice.plan(at: provider, actor: call.actor, claim: claim)
             plan.replaces = true
             let started = try await start(plan) { connection in
-                if let attempt = try PaymentStore.attempt(of: [.ours(payment)], provider: provider, in: connection) {
-                    return try PaymentStore.require(attempt.payment, in: connection)
-                }
-                return try PaymentStore.require(payment, in: connection)
+                let named = try PaymentStore.attempt(of: [.ours(payment)], provider: provider, in: connection)?.payment
+                return try call.teams.payment(named ?? payment, asked: payment, in: connection)
             }
             return .json(201, PaymentAnswer.started(started))
         }

@@ -39,7 +39,7 @@ struct QRCalls: Sendable {
     private func code(_ call: WebCall) async throws -> QRCode {
         let id = call.value("payment")
         let page = try await database.read { connection in
-            let payment = try PaymentStore.require(id, in: connection)
+            let payment = try call.teams.payment(id, in: connection)
             guard payment.state.isOpen || [.failed, .cancelled, .expired].contains(payment.state) else {
                 throw WebProblem.conflict("payment \(id) is \(payment.state.rawValue): there is nothing to pay")
             }

@@ -7,6 +7,7 @@ import Invoicing
 import Money
 import Outbox
 import Payments
+import Plans
 import ProviderPort
 
 /// `/payments/<provider>/return/`: where a provider's site sends the browser afterwards. It proves nothing, so it only reads; but where a
@@ -77,7 +78,7 @@ struct ReturnPages: Sendable {
         let (payment, words) = (shown.payment, shown.words)
         let recap = PaymentSentence.recap(payment, words)
         if let (title, sentence) = PaymentSentence.closing(payment.state, words) {
-            return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap)")
+            return page.response(200, words, title: title, "<p class=\"note\">\(sentence)</p>\(recap)\(shown.back)")
         }
         if payment.state.isOpen {
             let sentence = words(
@@ -85,11 +86,12 @@ struct ReturnPages: Sendable {
                 "We are checking your payment with the provider. This page updates itself.")
             return page.response(
                 200, words, title: words("Vérification en cours", "Checking"), refreshSeconds: Self.refreshSeconds, live: shown.live,
-                "<p class=\"note wait\">\(sentence)</p>\(recap)")
+                "<p class=\"note wait\">\(sentence)</p>\(recap)\(shown.back)")
         }
         let note = PaymentSentence.note(payment.state, words) ?? ""
         return page.response(
-            200, words, title: words("Paiement non abouti", "Payment not completed"), "<p class=\"note\">\(note)</p>\(recap)\(shown.again)")
+            200, words, title: words("Paiement non abouti", "Payment not completed"),
+            "<p class=\"note\">\(note)</p>\(recap)\(shown.again)\(shown.back)")
     }
 }
 
@@ -113,6 +115,16 @@ struct ShownPayment: Sendable {
     }
 
     var words: Words { Words(payment.customer.language) }
+
+    /// Plans are paid in a window beside the page of their team. That page's address holds a token, which is for no provider to see: nothing
+    /// leads back there from here.
+    var back: Markup {
+        guard payment.purpose == PlanPurpose.name else { return .empty }
+        let text = words(
+            "Vous pouvez fermer cette fenêtre : la page de votre équipe se met à jour toute seule.",
+            "You may close this window: your team’s page follows by itself.")
+        return "<p>\(text)</p>"
+    }
 
     /// The way to one more try.
     var again: Markup { payPath.map { "<p><a href=\"\($0)\">\(words("Réessayer", "Try again"))</a></p>" } ?? .empty }

@@ -41,6 +41,7 @@ struct Site: Sendable {
             baseURL: configuration.baseURL, nowMs: nowMs)
         let payments = PaymentCalls(database: database, events: events, start: start, once: once, nowMs: nowMs)
         let teams = TeamCalls(database: database, start: start, once: once, nowMs: nowMs)
+        let cancelling = PaymentCancelling(database: database, events: events, transport: transport, nowMs: nowMs)
         let page = Page(formTargets: ["https:"] + configuration.payOrigins)
         let pay = CheckoutStart(database: database, start: start, nowMs: nowMs)
         let link = configuration.secretKey.map { PaymentLink(secret: $0.value) }
@@ -58,8 +59,9 @@ struct Site: Sendable {
             database: database, baseURL: configuration.baseURL, tokens: TokenRules(configuration.api), crossOrigin: crossOrigin)
         allowed = AllowedProjects(database: database, callers: callers, nowMs: nowMs)
         let teamPages = TeamPages(
-            database: database, start: start, page: page, link: configuration.secretKey.map { TeamLink(secret: $0.value) },
-            baseURL: configuration.baseURL, nowMs: nowMs)
+            database: database, start: start, cancelling: cancelling,
+            streams: TeamStreams(database: database, limits: configuration.teamStreams, log: log, nowMs: nowMs), clients: clients, page: page,
+            link: configuration.secretKey.map { TeamLink(secret: $0.value) }, baseURL: configuration.baseURL, nowMs: nowMs)
         console = Console(
             Console.Parts(
                 configuration: configuration, database: database, events: events, queues: queues, cron: cron, dueNowMs: dueNowMs, nowMs: nowMs))
@@ -67,7 +69,7 @@ struct Site: Sendable {
             OperationCalls(database: database).routes,
             [OpenAPI.route, Page.stylesheet, LiveStatus.route] + QuittanceScript.routes,
             ProviderCalls(database: database, providers: events.providers, start: start, once: once, nowMs: nowMs).routes,
-            PaymentActions(database: database, events: events, transport: transport, once: once, nowMs: nowMs).routes,
+            PaymentActions(database: database, events: events, cancelling: cancelling, once: once, nowMs: nowMs).routes,
             MoneyDecisions(database: database, events: events, once: once, nowMs: nowMs).routes,
             kit.routes,
             payments.routes,
@@ -80,8 +82,9 @@ struct Site: Sendable {
             LinkPages(gate: gate, providers: events.providers, start: pay, page: page).routes,
             LinkCalls(gate: gate, providers: events.providers, start: pay, streams: streams).routes,
             PaymentLinkCalls(database: database, link: link, baseURL: configuration.baseURL, nowMs: nowMs).routes,
-            StatusCalls(streams: streams).routes,
+            StatusCalls(database: database, streams: streams).routes,
             TeamRecordCalls(database: database, nowMs: nowMs).routes,
+            TeamPlanCalls(database: database, nowMs: nowMs).routes,
             UsageCalls(database: database, nowMs: nowMs).routes,
             allowed.routes,
             CronCalls(table: cron, database: database, dueNowMs: dueNowMs).routes,
@@ -172,7 +175,7 @@ struct Site: Sendable {
             if let standing, !standing.isAllowed { throw WebProblem.tooMany(standing) }
             try known.require(scope)
             caller = known
-            if scope == APIKey.usage { allowed.keep(keyOf: request, readAt: readAt) }
+            if scope == APIKey.usage { allowed.keep(known, keyOf: request, readAt: readAt) }
         case .openAPI, .page: if route.method == "POST" { try admitPost(request) }
         case .console: if route.method == "POST" { try callers.refuseCrossSite(request) }
         case .returnPage, .operation, .capability: break

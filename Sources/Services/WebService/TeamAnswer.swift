@@ -23,7 +23,8 @@ enum TeamAnswer {
         }
         var whole = Self.team(team)
         whole["plan"] = self.plan(plan)
-        whole["subscription"] = subscription.map(self.subscription) ?? .null
+        whole["subscription"] =
+            try subscription.map { .object(self.subscription($0, next: try PlanChanges.next(of: team.id, in: connection))) } ?? .null
         whole["members"] = .array(try TeamStore.members(of: team.id, in: connection).map(member))
         whole["projects"] = .array(try TeamStore.projects(of: team.id, in: connection).map(project))
         whole["uses"] = .object(
@@ -60,10 +61,12 @@ enum TeamAnswer {
         ]
     }
 
-    static func subscription(_ subscription: Subscription) -> JSON {
+    /// - Parameter next: the plan after this period, where another one is wanted.
+    static func subscription(_ subscription: Subscription, next: String?) -> JSONObject {
         [
             "plan": .string(subscription.plan), "version": .int(subscription.version), "status": .string(subscription.status),
             "period_start": PaymentAnswer.time(subscription.periodStartMs), "renews_at": PaymentAnswer.time(subscription.renewsAtMs),
+            "grace_ends_at": subscription.status == "grace" ? PaymentAnswer.time(subscription.graceEndsAtMs) : .null, "next_plan": .optional(next),
         ]
     }
 

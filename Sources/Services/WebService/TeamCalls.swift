@@ -35,31 +35,47 @@ struct TeamCalls: Sendable {
                 provider: Self.provider, method: upgrade.method, returnURL: upgrade.returnURL, actor: call.actor, claim: claim)
             let now = nowMs()
             let started = try await start(plan) { connection in
+                try call.teams.require(upgrade.team, in: connection)
                 let new = try upgrade.payment(nowMs: now, in: connection)
                 return try PaymentStore.create(new, actor: call.actor, nowMs: now, in: connection)
             }
-            return .json(201, TeamPayment(started.payment, [started.attempt], started.references).json)
+            return .json(201, try await database.read { try TeamPayment(started.payment, nowMs: now, in: $0).json })
         }
     }
 
     private func status(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("payment")
+        let now = nowMs()
         return try await database.read { connection in
-            guard let payment = try PaymentStore.find(id, in: connection), payment.purpose == PlanPurpose.name else {
-                throw WebProblem.notFound("there is no payment \(id.prefix(80))")
-            }
-            return .json(200, try TeamPayment(payment, in: connection).json)
+            .json(200, try TeamPayment(try Self.payment(id, call.teams, in: connection), nowMs: now, in: connection).json)
         }
+    }
+
+    /// The payment of a team within reach.
+    /// - Throws: ``PaymentError/notFound(_:)`` for any other.
+    static func payment(_ id: String, _ teams: TeamReach, in connection: Connection) throws -> Payment {
+        let payment = try teams.payment(id, in: connection)
+        guard payment.purpose == PlanPurpose.name else { throw PaymentError.notFound(id) }
+        return payment
     }
 
     private func history(_ call: WebCall) async throws -> HTTPResponse {
         let team = call.value("team")
         let limit = Int(try call.whole("limit", in: 1...Int64(Self.historyMax), else: Int64(Self.historyMax)))
         let before = call.request.queryValue("before")
+        let now = nowMs()
         return try await database.read { connection in
+            try call.teams.require(team, in: connection)
+            // One more than asked for tells whether there is a next page.
             let payments = try PaymentStore.history(
-                purpose: PlanPurpose.name, subject: team, before: before, limit: limit, in: connection)
-            return .json(200, ["payments": .array(try payments.map { try TeamPayment($0, in: connection).json })])
+                purpose: PlanPurpose.name, subject: team, before: before, limit: limit + 1, in: connection)
+            let page = payments.prefix(limit)
+            return .json(
+                200,
+                [
+                    "payments": .array(try page.map { try TeamPayment($0, nowMs: now, in: connection).json }),
+                    "next": .optional(payments.count > limit ? page.last?.id : nil),
+                ])
         }
     }
 }
@@ -123,45 +139,11 @@ struct PlanUpgrade: Sendable {
         metadata["new_plan"] = sold.id
         metadata["plan_version"] = String(sold.version)
         metadata["plan_upgrade"] = "true"
+        // Told from what we know ourselves: the provider gets these back to us, and would make the caller's word its own.
         metadata["description"] = nil
+        metadata["transaction_id"] = nil
         return NewPayment(
             purpose: PlanPurpose.name, subject: team, description: description ?? "Servelink \(sold.name)", amount: sold.price, customer: customer,
             metadata: metadata)
-    }
-}
-
-/// A payment in Servelink's shape and words.
-struct TeamPayment {
-    let json: JSON
-
-    init(_ payment: Payment, in connection: Connection) throws {
-        let attempts = try PaymentStore.attempts(of: payment.id, in: connection)
-        let references = try attempts.last.map { try PaymentStore.references(of: $0.id, in: connection) } ?? []
-        self.init(payment, attempts, references)
-    }
-
-    init(_ payment: Payment, _ attempts: [PaymentAttempt], _ references: [ProviderReference]) {
-        let attempt = attempts.last
-        json = [
-            "id": .string(payment.id), "team_id": .string(payment.subject),
-            "external_payment_id": .optional(references.first { $0.kind == "external" }?.value),
-            // Servelink reads a number here; its text is exact.
-            "amount": .number(payment.amount.decimalText), "currency": .string(payment.amount.currency.code),
-            "payment_method": .optional(attempt?.method), "status": .string(Self.word(for: payment.state)),
-            "payment_url": .optional(attempt?.paymentURL), "qr_code": .optional(attempt?.qrCode),
-            "metadata": PaymentAnswer.metadata(payment.metadata), "created_at": PaymentAnswer.time(payment.createdAtMs),
-            "completed_at": PaymentAnswer.time(payment.paidAtMs),
-        ]
-    }
-
-    /// Servelink has five words; states it has no word for keep ours.
-    static func word(for state: PaymentState) -> String {
-        switch state {
-        case .paid: "completed"
-        case .created: "pending"
-        case .authorised: "processing"
-        case .expired: "failed"
-        default: state.rawValue
-        }
     }
 }

@@ -1,7 +1,7 @@
 /// What the stylesheet holds for a team's page: colours for levels and states that are told in words too.
 enum TeamPageStyle {
     static let css = """
-        :root { --card: #f6f8f7; --track: #d5dcd9; --ok: #0b6e4f; --warning: #b86e00; --critical: #c43c00; --exceeded: #b3261e; --quiet: #56615c; }
+        :root { --card: #f6f8f7; --track: #d5dcd9; --ok: #0b6e4f; --warning: #8f5500; --critical: #c43c00; --exceeded: #b3261e; --quiet: #56615c; }
         @media (prefers-color-scheme: dark) { :root { --card: #1d2321; --track: #3a4441; --ok: #5fd0a5; --warning: #ffb74d; --critical: #ff8a50;
           --exceeded: #ff8a80; --quiet: #a9b5b0; } }
         h2 { font-size: 1.15rem; margin: 0 0 .75rem; }
@@ -53,6 +53,13 @@ enum TeamPageStyle {
         thead th { color: var(--quiet); font-size: .85rem; }
         tr.over td { color: var(--exceeded); font-weight: 600; }
         .trend progress { color: var(--accent); margin: .35rem 0 .2rem; }
+        .days { display: block; width: 100%; height: auto; border-bottom: 1px solid var(--line); }
+        .days rect.within { fill: var(--ok); }
+        .days rect.over { fill: var(--warning); }
+        .days line { stroke: var(--quiet); stroke-width: 2; stroke-dasharray: 6 4; }
+        .axis { display: flex; justify-content: space-between; }
+        details { margin: .5rem 0; }
+        summary { cursor: pointer; }
         .code { text-align: center; }
         .code img { background: #fff; padding: .5rem; border-radius: .35rem; max-width: 100%; height: auto; }
         fieldset { border: 0; padding: 0; margin: 1rem 0; }
@@ -63,7 +70,9 @@ enum TeamPageStyle {
         .button { display: block; text-align: center; font-weight: 600; text-decoration: none; padding: .8rem 1rem; border: 2px solid var(--accent);
           border-radius: .35rem; color: inherit; }
         .button:hover, .button:focus-visible { background: var(--accent); color: Canvas; }
-        .offer button, .card form button { background: var(--accent); color: Canvas; }
+        .card form.quiet { margin: .75rem 0 0; }
+        .card form.quiet button { border-width: 1px; font-weight: 500; }
+        .card form.pay button { background: var(--accent); color: Canvas; }
         .offer ul { padding-left: 1.2rem; margin: .5rem 0; }
         @media (max-width: 32rem) {
           .history thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }

@@ -6,28 +6,36 @@ import Plans
 import Teams
 import Usage
 
-/// A team's page as HTML: three tabs, each an address of its own, without a script.
+/// A team's page as HTML: three tabs, each an address of its own. Its parts are put in place by our script when something changes; without
+/// one every button and link works the same.
 struct TeamPageView {
     let content: TeamPageContent
     let address: TeamPageAddress
     let tab: TeamPageTab
+    let note: TeamPageNote?
     let page: Page
+
+    /// How often a page that waits for a payment loads itself again where no script runs.
+    private static let refreshSeconds = 30
 
     private var words: Words { Words(content.team.language) }
 
     var response: HTTPResponse {
         let panel: Markup
         switch tab {
-        case .plan: panel = planPanel
+        case .plan: panel = TeamPlanPanel(content: content, address: address, words: words, form: upgradeForm).markup
         case .usage: panel = TeamUsagePanel(content: content, address: address, words: words).markup
-        case .payments: panel = TeamPaymentsPanel(content: content, words: words, form: upgradeForm).markup
+        case .payments: panel = TeamPaymentsPanel(content: content, address: address, words: words, form: upgradeForm).markup
         }
         return page.response(
-            200, words, title: content.team.name, imageSources: tab == .payments ? " data:" : "",
+            200, words, title: content.team.name,
+            refreshSeconds: tab == .payments && content.underway != nil ? Self.refreshSeconds : nil, imageSources: tab == .payments ? " data:" : "",
+            follow: TeamFollow(path: address.eventsPath, mark: content.mark),
             """
-            <p class="lead">\(words("Paramètres de l’équipe", "Team settings")) · <span class="chip">\(content.plan.name)</span></p>
+            <p class="lead" data-part="lead">\(words("Paramètres de l’équipe", "Team settings")) · <span class="chip">\(content.plan.name)</span></p>
             <nav class="tabs" aria-label="\(words("Rubriques", "Sections"))">\(TeamPageTab.allCases.map(tabLink))</nav>
-            \(alerts)
+            \(told)
+            <div aria-live="polite"><div data-part="alerts">\(alerts)</div></div>
             \(panel)
             """)
     }
@@ -43,70 +51,31 @@ struct TeamPageView {
         return "<a href=\"\(address.path(other))\"\(current)>\(name)</a>"
     }
 
-    /// What has come near its limit stands above every tab.
+    /// What was just done by the page.
+    private var told: Markup {
+        guard let note else { return .empty }
+        return "<p class=\"note\" role=\"status\">\(UsageWords.told(note, words))</p>"
+    }
+
+    /// What has come near its limit stands above every tab, and so does a plan that nobody has paid on.
     private var alerts: Markup {
         let notes: [Markup] = [content.usage.traffic, content.usage.storage].compactMap { use in
             guard use.level != .ok, let percent = use.percent else { return nil }
             return "<p class=\"alert \(use.level.rawValue)\" role=\"status\">\(UsageWords.alert(use, percent: percent, words))</p>"
         }
-        return "\(notes)"
+        return "\(grace)\(notes)"
     }
 
-    // MARK: Plan
-
-    private var planPanel: Markup {
-        let price = content.plan.price.isPositive ? UsageWords.price(content.plan, words) : words("gratuit", "free of charge")
-        let renewal: Markup =
-            content.subscription.map { subscription in
-                guard subscription.status != "ended" else { return .empty }
-                let day = UsageWords.day(subscription.renewsAtMs, words)
-                return "<p>\(words("Payé jusqu’au \(day).", "Paid until \(day)."))</p>"
-            } ?? .empty
-        return """
-            <section class="card">
-            <h2>\(words("Votre forfait", "Your plan"))</h2>
-            <p class="figure">\(content.plan.name) <small>\(price)</small></p>
-            \(renewal)
-            <table>
-            <thead><tr><th scope="col">\(words("Limite", "Limit"))</th><th scope="col">\(words("Utilisé", "Used"))</th>\
-            <th scope="col">\(words("Permis", "Allowed"))</th></tr></thead>
-            <tbody>
-            \(content.uses.map(row))
-            </tbody>
-            </table>
-            </section>
-            \(offerSection)
-            """
+    private var grace: Markup {
+        guard let subscription = content.subscription, subscription.status == "grace", content.isPro, content.next == nil else { return .empty }
+        let (ended, until) = (UsageWords.day(subscription.renewsAtMs, words), UsageWords.day(subscription.graceEndsAtMs, words))
+        let text = words(
+            "La période payée a pris fin le \(ended). \(content.plan.name) reste actif jusqu’au \(until) : payez d’ici là pour le garder.",
+            "The paid period ended on \(ended). \(content.plan.name) goes on until \(until): pay by then to keep it.")
+        return "<p class=\"alert critical\" role=\"status\">\(text)</p>"
     }
 
-    private func row(_ use: (resource: ResourceLimits.Resource, allowance: Allowance)) -> Markup {
-        let allowance = use.allowance
-        let isOver: Markup = allowance.isAllowed ? .empty : " class=\"over\""
-        return """
-            <tr\(isOver)><th scope="row">\(UsageWords.name(use.resource, words))</th>\
-            <td>\(UsageWords.count(allowance.used, use.resource, words))</td><td>\(UsageWords.most(allowance.allowed, use.resource, words))</td></tr>
-
-            """
-    }
-
-    private var offerSection: Markup {
-        guard let offer = content.offer else { return .empty }
-        let title =
-            content.isPro
-            ? words("Prolonger \(offer.name)", "Extend \(offer.name)") : words("Passer à \(offer.name)", "Upgrade to \(offer.name)")
-        let lines: [Markup] = UsageWords.advantages(of: offer, words).map { "<li>\($0)</li>\n" }
-        return """
-            <section class="card offer" id="upgrade">
-            <h2>\(title)</h2>
-            <p class="figure">\(UsageWords.price(offer, words))</p>
-            <ul>
-            \(lines)</ul>
-            \(upgradeForm)
-            </section>
-            """
-    }
-
-    /// Chooses the method and pays; the same on two tabs.
+    /// Chooses the method and pays; the same on two tabs. The provider's page opens in a window of its own, while this one follows.
     private var upgradeForm: Markup {
         guard let offer = content.offer else { return .empty }
         let button =
@@ -121,7 +90,7 @@ struct TeamPageView {
                 """
         }
         return """
-            <form method="post" action="\(address.upgradePath)">
+            <form method="post" action="\(address.upgradePath)" target="_blank" rel="noopener" class="pay">
             <fieldset><legend>\(words("Moyen de paiement", "Method of payment"))</legend>
             \(methods)</fieldset>
             <p><button type="submit">\(button) · \(UsageWords.amount(offer.price, words))</button></p>

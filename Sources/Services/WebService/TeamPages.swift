@@ -12,6 +12,9 @@ import Usage
 struct TeamPages: Sendable {
     let database: Database
     let start: AttemptStart
+    let cancelling: PaymentCancelling
+    let streams: TeamStreams
+    let clients: ClientAddresses
     let page: Page
     /// Nil where the installation has no secret to sign with.
     let link: TeamLink?
@@ -20,10 +23,14 @@ struct TeamPages: Sendable {
     private let underWay = StartsUnderWay()
 
     init(
-        database: Database, start: AttemptStart, page: Page, link: TeamLink?, baseURL: String, nowMs: @escaping @Sendable () -> Int64
+        database: Database, start: AttemptStart, cancelling: PaymentCancelling, streams: TeamStreams, clients: ClientAddresses, page: Page,
+        link: TeamLink?, baseURL: String, nowMs: @escaping @Sendable () -> Int64
     ) {
         self.database = database
         self.start = start
+        self.cancelling = cancelling
+        self.streams = streams
+        self.clients = clients
         self.page = page
         self.link = link
         self.baseURL = baseURL
@@ -34,7 +41,10 @@ struct TeamPages: Sendable {
         [
             Route("POST", "/api/teams/{team}/page-link", .api(scope: APIKey.teams), bodyLimit: 4096, makeLink),
             Route("GET", "/teams/{team}/settings", .page, bodyLimit: 0, show),
+            Route(following: "/teams/{team}/settings/events", .page, follow),
             Route("POST", "/teams/{team}/settings/upgrade", .page, bodyLimit: 4096, upgrade),
+            Route("POST", "/teams/{team}/settings/cancel", .page, bodyLimit: 4096, cancel),
+            Route("POST", "/teams/{team}/settings/plan", .page, bodyLimit: 4096, changePlan), TeamFollow.route,
         ]
     }
 
@@ -45,7 +55,7 @@ struct TeamPages: Sendable {
             throw WebProblem(status: 503, title: "No links", detail: "SECRET_KEY is not set, so that no link can be signed")
         }
         let (id, now) = (call.value("team"), nowMs())
-        let team = try await database.read { try TeamRecordCalls.require(id, in: $0) }
+        let team = try await database.read { try call.teams.team(id, in: $0) }
         let token = link.token(for: team.id, nowMs: now)
         return .json(
             201,
@@ -71,12 +81,22 @@ struct TeamPages: Sendable {
         let tab = TeamPageTab(rawValue: call.request.queryValue("tab") ?? "") ?? .plan
         let now = nowMs()
         guard let content = try await database.read({ try TeamPageContent(of: address.team, nowMs: now, in: $0) }) else { return nowhere }
-        return TeamPageView(content: content, address: address, tab: tab, page: page).response
+        let note = TeamPageNote(rawValue: call.request.queryValue("note") ?? "")
+        return TeamPageView(content: content, address: address, tab: tab, note: note, page: page).response
+    }
+
+    /// Tells the page when there is something else to show. A token that has run out ends it for good: 204 is how a browser is told so.
+    private func follow(_ call: WebCall) async throws -> WebAnswer {
+        guard let address = admitted(call) else { return .whole(HTTPResponse(status: 204)) }
+        let seen = call.request.headers["last-event-id"] ?? call.request.queryValue("mark")
+        let answer = try await streams.open(
+            address.team, seen: seen, who: clients.limitKey(of: call.request), untilMs: address.expiresAtMs)
+        return answer ?? .whole(HTTPResponse(status: 204))
     }
 
     // MARK: Paying
 
-    /// Sends the browser on to the payment page. A second click, or a second tab, leads to the same attempt.
+    /// Sends the browser on to the payment page, in a window of its own. A second click, or a second tab, leads to the same attempt.
     private func upgrade(_ call: WebCall) async throws -> HTTPResponse {
         guard let address = admitted(call) else { return nowhere }
         let fields = try RequestBody.fields(call.request, allowsJSON: false)
@@ -108,6 +128,47 @@ struct TeamPages: Sendable {
         }
     }
 
+    /// Ends the payment that is under way, where its provider agrees.
+    private func cancel(_ call: WebCall) async throws -> HTTPResponse {
+        guard let address = admitted(call) else { return nowhere }
+        let id = try RequestBody.fields(call.request, allowsJSON: false)["payment"] ?? ""
+        let team = address.team
+        do {
+            let outcome = try await cancelling(by: call.actor) { connection in
+                let payment = try PaymentStore.require(id, in: connection)
+                guard payment.purpose == PlanPurpose.name, payment.subject == team else { throw PaymentError.notFound(id) }
+                return payment
+            }
+            let note: TeamPageNote = outcome.agreed ? .cancelled : outcome.trouble == nil ? .refused : .unasked
+            return .redirect(303, address.path(.payments, telling: note))
+        } catch {
+            guard let problem = WebProblem(error) else { throw error }
+            return problem.status == 409 ? .redirect(303, address.path(.payments, telling: .over)) : nowhere
+        }
+    }
+
+    // MARK: Changing
+
+    /// Free after this period, or the same plan again.
+    private func changePlan(_ call: WebCall) async throws -> HTTPResponse {
+        guard let address = admitted(call) else { return nowhere }
+        let wanted = try RequestBody.fields(call.request, allowsJSON: false)["next"] ?? ""
+        let (team, now) = (address.team, nowMs())
+        guard ["free", "keep"].contains(wanted) else { throw WebProblem.invalid("next", "must be free or keep") }
+        do {
+            let isThere = try await database.write { connection in
+                guard try TeamStore.find(team, in: connection) != nil else { return false }
+                try TeamPlanCalls.change(wanted == "free" ? Plan.free : nil, of: team, nowMs: now, in: connection)
+                return true
+            }
+            return isThere ? .redirect(303, address.path(.plan, telling: wanted == "free" ? .ending : .kept)) : nowhere
+        } catch let problem as WebProblem {
+            // Its period has ended meanwhile: the page shows what there is now.
+            guard problem.status == 409 else { throw problem }
+            return .redirect(303, address.path(.plan))
+        }
+    }
+
     /// What the API is sent for the same: the plan's price is ours to know, and the team's owner gets the confirmation.
     private static func order(_ team: Team, _ members: [TeamMember], method: String) -> JSON {
         let payer = members.first { $0.role == .owner } ?? members.first
@@ -118,62 +179,4 @@ struct TeamPages: Sendable {
             ],
         ]
     }
-}
-
-enum TeamPageTab: String, CaseIterable { case plan, usage, payments }
-
-/// Where a team's page is, with the token that opens it.
-struct TeamPageAddress: Sendable {
-    let team: String
-    let token: String
-
-    var path: String { "/teams/\(PercentEncoding.encodePathSegment(team))/settings?t=\(PercentEncoding.encodePathSegment(token))" }
-    func path(_ tab: TeamPageTab) -> String { "\(path)&tab=\(tab.rawValue)" }
-    var upgradePath: String {
-        "/teams/\(PercentEncoding.encodePathSegment(team))/settings/upgrade?t=\(PercentEncoding.encodePathSegment(token))"
-    }
-}
-
-/// All that a team's page shows, of one moment.
-struct TeamPageContent: Sendable {
-    struct PaymentLine: Sendable {
-        let payment: Payment
-        let attempt: PaymentAttempt?
-    }
-
-    let nowMs: Int64
-    let team: Team
-    let plan: Plan
-    /// What is on sale; nil when nothing is.
-    let offer: Plan?
-    let subscription: Subscription?
-    let usage: TeamUsage
-    let uses: [(resource: ResourceLimits.Resource, allowance: Allowance)]
-    let projectNames: [String: String]
-    let months: [(period: UsagePeriod, point: UsagePoint)]
-    let payments: [PaymentLine]
-
-    /// Nil when there is no such team.
-    init?(of id: String, nowMs: Int64, in connection: Connection) throws {
-        guard let team = try TeamStore.find(id, in: connection),
-            let usage = try UsageReading.team(id, UsagePeriod(containing: nowMs), nowMs: nowMs, in: connection)
-        else { return nil }
-        self.nowMs = nowMs
-        self.team = team
-        self.usage = usage
-        plan = usage.plan
-        offer = try Plan.onSale(Plan.pro, atMs: nowMs, in: connection)
-        subscription = try Subscription.of(team: id, in: connection)
-        uses = try ResourceLimits.Resource.allCases.compactMap { resource in
-            try ResourceLimits.check(resource, adding: 0, team: id, nowMs: nowMs, in: connection).map { (resource, $0) }
-        }
-        projectNames = Dictionary(
-            try TeamStore.projects(of: id, in: connection).map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        months = try UsageReading.months(of: id, count: 6, nowMs: nowMs, in: connection)
-        payments = try PaymentStore.history(purpose: PlanPurpose.name, subject: id, limit: TeamCalls.historyMax, in: connection).map {
-            PaymentLine(payment: $0, attempt: try PaymentStore.attempts(of: $0.id, in: connection).last)
-        }
-    }
-
-    var isPro: Bool { plan.id == Plan.pro }
 }

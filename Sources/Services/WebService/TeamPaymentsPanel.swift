@@ -1,46 +1,94 @@
 import Formats
 import Money
 import Payments
+import Plans
+import QRCodes
 
-/// The tab of what was paid.
+/// The tab of what was paid, and of what is being paid.
 struct TeamPaymentsPanel {
     let content: TeamPageContent
+    let address: TeamPageAddress
     let words: Words
     let form: Markup
 
+    /// For how long the page says how a payment has ended.
+    private static let newsMs: Int64 = 30 * 60_000
+
     var markup: Markup {
         """
-        \(codes)
-        <section class="card">
+        <div aria-live="polite"><div data-part="underway">\(underway)</div></div>
+        <section class="card" data-part="pay">
         <h2>\(words("Payer", "Pay"))</h2>
         \(form)
         </section>
-        <section class="card">
+        <section class="card" data-part="history">
         <h2>\(words("Historique", "History"))</h2>
         \(history)
         </section>
         """
     }
 
-    /// The attempt under way, if its code can be shown: to be scanned by the phone that pays.
-    private var codes: Markup {
-        guard
-            let line = content.payments.first(where: { line in
-                line.payment.state.isOpen && line.attempt.map { isPayable($0) && $0.qrCode.map(PaymentCode.isImage) == true } == true
-            }), let code = line.attempt?.qrCode
-        else { return .empty }
-        let title = words("Payer par téléphone", "Pay by phone")
-        let amount = UsageWords.amount(line.payment.amount, words)
+    // MARK: Under way
+
+    private var underway: Markup {
+        guard let line = content.underway else { return news }
+        let payment = line.payment
+        let amount = UsageWords.amount(payment.amount, words)
+        let method = line.attempt?.method.map { " · \(UsageWords.method($0, words))" } ?? ""
         return """
-            <section class="card code">
-            <h2>\(title)</h2>
-            <p><img src="\(code)" width="220" height="220" alt="\(words("Code QR du paiement", "QR code of the payment"))"/></p>
-            <p>\(words("Scannez ce code pour payer \(amount).", "Scan this code to pay \(amount)."))</p>
+            <section class="card offer underway">
+            <h2>\(words("Paiement en cours", "Payment under way"))</h2>
+            <p class="figure">\(amount) <small>\(method)</small></p>
+            <p>\(badge(payment.state)) \(words(
+                "Cette page suit le paiement : elle change dès qu’il est reçu.", "This page follows the payment: it changes as soon as it is received."))</p>
+            \(code(line))
+            \(goOn(line, words("Continuer le paiement", "Go on with the payment"), "button"))
+            <form method="post" action="\(address.cancelPath)" class="quiet"><input type="hidden" name="payment" value="\(payment.id)"/>\
+            <p><button type="submit">\(words("Annuler ce paiement", "Cancel this payment"))</button></p></form>
             </section>
             """
     }
 
-    private func isPayable(_ attempt: PaymentAttempt) -> Bool { attempt.isOpen && (attempt.expiresAtMs ?? .max) > content.nowMs }
+    /// To be scanned by the phone that pays: as the provider draws it, or as we do.
+    private func code(_ line: TeamPageContent.PaymentLine) -> Markup {
+        guard let attempt = line.attempt, attempt.isPayable(atMs: content.nowMs) else { return .empty }
+        let amount = UsageWords.amount(line.payment.amount, words)
+        let named = words("Code QR du paiement", "QR code of the payment")
+        let picture: Markup
+        if let own = attempt.qrCode, PaymentCode.isImage(own) {
+            picture = "<img src=\"\(own)\" width=\"220\" height=\"220\" alt=\"\(named)\"/>"
+        } else if let png = attempt.paymentURL.flatMap({ SafeLink.isSafe($0) ? QRCode($0)?.png(scale: 6) : nil }) {
+            picture = "<img src=\"data:image/png;base64,\(Base64.encode(png))\" width=\"220\" height=\"220\" alt=\"\(named)\"/>"
+        } else {
+            return .empty
+        }
+        return """
+            <p class="code">\(picture)</p>
+            <p>\(words("Scannez ce code pour payer \(amount) par téléphone.", "Scan this code to pay \(amount) by phone."))</p>
+            """
+    }
+
+    /// How the newest payment has ended, for a while.
+    private var news: Markup {
+        guard let payment = content.payments.first?.payment, content.nowMs - payment.updatedAtMs < Self.newsMs else { return .empty }
+        let amount = UsageWords.amount(payment.amount, words)
+        switch payment.state {
+        case .paid:
+            let until = content.subscription.flatMap { $0.isRunning && content.isPro ? UsageWords.day($0.renewsAtMs, words) : nil }
+            let follows =
+                until.map { words("\(content.plan.name) est payé jusqu’au \($0).", "\(content.plan.name) is paid until \($0).") }
+                ?? words("Votre forfait change dans un instant.", "Your plan changes in a moment.")
+            return "<p class=\"note\">\(words("\(amount) reçus.", "\(amount) received.")) \(follows)</p>"
+        case .failed, .expired:
+            return """
+                <p class="alert critical">\(words(
+                    "Le paiement de \(amount) n’a pas abouti. Vous pouvez réessayer.", "The payment of \(amount) did not succeed. You can try again."))</p>
+                """
+        default: return .empty
+        }
+    }
+
+    // MARK: History
 
     private var history: Markup {
         guard !content.payments.isEmpty else { return "<p class=\"hint\">\(words("Aucun paiement.", "No payments."))</p>" }
@@ -56,35 +104,23 @@ struct TeamPaymentsPanel {
     }
 
     private func row(_ line: TeamPageContent.PaymentLine) -> Markup {
-        let status = TeamPayment.word(for: line.payment.state)
         let method = line.attempt?.method.map { UsageWords.method($0, words) } ?? "–"
         return """
             <tr><td>\(UsageWords.shortDay(line.payment.createdAtMs, words))</td><td>\(method)</td><td>\(UsageWords.amount(line.payment.amount, words))</td>\
-            <td><span class="badge \(UsageWords.colour(of: line.payment.state))">\(UsageWords.status(status, words))</span>\(goOn(line))</td></tr>
+            <td>\(badge(line.payment.state))\(goOn(line, words("continuer", "continue"), ""))</td></tr>
 
             """
     }
 
-    private func goOn(_ line: TeamPageContent.PaymentLine) -> Markup {
-        guard line.payment.state == .pending || line.payment.state == .created, let attempt = line.attempt, isPayable(attempt),
-            let url = attempt.paymentURL, SafeLink.isSafe(url)
-        else { return .empty }
-        return " <a href=\"\(url)\" rel=\"noreferrer\">\(words("continuer", "continue"))</a>"
+    private func badge(_ state: PaymentState) -> Markup {
+        "<span class=\"badge \(UsageWords.colour(of: state))\">\(UsageWords.status(state, words))</span>"
     }
-}
 
-/// Codes that a provider draws itself.
-enum PaymentCode {
-    static let lengthMax = 200_000
-
-    /// Whether it is a picture that can be shown as it is.
-    static func isImage(_ code: String) -> Bool {
-        guard code.utf8.count <= lengthMax, let comma = code.firstIndex(of: ",") else { return false }
-        let isKnown = ["data:image/png;base64", "data:image/jpeg;base64", "data:image/gif;base64", "data:image/svg+xml;base64"].contains(
-            String(code[..<comma]))
-        return isKnown
-            && code[code.index(after: comma)...].utf8.allSatisfy { byte in
-                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || "+/=".utf8.contains(byte)
-            }
+    private func goOn(_ line: TeamPageContent.PaymentLine, _ label: String, _ look: String) -> Markup {
+        guard line.payment.state == .pending || line.payment.state == .created, let attempt = line.attempt,
+            attempt.isPayable(atMs: content.nowMs), let url = attempt.paymentURL, SafeLink.isSafe(url)
+        else { return .empty }
+        let kind: Markup = look.isEmpty ? .empty : " class=\"\(look)\""
+        return " <a href=\"\(url)\"\(kind) target=\"_blank\" rel=\"noopener noreferrer\">\(label)</a>"
     }
 }

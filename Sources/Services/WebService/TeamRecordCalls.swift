@@ -34,7 +34,7 @@ struct TeamRecordCalls: Sendable {
         let after = call.request.queryValue("after")
         return try await database.read { connection in
             // One more than asked for tells whether there is a next page.
-            let teams = try TeamStore.list(after: after, limit: limit + 1, in: connection)
+            let teams = try call.teams.list(after: after, limit: limit + 1, in: connection)
             let page = teams.prefix(limit)
             return .json(
                 200,
@@ -49,7 +49,7 @@ struct TeamRecordCalls: Sendable {
         let id = call.value("team")
         let now = nowMs()
         return try await database.read { connection in
-            .json(200, try TeamAnswer.whole(try Self.require(id, in: connection), nowMs: now, in: connection))
+            .json(200, try TeamAnswer.whole(try call.teams.team(id, in: connection), nowMs: now, in: connection))
         }
     }
 
@@ -61,16 +61,16 @@ struct TeamRecordCalls: Sendable {
         let team = try TeamFields.team(try RequestBody.json(call.request), id: call.value("team"), nowMs: now)
         return try await database.write { connection in
             let known = try TeamStore.find(team.id, in: connection)
+            guard try known == nil ? call.teams.mayEnter(team) : call.teams.allows(team.id, in: connection) else { throw TeamReach.missing(team.id) }
             if enforces, known?.owner != team.owner { try ResourceRoom.requireTeam(of: team.owner, nowMs: now, in: connection) }
             let isNew = try TeamStore.put(team, in: connection)
-            let kept = try Self.require(team.id, in: connection)
-            return .json(isNew ? 201 : 200, try TeamAnswer.whole(kept, nowMs: now, in: connection))
+            return .json(isNew ? 201 : 200, try TeamAnswer.whole(try TeamStore.find(team.id, in: connection) ?? team, nowMs: now, in: connection))
         }
     }
 
     private func removeTeam(_ call: WebCall) async throws -> HTTPResponse {
         let id = call.value("team")
-        return try await removal("team \(id.prefix(80))") { try TeamStore.remove(id, in: $0) }
+        return try await removal("team \(id.prefix(80))") { try call.teams.allows(id, in: $0) && TeamStore.remove(id, in: $0) }
     }
 
     // MARK: Members
@@ -81,7 +81,7 @@ struct TeamRecordCalls: Sendable {
         let (id, email) = (call.value("team"), call.value("email"))
         let body = try RequestBody.json(call.request)
         return try await database.write { connection in
-            let team = try Self.require(id, in: connection)
+            let team = try call.teams.team(id, in: connection)
             let member = try TeamFields.member(body, email: email, of: team, nowMs: now)
             let members = try TeamStore.members(of: id, in: connection)
             if enforces, !members.contains(where: { $0.email == email }) {
@@ -96,7 +96,7 @@ struct TeamRecordCalls: Sendable {
     private func removeMember(_ call: WebCall) async throws -> HTTPResponse {
         let (id, email) = (call.value("team"), call.value("email"))
         return try await removal("member \(email.prefix(80)) of team \(id.prefix(80))") {
-            try TeamStore.removeMember(email, of: id, in: $0)
+            try call.teams.allows(id, in: $0) && TeamStore.removeMember(email, of: id, in: $0)
         }
     }
 
@@ -108,7 +108,7 @@ struct TeamRecordCalls: Sendable {
         let project = try TeamFields.project(
             try RequestBody.json(call.request), id: call.value("project"), team: call.value("team"), nowMs: now)
         return try await database.write { connection in
-            _ = try Self.require(project.team, in: connection)
+            _ = try call.teams.team(project.team, in: connection)
             let known = try TeamStore.project(project.id, in: connection)
             // Another team's project is refused below for what it is.
             if enforces, known == nil || known?.team == project.team {
@@ -128,7 +128,7 @@ struct TeamRecordCalls: Sendable {
     private func removeProject(_ call: WebCall) async throws -> HTTPResponse {
         let (id, project, now) = (call.value("team"), call.value("project"), nowMs())
         return try await removal("project \(project.prefix(100)) of team \(id.prefix(80))") {
-            try TeamStore.removeProject(project, of: id, nowMs: now, in: $0)
+            try call.teams.allows(id, in: $0) && TeamStore.removeProject(project, of: id, nowMs: now, in: $0)
         }
     }
 
@@ -137,12 +137,6 @@ struct TeamRecordCalls: Sendable {
     private func removal(_ what: String, _ body: @escaping @Sendable (Connection) throws -> Bool) async throws -> HTTPResponse {
         guard try await database.write(body) else { throw WebProblem.notFound("there is no \(what)") }
         return HTTPResponse(status: 204)
-    }
-
-    /// - Throws: ``WebProblem`` 404.
-    static func require(_ id: String, in connection: Connection) throws -> Team {
-        guard let team = try TeamStore.find(id, in: connection) else { throw WebProblem.notFound("there is no team \(id.prefix(80))") }
-        return team
     }
 }
 

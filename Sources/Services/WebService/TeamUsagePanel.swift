@@ -14,15 +14,28 @@ struct TeamUsagePanel {
     var markup: Markup {
         let period = UsageWords.month(content.usage.period, words)
         return """
-            <section class="card">
+            <section class="card" data-part="meters">
             <h2>\(words("Utilisation en \(period)", "Usage in \(period)"))</h2>
             \(meter(content.usage.traffic, title: words("Trafic du mois", "Traffic of the month"), note: .empty))
             \(meter(content.usage.storage, title: words("Stockage", "Storage"), note: measured))
             \(upgradeLink)
             </section>
-            \(projects)
+            <section class="card" data-part="days">
+            <h2>\(words("Jour par jour", "Day by day"))</h2>
+            \(DayChart(days: content.days, limit: content.usage.traffic.limit, words: words).markup)
+            \(share)
+            </section>
+            <div data-part="projects">\(projects)</div>
             \(trend)
             """
+    }
+
+    /// What the line in the chart means.
+    private var share: Markup {
+        guard content.usage.traffic.limit > 0 else { return .empty }
+        let text = words(
+            "La ligne est un \(content.days.count)e de la limite du mois.", "The line is one \(content.days.count)st of the month’s limit.")
+        return "<p class=\"hint\">\(text)</p>"
     }
 
     private func meter(_ use: MetricUse, title: String, note: Markup) -> Markup {
@@ -110,7 +123,7 @@ struct TeamUsagePanel {
                 """
         }
         return """
-            <section class="card">
+            <section class="card" data-part="months">
             <h2>\(words("Les derniers mois", "The last months"))</h2>
             <table>
             <thead><tr><th scope="col">\(words("Mois", "Month"))</th><th scope="col">\(words("Trafic", "Traffic"))</th>\

@@ -37,9 +37,9 @@ struct UsageCalls: Sendable {
         let adding = try Self.adding(call, resource)
         let (team, now) = (call.value("team"), nowMs())
         return try await database.read { connection in
-            guard let allowance = try ResourceLimits.check(resource, adding: adding, team: team, nowMs: now, in: connection) else {
-                throw WebProblem.notFound("there is no team \(team.prefix(80))")
-            }
+            guard try call.teams.allows(team, in: connection),
+                let allowance = try ResourceLimits.check(resource, adding: adding, team: team, nowMs: now, in: connection)
+            else { throw TeamReach.missing(team) }
             return .json(200, .object(ResourceRoom.json(allowance, resource)))
         }
     }
@@ -61,8 +61,8 @@ struct UsageCalls: Sendable {
         let period = try Self.period(call, "period") ?? UsagePeriod(containing: now)
         let team = call.value("team")
         return try await database.read { connection in
-            guard let usage = try UsageReading.team(team, period, nowMs: now, in: connection) else {
-                throw WebProblem.notFound("there is no team \(team.prefix(80))")
+            guard try call.teams.allows(team, in: connection), let usage = try UsageReading.team(team, period, nowMs: now, in: connection) else {
+                throw TeamReach.missing(team)
             }
             return .json(200, UsageAnswer.summary(usage, nowMs: now))
         }
@@ -74,7 +74,7 @@ struct UsageCalls: Sendable {
         let now = nowMs()
         let team = call.value("team")
         return try await database.read { connection in
-            _ = try TeamRecordCalls.require(team, in: connection)
+            _ = try call.teams.team(team, in: connection)
             let today = now / UsagePeriod.dayMs
             return .json(
                 200,
@@ -93,7 +93,7 @@ struct UsageCalls: Sendable {
         let period = try Self.period(call, "period") ?? UsagePeriod(containing: now)
         let (team, id) = (call.value("team"), call.value("project"))
         return try await database.read { connection in
-            guard let project = try TeamStore.project(id, in: connection), project.team == team else {
+            guard let project = try call.teams.project(id, in: connection), project.team == team else {
                 throw WebProblem.notFound("there is no project \(id.prefix(100)) of team \(team.prefix(80))")
             }
             var answer = UsageAnswer.project(try UsageReading.project(id, period, nowMs: now, in: connection))
@@ -116,7 +116,7 @@ struct UsageCalls: Sendable {
         }
         let team = call.value("team")
         let text = try await database.read { connection in
-            _ = try TeamRecordCalls.require(team, in: connection)
+            _ = try call.teams.team(team, in: connection)
             let names = Dictionary(
                 try TeamStore.projects(of: team, removedSinceMs: from.startMs, in: connection).map { ($0.id, $0.name) },
                 uniquingKeysWith: { first, _ in first })
@@ -148,7 +148,9 @@ struct UsageCalls: Sendable {
     private func forgetStorage(_ call: WebCall) async throws -> HTTPResponse {
         let (id, now) = (call.value("project"), nowMs())
         return try await database.write { connection in
-            guard try StorageGauges.remove(project: id, origin: Self.origin, nowMs: now, in: connection) else {
+            guard try call.teams == .all || call.teams.project(id, in: connection) != nil,
+                try StorageGauges.remove(project: id, origin: Self.origin, nowMs: now, in: connection)
+            else {
                 throw WebProblem.notFound("nothing was told here of the storage of \(id.prefix(100))")
             }
             return HTTPResponse(status: 204)
@@ -171,7 +173,7 @@ struct UsageCalls: Sendable {
         try fields.check()
         let (id, size, at) = (call.value("project"), bytes ?? 0, measuredAt)
         return try await database.write { connection in
-            guard try TeamStore.project(id, in: connection) != nil else { throw WebProblem.notFound("there is no project \(id.prefix(100))") }
+            guard try call.teams.project(id, in: connection) != nil else { throw WebProblem.notFound("there is no project \(id.prefix(100))") }
             let isTaken = try StorageGauges.set(project: id, bytes: size, origin: Self.origin, measuredAtMs: at, in: connection)
             let gauge = try UsageReading.gauge(of: id, in: connection)
             return .json(

@@ -136,28 +136,51 @@ enum UsageWords {
         }
     }
 
-    /// A state in the seed's words, told to people.
-    static func status(_ word: String, _ words: Words) -> String {
-        switch word {
-        case "pending": words("en attente", "pending")
-        case "processing": words("en cours", "processing")
-        case "completed": words("terminé", "completed")
-        case "failed": words("échoué", "failed")
-        case "cancelled": words("annulé", "cancelled")
-        case "refunded", "partially_refunded": words("remboursé", "refunded")
-        default: words("en vérification", "being checked")
+    /// Where a payment stands, told to people.
+    static func status(_ state: PaymentState, _ words: Words) -> String {
+        switch state {
+        case .created, .pending: words("en attente", "pending")
+        case .processing, .authorised: words("en cours", "processing")
+        case .paid: words("terminé", "completed")
+        case .failed: words("échoué", "failed")
+        case .expired: words("expiré", "expired")
+        case .cancelled: words("annulé", "cancelled")
+        case .refunded: words("remboursé", "refunded")
+        case .partiallyRefunded: words("remboursé en partie", "partly refunded")
+        case .chargedBack: words("contesté", "charged back")
+        case .partiallyPaid, .conflicted: words("en vérification", "being checked")
+        }
+    }
+
+    /// What was just done by a team's page.
+    static func told(_ note: TeamPageNote, _ words: Words) -> String {
+        switch note {
+        case .cancelled:
+            words("Le prestataire a annulé le paiement.", "The provider has cancelled the payment.")
+        case .refused:
+            words(
+                "Le prestataire n’a pas annulé le paiement. S’il a été payé entre-temps, cela apparaît ici.",
+                "The provider has not cancelled the payment. If it was paid meanwhile, that will be seen here.")
+        case .unasked:
+            words(
+                "Le prestataire n’a pas pu être interrogé : le paiement attend toujours. Réessayez plus tard.",
+                "The provider could not be asked: the payment still waits. Please try again later.")
+        case .over:
+            words("Ce paiement n’attendait plus rien : il n’y avait rien à annuler.", "This payment was over already: there was nothing to cancel.")
+        case .ending: words("C’est noté : rien ne change avant la fin de la période payée.", "Noted: nothing changes before the paid period ends.")
+        case .kept: words("C’est noté : votre forfait continue s’il est payé.", "Noted: your plan goes on if it is paid.")
         }
     }
 
     /// The class that colours a state.
     static func colour(of state: PaymentState) -> String {
-        switch TeamPayment.word(for: state) {
-        case "completed": "completed"
-        case "pending", "processing": "pending"
-        case "failed": "failed"
-        case "cancelled": "cancelled"
-        case "refunded", "partially_refunded": "refunded"
-        default: "checked"
+        switch state {
+        case .paid: "completed"
+        case .created, .pending, .processing, .authorised: "pending"
+        case .failed, .expired: "failed"
+        case .cancelled: "cancelled"
+        case .refunded, .partiallyRefunded: "refunded"
+        case .chargedBack, .partiallyPaid, .conflicted: "checked"
         }
     }
 }

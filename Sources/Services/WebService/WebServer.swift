@@ -36,6 +36,8 @@ public struct WebConfiguration: Sendable {
     public var trustedProxies = ClientAddresses.loopback
     /// How many may watch payments at once.
     public var streams = StreamLimits()
+    /// How many may follow a team's page.
+    public var teamStreams = TeamStreamLimits()
     /// What the staff's console is told.
     public var console = ConsoleSettings()
     /// What a password's hash costs.
