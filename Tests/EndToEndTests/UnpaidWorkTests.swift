@@ -50,7 +50,8 @@ struct UnpaidWorkTests {
             let reasons = Set(try await stage.texts("SELECT detail FROM outbox_jobs WHERE outcome = 'skipped'"))
             #expect(reasons == ["payment is created", "payment pay_nobody does not exist"])
             for queue in buried.keys {
-                #expect(try await stage.held(by: queue).isEmpty, "nothing is tried again on \(queue)")
+                // What became of a job is on record in SQL a moment before its queue lets it go.
+                try await eventually("nothing is tried again on \(queue)") { try await stage.held(by: queue).isEmpty }
                 #expect(try await stage.redis.call("HLEN", stage.key(queue, "history")).int ?? 0 <= 1, "a skip is no failure")
             }
             for table in ["drafts_generated", "drafts_answers", "plans_activations", "invoicing_invoices"] {

@@ -62,7 +62,13 @@ struct MetricsTests {
             try await instance.start(program, with: ["METRICS_ADDRESS": "127.0.0.1:\(port)"])
         }
         for (program, port) in ports {
-            let text = try await page(port, "/metrics").text
+            var text = ""
+            // Some figures come with the first look at SQL, a moment after the start.
+            let awaited = program == "scheduler" ? "\neffects_pending " : "\n"
+            try await eventually("\(program) shows its figures") {
+                text = try await page(port, "/metrics").text
+                return text.contains(awaited)
+            }
             let file = try instance.folder.write(text, to: "\(program).metrics")
             let check = try await ProcessFixture.start("/bin/sh", ["-c", "promtool check metrics < '\(file)'"])
             #expect(try await check.waitForExit() == .exited(0), "\(program): \(check.transcript)")

@@ -243,7 +243,14 @@ struct WebAllowedTests {
                 HTTPRequest(method: method, target: "/api/usage/\(project)/allowed", headers: ["authorization": "Bearer \(key)"]))
         }
         func ask(_ project: String) async throws -> Int {
-            try await route.handler(WebCall(request: try request(project), values: ["project": project], caller: caller)).status
+            let call = WebCall(request: try request(project), values: ["project": project], caller: caller)
+            var status = 0
+            // On a machine so busy that a reading takes longer than it is good for, it is refused with 503.
+            try await eventually("the question is answered") {
+                status = try await route.handler(call).status
+                return true
+            }
+            return status
         }
         for number in 0..<1500 { #expect(try await ask("made-up-\(number)") == 404) }
         #expect(try await ask("shop") == 200)
