@@ -66,8 +66,9 @@ final class Arena: Sendable {
         return path
     }
 
-    /// A program of the system. nginx is in a folder that only root has on its path.
+    /// A program of the system, or one at a path of its own. nginx is in a folder that only root has on its path.
     static func tool(_ name: String) throws(BenchmarkError) -> String {
+        if name.contains("/"), access(name, X_OK) == 0 { return name }
         let path = Subprocess.inheritedEnvironment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         for folder in (path + ":/usr/local/sbin:/usr/sbin:/sbin").split(separator: ":") where access("\(folder)/\(name)", X_OK) == 0 {
             return "\(folder)/\(name)"
