@@ -5,7 +5,6 @@ import EventLoop
 import Formats
 import HTTPClient
 import ObjectStorage
-import Settings
 import Telemetry
 import TestSupport
 import Testing
@@ -154,10 +153,7 @@ struct StrayObjectsTests {
         try await DraftingFixture.with { room in
             let server = try await S3Server.start()
             let client = HTTPClient(loop: try EventLoop.started(name: "s3"))
-            let storage = S3Storage(
-                S3Storage.Bucket(
-                    endpoint: server.endpoint, region: "us-east-1", name: S3Server.bucket, prefix: "shop/", accessKey: "test",
-                    secretKey: Secret("test")), client: client)
+            let storage = S3Storage(server, prefix: "shop/", client)
             let kept = try await inquiry(room, storage: storage)
             let lost = try await object(room, storage)
             // As consoles and copying tools make one: no key that we would take.

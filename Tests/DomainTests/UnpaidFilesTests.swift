@@ -134,17 +134,10 @@ struct UnpaidFilesTests {
         try await DraftingFixture.with { room in
             let server = try await S3Server.start()
             let client = HTTPClient(loop: try EventLoop.started(name: "s3"))
-            let storage = S3Storage(
-                S3Storage.Bucket(
-                    endpoint: server.endpoint, region: "us-east-1", name: S3Server.bucket, prefix: "shop/", accessKey: "test",
-                    secretKey: Secret("test")), client: client)
+            let storage = S3Storage(server, prefix: "shop/", client)
             try await purges(room, storage)
             // Another installation's objects in the same bucket are nobody's business.
-            try await S3Storage(
-                S3Storage.Bucket(
-                    endpoint: server.endpoint, region: "us-east-1", name: S3Server.bucket, prefix: "other/", accessKey: "test",
-                    secretKey: Secret("test")), client: client
-            ).put([1], key: "attachments/theirs", type: "x/y")
+            try await S3Storage(server, prefix: "other/", client).put([1], key: "attachments/theirs", type: "x/y")
             #expect(try await unpaid(room, storage).run(nowMs: Self.nowMs).orphans == 0)
             withExtendedLifetime(server) {}
         }
@@ -379,5 +372,15 @@ struct UnpaidFilesTests {
                     FileIntakeTests.pdf, to: LocalStorage(room.files, freeMin: freeMin), folder: "attachments", name: "a.pdf", rules: .attachment)
             }
         }
+    }
+}
+
+extension S3Storage {
+    /// A part of the one bucket of a test's own server.
+    init(_ server: S3Server, prefix: String, _ client: HTTPClient) {
+        self.init(
+            S3Storage.Bucket(
+                endpoint: server.endpoint, region: "us-east-1", name: S3Server.bucket, prefix: prefix, accessKey: "test", secretKey: Secret("test")),
+            client: client)
     }
 }

@@ -30,7 +30,7 @@ struct KitCalls: Sendable {
         database: Database, storage: (any ObjectStorage)?, unpaidMax: Int64? = nil, clients: ClientAddresses, baseURL: String,
         nowMs: @escaping @Sendable () -> Int64
     ) {
-        room = unpaidMax.map { UnpaidRoom(max: $0, database: database, nowMs: nowMs) }
+        room = unpaidMax.map { UnpaidRoom(max: $0, database: database) }
         self.database = database
         self.storage = storage
         self.clients = clients

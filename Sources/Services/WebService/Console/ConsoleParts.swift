@@ -93,6 +93,14 @@ enum ConsoleParts {
         """
     }
 
+    /// A box with its label behind it.
+    static func check(_ id: String, _ name: String, value: String, _ label: String, isChecked: Bool = false) -> Markup {
+        """
+        <p class="check"><input id="\(id)" name="\(name)" type="checkbox" value="\(value)"\(isChecked ? " checked=\"checked\"" : .empty)/>
+        <label for="\(id)">\(label)</label></p>
+        """
+    }
+
     static func choice(_ id: String, _ name: String, _ label: String, _ options: [Markup]) -> Markup {
         """
         <label for="\(id)">\(label)</label>

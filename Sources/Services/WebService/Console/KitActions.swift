@@ -27,10 +27,8 @@ struct KitActions {
     }
 
     private var keep: Markup {
-        """
-        <p class="check"><input id="answer" name="answer" type="checkbox" value="keep"/>
-        <label for="answer">\(visit.words("garder la réponse déjà payée", "keep the answer that was paid for"))</label></p>
-        """
+        ConsoleParts.check(
+            "answer", "answer", value: "keep", visit.words("garder la réponse déjà payée", "keep the answer that was paid for"))
     }
 
     private var upload: Markup {

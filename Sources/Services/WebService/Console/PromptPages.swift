@@ -104,8 +104,7 @@ struct PromptPages: Sendable {
             <textarea id="instructions" name="instructions" lang="\(prompt.language)" rows="16" required="required" \
             maxlength="\(DraftPrompt.limit)">\(prompt.instructions)</textarea>
             \(ConsoleParts.area("prompt-reason", "reason", words("Raison", "Reason")))
-            <p class="check"><input id="prompt-use" name="use" type="checkbox" value="yes" checked="checked"/>
-            <label for="prompt-use">\(words("la mettre en service", "use it from now on"))</label></p>
+            \(ConsoleParts.check("prompt-use", "use", value: "yes", words("la mettre en service", "use it from now on"), isChecked: true))
             <button class="main">\(words("Enregistrer", "Save"))</button>
             </form>
             """

@@ -87,8 +87,7 @@ struct TemplatePages: Sendable {
             <label for="template">\(hint)</label>
             <input id="template" name="template" type="file" accept=".docx" required="required"/>
             \(ConsoleParts.area("template-reason", "reason", words("Raison", "Reason"), isRequired: false))
-            <p class="check"><input id="template-use" name="use" type="checkbox" value="yes" checked="checked"/>
-            <label for="template-use">\(words("la mettre en service", "use it from now on"))</label></p>
+            \(ConsoleParts.check("template-use", "use", value: "yes", words("la mettre en service", "use it from now on"), isChecked: true))
             <button class="main" name="deed" value="install">\(words("Vérifier et installer", "Check and install"))</button>
             <button name="deed" value="try">\(words("Essayer seulement : télécharger le résultat", "Try only: download the result"))</button>
             </form>
@@ -129,9 +128,14 @@ struct TemplatePages: Sendable {
             "\(ConsoleParts.list(facts))\(download)\(use)")
     }
 
+    private static func version(_ visit: ConsoleVisit) throws(WebProblem) -> Int64 {
+        guard let version = Int64(visit.call.value("version")), version >= 0 else { throw .notFound("there is no such template") }
+        return version
+    }
+
     /// The version that the path names, and the one in use; 0 is the file of before any was installed.
     private func chosen(_ visit: ConsoleVisit) async throws -> (version: Int64, template: DocumentTemplateVersion?, active: Int64) {
-        guard let version = Int64(visit.call.value("version")), version >= 0 else { throw WebProblem.notFound("there is no such template") }
+        let version = try Self.version(visit)
         return try await database.read { connection in
             let template = try DocumentTemplateVersion.find(version, in: connection)
             guard version == 0 || template != nil else { throw KitActionError.notFound("template \(version)") }
@@ -204,7 +208,7 @@ struct TemplatePages: Sendable {
     }
 
     private func activate(_ visit: ConsoleVisit) async throws -> HTTPResponse {
-        guard let version = Int64(visit.call.value("version")), version >= 0 else { throw WebProblem.notFound("there is no such template") }
+        let version = try Self.version(visit)
         let reason = try visit.required("reason", limit: InquiryAudit.reasonLimit)
         try await database.write { connection in
             try DocumentTemplateVersion.activate(version, actor: visit.actor, reason: reason, nowMs: visit.nowMs, in: connection)
