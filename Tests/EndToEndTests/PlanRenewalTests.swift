@@ -85,6 +85,8 @@ struct PlanRenewalTests {
                 try await stage.texts("SELECT cause || ' ' || payment FROM plans_moves ORDER BY id") == [
                     "bought \(plan.id)", "taken_back \(plan.id)",
                 ])
+            let life = try await stage.instance.quittance(["trace", plan.subject])
+            #expect(life.output.contains("of \(plan.subject) bought: active until") && life.output.contains("taken back: ended"), "\(life.output)")
         }
     }
 

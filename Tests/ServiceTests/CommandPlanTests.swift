@@ -49,6 +49,26 @@ struct CommandPlanTests {
             ])
     }
 
+    @Test("the team's own page of the command line says how long it is paid for, and what comes then")
+    func paidUntil() async throws {
+        let stage = try await Self.stage()
+        func shown() async -> String? {
+            await stage.run("team", "show", "baobab").out.split(separator: "\n").first { $0.hasPrefix("paid until") }.map(String.init)
+        }
+        #expect(await shown() == "paid until  2026-12-01 08:00:00")
+        #expect(await stage.run("team", "end", "baobab").code == .ok)
+        #expect(await shown() == "paid until  2026-12-01 08:00:00, then free")
+        #expect(await stage.run("team", "keep", "baobab").code == .ok)
+        stage.turn(byMs: 10 * Self.dayMs)
+        #expect(try await Self.run(stage) == "0 reminded, 1 in grace, 0 ended, 1 messages")
+        #expect(await shown() == "paid until  2026-12-01 08:00:00; goes on unpaid until 2026-12-08 08:00:00")
+        let json = try await stage.json("team", "show", "baobab", "--json")
+        #expect(json["paid_until"] == "2026-12-01T08:00:00.000Z" && json["plan_status"] == "grace" && json["next_plan"] == .null)
+        stage.turn(byMs: 7 * Self.dayMs)
+        #expect(try await Self.run(stage) == "0 reminded, 0 in grace, 1 ended, 1 messages")
+        #expect(await shown() == nil)
+    }
+
     @Test("the entry moves what is due, once, and says what it did")
     func entry() async throws {
         let stage = try await Self.stage()

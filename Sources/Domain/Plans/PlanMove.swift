@@ -62,6 +62,11 @@ public struct PlanMove: Sendable, Equatable {
             .map(PlanMove.init)
     }
 
+    /// What a payment has moved, the earliest first.
+    public static func list(payment: String, in connection: Connection) throws -> [PlanMove] {
+        try connection.query("SELECT * FROM plans_moves WHERE payment = $1 ORDER BY id", [.text(payment)]).map(PlanMove.init)
+    }
+
     /// Enters a move of a subscription.
     /// - Parameter subscription: as it stands afterwards.
     static func record(

@@ -8,6 +8,7 @@ import Money
 import Notifications
 import Outbox
 import Payments
+import Plans
 import ProviderPort
 import Telemetry
 
@@ -15,7 +16,7 @@ extension PaymentLife {
     /// One thing that happened.
     package struct Happening: Sendable {
         package let atMs: Int64
-        /// attempt, event, state, ledger, job, draft, invoice, mail, sms, whatsapp, task.
+        /// attempt, event, state, ledger, job, plan, draft, invoice, mail, sms, whatsapp, task.
         package let what: String
         package let text: String
     }
@@ -26,7 +27,8 @@ extension PaymentLife {
     }
 
     private var happenings: [Happening] {
-        attemptHappenings + eventHappenings + auditHappenings + ledgerHappenings + jobHappenings + documentHappenings + mailHappenings
+        attemptHappenings + eventHappenings + auditHappenings + ledgerHappenings + jobHappenings + planHappenings + documentHappenings
+            + mailHappenings
             + tasks.map { Happening(atMs: $0.createdAtMs, what: "task", text: "\($0.kind): \($0.detail)") }
     }
 
@@ -79,6 +81,15 @@ extension PaymentLife {
                     Happening(atMs: finishedAtMs, what: "job", text: "\(job.kind) \(job.id) \(job.outcome?.rawValue ?? "finished")\(detail)"))
             }
             return happenings
+        }
+    }
+
+    private var planHappenings: [Happening] {
+        planMoves.map { move in
+            let cause = move.cause.rawValue.replacing("_", with: " ")
+            return Happening(
+                atMs: move.atMs, what: "plan",
+                text: "\(move.plan), version \(move.version), of \(move.team) \(cause): \(move.status) until \(Timestamp.rfc3339(move.renewsAtMs))")
         }
     }
 

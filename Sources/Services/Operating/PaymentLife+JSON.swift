@@ -7,6 +7,7 @@ import Money
 import Notifications
 import Outbox
 import Payments
+import Plans
 import ProviderPort
 import Telemetry
 
@@ -15,8 +16,8 @@ extension PaymentLife {
     package var json: JSON {
         [
             "payment": paymentJSON, "attempts": .array(attemptsJSON), "events": .array(eventsJSON), "audit": .array(auditJSON),
-            "ledger": .array(ledgerJSON), "jobs": .array(jobsJSON), "documents": .array(documentsJSON), "mails": .array(mailsJSON),
-            "tasks": .array(tasksJSON), "redis": .optional(redisProblem),
+            "ledger": .array(ledgerJSON), "jobs": .array(jobsJSON), "plan_moves": .array(planMovesJSON),
+            "documents": .array(documentsJSON), "mails": .array(mailsJSON), "tasks": .array(tasksJSON), "redis": .optional(redisProblem),
         ]
     }
 
@@ -91,6 +92,15 @@ extension PaymentLife {
                 "id": .string(job.id), "kind": .string(job.kind), "queue": .string(job.queue), "outcome": .optional(job.outcome?.rawValue),
                 "detail": .optional(job.detail), "created_at": Self.time(job.createdAtMs), "published_at": Self.time(job.publishedAtMs),
                 "finished_at": Self.time(job.finishedAtMs), "history": .array(history),
+            ]
+        }
+    }
+
+    private var planMovesJSON: [JSON] {
+        planMoves.map { move in
+            [
+                "at": Self.time(move.atMs), "team": .string(move.team), "plan": .string(move.plan), "version": .int(move.version),
+                "cause": .string(move.cause.rawValue), "status": .string(move.status), "renews_at": Self.time(move.renewsAtMs),
             ]
         }
     }

@@ -6,6 +6,7 @@ import Ledger
 import Notifications
 import Outbox
 import Payments
+import Plans
 import ProviderPort
 
 /// Everything that is known of one payment, read as of one moment.
@@ -18,6 +19,8 @@ package struct PaymentLife: Sendable {
     package let jobs: [JobRecord]
     package let draft: GeneratedDraft?
     package let invoices: [Invoice]
+    /// What it has moved of a team's plan.
+    package let planMoves: [PlanMove]
     package let mails: [NotificationRecord]
     package let tasks: [PaymentTask]
     /// Failed attempts of jobs that are not done, by job: Redis keeps them.
@@ -36,6 +39,7 @@ package struct PaymentLife: Sendable {
         jobs = try JobRecord.of(payment: payment.id, in: connection)
         draft = payment.purpose == KitPurpose.name ? try GeneratedDraft.of(inquiry: payment.subject, in: connection) : nil
         invoices = try InvoiceStore.all(of: payment.id, in: connection)
+        planMoves = payment.purpose == PlanPurpose.name ? try PlanMove.list(payment: payment.id, in: connection) : []
         mails = try NotificationRecord.of(payment: payment.id, in: connection)
         tasks = try PaymentTask.open(of: payment.id, in: connection)
     }

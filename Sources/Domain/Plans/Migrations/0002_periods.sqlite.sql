@@ -32,6 +32,7 @@ CREATE TABLE plans_moves (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX plans_moves_team ON plans_moves (team, id);
+CREATE INDEX plans_moves_payment ON plans_moves (payment, id) WHERE payment IS NOT NULL;
 CREATE TRIGGER plans_moves_no_update BEFORE UPDATE ON plans_moves
 BEGIN SELECT RAISE(ABORT, 'the moves of plans are append-only'); END;
 CREATE TRIGGER plans_moves_no_delete BEFORE DELETE ON plans_moves

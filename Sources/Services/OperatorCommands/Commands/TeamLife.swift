@@ -8,6 +8,10 @@ import Usage
 struct TeamLife: Sendable {
     private let team: Team
     private let usage: TeamUsage
+    /// The paid period; nil on a plan that costs nothing.
+    private let subscription: Subscription?
+    /// What it falls back to after the period; nil while it is to go on.
+    private let nextPlan: String?
     private let resources: [Allowance]
     private let members: [TeamMember]
     private let projects: [Project]
@@ -19,6 +23,8 @@ struct TeamLife: Sendable {
         else { return nil }
         self.team = team
         self.usage = usage
+        subscription = try Subscription.of(team: id, in: connection).flatMap { $0.isRunning && usage.plan.price.minorUnits > 0 ? $0 : nil }
+        nextPlan = try PlanChanges.next(of: id, in: connection)
         resources = try ResourceLimits.Resource.allCases.compactMap {
             try ResourceLimits.check($0, adding: 0, team: id, nowMs: nowMs, in: connection)
         }
@@ -71,16 +77,25 @@ struct TeamLife: Sendable {
             "team": .string(team.id), "name": .string(team.name), "owner": .string(team.owner), "language": .string(team.language),
             "created_at": .string(Timestamp.rfc3339(team.createdAtMs)),
             "plan": ["id": .string(usage.plan.id), "name": .string(usage.plan.name), "version": .int(usage.plan.version)],
+            "paid_until": .optional(subscription.map { Timestamp.rfc3339($0.renewsAtMs) }), "plan_status": .optional(subscription?.status),
+            "next_plan": .optional(nextPlan),
             "period": .string("\(usage.period)"), "limits": limits.json, "members": memberListing.json, "projects": projectListing.json,
         ]
     }
 
     var text: String {
-        let head = [
+        var head = [
             ("team", team.id), ("name", team.name), ("owner", team.owner), ("language", team.language),
             ("plan", "\(usage.plan.name), version \(usage.plan.version)"), ("period", "\(usage.period)"),
         ]
+        if let subscription { head.insert(("paid until", paidUntil(subscription)), at: 5) }
         return Columns.lines(head).map { $0.dropFirst(2) + "\n" }.joined()
             + "\nLimits\n\(limits.text)\nMembers\n\(memberListing.text)\nProjects\n\(projectListing.text)"
+    }
+
+    private func paidUntil(_ subscription: Subscription) -> String {
+        let end = PlainTime.text(subscription.renewsAtMs)
+        if let nextPlan { return "\(end), then \(nextPlan)" }
+        return subscription.status == "grace" ? "\(end); goes on unpaid until \(PlainTime.text(subscription.graceEndsAtMs))" : end
     }
 }
