@@ -76,6 +76,7 @@ struct MessageTemplateTests {
     private static let approved = [
         "payment_link": 4, "payment_confirmed": 3, "payment_failed": 3, "payment_refunded": 3, "draft_ready": 3, "published": 3, "published_2": 4,
         "invoice": 4, "credit_note": 4, "usage_warning": 3, "usage_critical": 3, "usage_exceeded": 2, "storage_stale": 2,
+        "plan_confirmed": 5, "plan_renewal": 6, "plan_grace": 6, "plan_ended": 4,
     ]
 
     @Test("a name that is registered at Meta keeps its number of variables", arguments: MessageTemplate.allCases)

@@ -76,7 +76,7 @@ struct CommandCronTests {
             code: .notFound, out: "",
             err:
                 "quittance cron next: there is no entry 'x'; the entries are reconcile, reconcile-books, outbox-sweep, purge, unmatched, attachments, "
-                + "usage-storage, usage-limits\n")
+                + "usage-storage, usage-limits, plans-renewal\n")
         #expect(await stage.run("cron", "next", "x") == missing)
     }
 

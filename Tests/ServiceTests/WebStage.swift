@@ -245,7 +245,8 @@ final class WebStage: Sendable {
         let webhook = IncomingWebhook(
             method: request.method, headers: request.headers, body: request.body, cameByCapability: grant != nil)
         guard let verdict = events.providers[name]?.verifyWebhook(webhook, nowMs: WallClock.nowMs) else { return .text(404, "") }
-        guard case .accepted(let accepted) = verdict else { return .text(verdict == .refused(reason: "") ? 401 : 200, "") }
+        if case .refused = verdict { return .text(401, "") }
+        guard case .accepted(let accepted) = verdict else { return .text(200, "") }
         let event = ProviderEvent(
             id: accepted.deliveryID, provider: name, mode: "sandbox", trust: accepted.trust, type: accepted.type, timeMs: WallClock.nowMs,
             contentType: webhook.contentType, body: request.body, headers: "", matchedKey: nil, payment: grant == nil ? nil : pieces[2],
