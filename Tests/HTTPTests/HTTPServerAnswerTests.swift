@@ -280,6 +280,17 @@ struct HTTPServerAnswerTests {
         }
     }
 
+    @Test("hands out every measurement of a registry, as scrapers read them")
+    func metrics() {
+        let registry = MetricRegistry()
+        registry.counter("apples_total", help: "Apples.").add()
+        let answer = HTTPResponse.metrics(registry)
+        #expect(answer.status == 200)
+        #expect(answer.headers.values("content-type") == ["text/plain; version=0.0.4; charset=utf-8"])
+        #expect(String(decoding: answer.body, as: UTF8.self) == registry.prometheusText())
+        #expect(String(decoding: answer.body, as: UTF8.self).contains("apples_total 1"))
+    }
+
     @Test("counts every answer, its own refusals included")
     func counting() async throws {
         try await withServer(name: "counting") { _, port in

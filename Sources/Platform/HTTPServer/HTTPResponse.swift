@@ -1,4 +1,5 @@
 import Formats
+import Telemetry
 
 /// An answer. The server adds Date, Content-Length and Connection; the same names set here are left out.
 public struct HTTPResponse: Sendable {
@@ -32,6 +33,11 @@ public struct HTTPResponse: Sendable {
 
     public static func html(_ status: Int, _ html: String) -> HTTPResponse {
         HTTPResponse(status: status, headers: ["Content-Type": "text/html; charset=utf-8"], body: Array(html.utf8))
+    }
+
+    /// Every measurement of the process, as a scraper reads them.
+    public static func metrics(_ registry: MetricRegistry = .shared) -> HTTPResponse {
+        HTTPResponse(status: 200, headers: ["Content-Type": MetricRegistry.contentType], body: Array(registry.prometheusText().utf8))
     }
 
     /// `application/problem+json` (RFC 9457).

@@ -1,4 +1,5 @@
 import CEvent
+import Formats
 
 #if canImport(Glibc)
     import Glibc
@@ -13,7 +14,7 @@ struct UnixPlace {
     init(path: String) {
         self.path = path
         let slash = path.lastIndex(of: "/")
-        folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        folder = FolderPath.parent(of: path)
         name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     }
 
@@ -90,10 +91,6 @@ struct UnixPlace {
     }
 
     private func makeFolder() throws(HandOverError) {
-        var built = folder.hasPrefix("/") ? "/" : ""
-        for part in folder.split(separator: "/") {
-            built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw HandOverError("make the folder", built, errno) }
-        }
+        do throws(FileError) { try FolderPath.make(folder) } catch { throw HandOverError("make the folder", error.path, error.number) }
     }
 }

@@ -15,10 +15,9 @@ struct Folder: ~Copyable {
 
     /// The root itself, made with its parents when missing. The root's own path is the operator's and may contain links.
     static func root(_ path: String) throws(PrivateFilesError) -> Folder {
-        var built = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            built += "\(part)/"
-            if mkdir(built, 0o700) != 0 && errno != EEXIST && access(built, F_OK) != 0 { throw .system("making the root folder", path) }
+        do throws(FileError) { try FolderPath.make(path) } catch {
+            // A folder that may not be made may be there.
+            guard access(path, F_OK) == 0 else { throw .system("making the root folder", path) }
         }
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system("opening the root folder", path) }

@@ -105,60 +105,23 @@ public struct SourcesFile: Sendable {
             throw SourcesFileError("\(path) is open to other users (\(String(permissions, radix: 8))): it holds secrets; chmod 600 \(path)")
         }
         guard [0, geteuid()].contains(status.st_uid) || geteuid() == 0 else { throw SourcesFileError("\(path) belongs to another user") }
-        guard status.st_size <= sizeMax else { throw SourcesFileError("\(path) has more than \(sizeMax) bytes") }
-        let bytes = try contents(of: descriptor, path)
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try WholeFile.read(from: descriptor, at: path, most: sizeMax) } catch {
+            throw error.isTooLarge ? SourcesFileError("\(path) has more than \(sizeMax) bytes") : SourcesFileError(error)
+        }
         do { return try SourceBook(decoding: bytes) } catch { throw SourcesFileError("\(path) cannot be used: \(error)") }
     }
 
-    private static func contents(of descriptor: Int32, _ path: String) throws(SourcesFileError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count <= sizeMax {
-            let count = Glibc.read(descriptor, &piece, piece.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw SourcesFileError("read", path, errno) }
-            if count == 0 { return bytes }
-            bytes += piece[..<count]
-        }
-        throw SourcesFileError("\(path) has more than \(sizeMax) bytes")
-    }
-
-    /// A reader sees the old bytes or the new ones, and so does whoever starts after a power cut.
     private static func replace(_ path: String, _ bytes: [UInt8]) throws(SourcesFileError) {
-        let partial = path + ".\(getpid()).new"
-        unlink(partial)
-        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SourcesFileError("make", partial, errno) }
-        do throws(SourcesFileError) {
-            defer { close(descriptor) }
-            var written = 0
-            while written < bytes.count {
-                let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written) }
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { throw SourcesFileError("write", partial, errno) }
-                written += count
-            }
-            guard fsync(descriptor) == 0 else { throw SourcesFileError("sync", partial, errno) }
-            guard rename(partial, path) == 0 else { throw SourcesFileError("rename", partial, errno) }
-        } catch {
-            unlink(partial)
-            throw error
+        do throws(FileError) { try WholeFile.replace(path, with: bytes, draft: path + ".\(getpid()).new") } catch {
+            // It stands all the same, and a power cut leaves a whole file either way.
+            guard error.operation != .syncFolder else { return }
+            throw SourcesFileError(error)
         }
-        let folder = open(folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        fsync(folder)
-        close(folder)
     }
-
-    private static func folder(of path: String) -> String { path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "." }
 
     private func makeFolder() throws(SourcesFileError) {
-        let folder = Self.folder(of: path)
-        var built = folder.hasPrefix("/") ? "/" : ""
-        for part in folder.split(separator: "/") {
-            built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw SourcesFileError("make the folder", built, errno) }
-        }
+        do throws(FileError) { try FolderPath.make(FolderPath.parent(of: path)) } catch { throw SourcesFileError(error) }
     }
 }
 
@@ -167,5 +130,6 @@ public struct SourcesFileError: Error, CustomStringConvertible {
     public let description: String
 
     init(_ description: String) { self.description = description }
+    init(_ error: FileError) { description = error.description }
     init(_ operation: String, _ path: String, _ number: Int32) { description = "\(operation) \(path): \(String(cString: strerror(number)))" }
 }

@@ -104,11 +104,7 @@ final class CheckpointFile: Sendable {
     init(folder: String) throws(CollectorError) {
         self.folder = folder
         path = "\(folder)/checkpoint.json"
-        var built = ""
-        for part in folder.split(separator: "/", omittingEmptySubsequences: true) {
-            built += (built.isEmpty && !folder.hasPrefix("/") ? "" : "/") + part
-            guard mkdir(built, 0o700) == 0 || errno == EEXIST else { throw .system("the folder \(built) cannot be made") }
-        }
+        do throws(FileError) { try FolderPath.make(folder) } catch { throw CollectorError(error) }
         lock = open("\(folder)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .system("\(folder)/lock cannot be opened") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -125,37 +121,13 @@ final class CheckpointFile: Sendable {
     /// Nil when there is none yet.
     func read() throws(CollectorError) -> Checkpoint? {
         guard access(path, F_OK) == 0 else { return nil }
-        do throws(CollectorError) {
-            return try Checkpoint(json: try WholeFile.read(path, most: Self.sizeMax))
-        } catch {
+        do { return try Checkpoint(json: try WholeFile.read(path, most: Self.sizeMax)) } catch {
             throw CollectorError("\(path): \(error); move it away to begin the logs as COLLECTOR_START says")
         }
     }
 
     /// Replaces it; when this returns it is on the disk.
     func write(_ checkpoint: Checkpoint) throws(CollectorError) {
-        let draft = path + ".new"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .system("\(draft) cannot be written") }
-        let bytes = checkpoint.json
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                defer { close(descriptor) }
-                throw .system("\(draft) cannot be written")
-            }
-            written += count
-        }
-        let isSynced = fsync(descriptor) == 0
-        let error: CollectorError? = isSynced ? nil : .system("\(draft) cannot be synced")
-        close(descriptor)
-        if let error { throw error }
-        guard rename(draft, path) == 0 else { throw .system("\(path) cannot be replaced") }
-        let place = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard place >= 0 else { throw .system("\(folder) cannot be opened") }
-        defer { close(place) }
-        guard fsync(place) == 0 else { throw .system("\(folder) cannot be synced") }
+        do throws(FileError) { try WholeFile.replace(path, with: checkpoint.json, draft: path + ".new") } catch { throw CollectorError(error) }
     }
 }

@@ -16,9 +16,7 @@ public enum CollectorPages {
 
     static func answer(to path: String, of collector: Collector) -> HTTPResponse {
         switch path {
-        case "/metrics":
-            HTTPResponse(
-                status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))
+        case "/metrics": .metrics()
         case "/livez", "/healthz": collector.isStuck ? .text(503, "nothing is read and no answer is waited for\n") : .text(200, "ok\n")
         case "/readyz": collector.trouble.map { .text(503, $0 + "\n") } ?? .text(200, "ready\n")
         case "/unknown": .json(200, unknown(collector))

@@ -104,7 +104,8 @@ struct ProjectMapSource {
     }
 
     private static func read(_ path: String) throws(CollectorError) -> [CollectorSettings.Assignment] {
-        let bytes = try WholeFile.read(path, most: sizeMax)
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try WholeFile.read(path, most: sizeMax) } catch { throw CollectorError(error) }
         var found: [CollectorSettings.Assignment] = []
         let lines = String(decoding: bytes, as: UTF8.self).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (number, line) in lines.enumerated() {

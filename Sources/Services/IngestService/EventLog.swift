@@ -39,11 +39,7 @@ struct EventLogFile: ~Copyable {
 
     /// A new name is on stable storage only once its folder is.
     private static func syncFolder(of path: String) {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
-        fsync(descriptor)
-        close(descriptor)
+        try? FolderPath.sync(FolderPath.parent(of: path))
     }
 
     /// A crash may have left half a line: it is ended, so that it does not spoil the one behind it.
@@ -234,10 +230,6 @@ enum FolderListing {
 
     /// Makes the folder and those above it, for this user only.
     static func make(_ path: String) throws(EventLogError) {
-        var built = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST { throw EventLogError(.system, "mkdir", built, errno) }
-        }
+        do throws(FileError) { try FolderPath.make(path) } catch { throw EventLogError(.system, "mkdir", error.path, error.number) }
     }
 }

@@ -231,9 +231,7 @@ final class IngestLane: @unchecked Sendable {
             guard lanes.allSatisfy({ $0.usage.store.canKeep }) else { return .text(503, "no usage samples can be made durable\n") }
             let takesReceipts = lanes.allSatisfy { $0.receipts?.store.canKeep ?? true }
             return takesReceipts ? .text(200, "ready\n") : .text(503, "no receipts of messages can be made durable\n")
-        default:
-            return HTTPResponse(
-                status: 200, headers: ["content-type": MetricRegistry.contentType], body: Array(MetricRegistry.shared.prometheusText().utf8))
+        default: return .metrics()
         }
     }
 }

@@ -33,13 +33,7 @@ enum Folders {
             guard found.isFolder else { throw CommandFailure(.failed, "\(path) is no folder") }
             return false
         }
-        var built = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST {
-                throw CommandFailure(.failed, "the folder \(built) cannot be made: \(String(cString: strerror(errno)))")
-            }
-        }
+        do throws(FileError) { try FolderPath.make(path) } catch { throw CommandFailure(.failed, error.description) }
         return true
     }
 }

@@ -255,11 +255,7 @@ struct OperationCalls: Sendable {
         [
             Route("GET", "/healthz", .operation, bodyLimit: 0) { _ in .text(200, "ok\n") },
             Route("GET", "/readyz", .operation, bodyLimit: 0, ready),
-            Route("GET", "/metrics", .operation, bodyLimit: 0) { _ in
-                HTTPResponse(
-                    status: 200, headers: ["Content-Type": MetricRegistry.contentType],
-                    body: Array(MetricRegistry.shared.prometheusText().utf8))
-            },
+            Route("GET", "/metrics", .operation, bodyLimit: 0) { _ in .metrics() },
         ]
     }
 

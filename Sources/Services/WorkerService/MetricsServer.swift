@@ -18,10 +18,7 @@ enum MetricsServer {
             case "/metrics":
                 Task {
                     _ = await watch.look(within: countingMax)
-                    responder.respond(
-                        HTTPResponse(
-                            status: 200, headers: ["content-type": MetricRegistry.contentType],
-                            body: Array(MetricRegistry.shared.prometheusText().utf8)))
+                    responder.respond(.metrics())
                 }
             case "/autoscale":
                 Task {

@@ -11,13 +11,7 @@ final class SlotLock: Sendable {
 
     /// - Throws: ``SlotError`` when another process has the slot.
     init(folder: String, program: String, slot: Int) throws(SlotError) {
-        var built = folder.hasPrefix("/") ? "/" : ""
-        for part in folder.split(separator: "/") {
-            built += (built.isEmpty || built == "/" ? "" : "/") + part
-            if mkdir(built, 0o700) != 0 && errno != EEXIST {
-                throw SlotError("the folder \(built) cannot be made: \(String(cString: strerror(errno)))")
-            }
-        }
+        do throws(FileError) { try FolderPath.make(folder) } catch { throw SlotError(error.description) }
         let path = "\(folder)/\(program).\(slot).lock"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SlotError("\(path) cannot be opened: \(String(cString: strerror(errno)))") }

@@ -1,4 +1,5 @@
 import CSQLite
+import Formats
 import Synchronization
 import Telemetry
 
@@ -25,7 +26,9 @@ final class SQLiteDriver: DatabaseDriver {
         guard !path.isEmpty, !path.hasPrefix(":") else {
             throw DatabaseError(kind: .cannotOpen, message: "SQLite needs a file's path, since several processes share it")
         }
-        try SQLiteDriver.makeFolder(of: path)
+        do throws(FileError) { try FolderPath.make(FolderPath.parent(of: path)) } catch {
+            throw DatabaseError(kind: .cannotOpen, message: error.description)
+        }
         var status = stat()
         guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
             throw DatabaseError(kind: .cannotOpen, message: "\(path) is not a file")
@@ -83,17 +86,6 @@ final class SQLiteDriver: DatabaseDriver {
             return ending.waiting
         }
         for continuation in waiting { continuation.resume() }
-    }
-
-    /// Makes the folder of the file and those above it, for their owner only.
-    private static func makeFolder(of path: String) throws(DatabaseError) {
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
-        let folder = String(path[..<slash])
-        guard access(folder, F_OK) != 0 else { return }
-        try makeFolder(of: folder)
-        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
-            throw DatabaseError(kind: .cannotOpen, message: "the folder \(folder) cannot be made: \(systemMessage(errno))")
-        }
     }
 
     // MARK: Migrations
