@@ -1,4 +1,5 @@
 import CSQLite
+import Formats
 
 #if canImport(Glibc)
     import Glibc
@@ -25,11 +26,9 @@ enum SQLiteBackup {
     }
 
     private static func syncFolder(of path: String) throws(DatabaseError) {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(folder) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure(folder) }
+        do throws(FileError) { try FolderPath.sync(FolderPath.parent(of: path)) } catch {
+            throw DatabaseError(kind: .inputOutput, message: error.description)
+        }
     }
 
     private static func failure(_ path: String) -> DatabaseError {

@@ -77,14 +77,12 @@ enum BackupFiles {
     /// Renames, and has the folder on the disk.
     static func rename(_ path: String, to target: String) throws(CommandFailure) {
         guard Glibc.rename(path, target) == 0 else { throw failure("renaming \(path) to", target) }
-        try sync(folder(of: target))
+        try sync(FolderPath.parent(of: target))
     }
 
     /// Has a folder's names on the disk.
     static func sync(_ folder: String) throws(CommandFailure) {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0, fsync(descriptor) == 0 else { throw failure("syncing", folder) }
-        close(descriptor)
+        do throws(FileError) { try FolderPath.sync(folder) } catch { throw CommandFailure(.failed, error.description) }
     }
 
     /// Takes a folder away with all that is in it; links in it are taken away, not followed.
@@ -100,10 +98,6 @@ enum BackupFiles {
             }
         }
         guard rmdir(folder) == 0 else { throw failure("removing", folder) }
-    }
-
-    static func folder(of path: String) -> String {
-        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }
 
     static func failure(_ operation: String, _ path: String) -> CommandFailure {

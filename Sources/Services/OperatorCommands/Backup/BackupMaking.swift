@@ -121,7 +121,7 @@ struct BackupMaking: Sendable {
         var made: Set<String> = []
         for path in BackupFiles.plainFiles(below: source, leavingOut: leavingOut) {
             let target = "\(folder)/\(name)/\(path)"
-            let place = BackupFiles.folder(of: target)
+            let place = FolderPath.parent(of: target)
             if made.insert(place).inserted { _ = try Folders.make(place) }
             // Gone since it was listed: an hour's journal at its end, a spool that was drained, a file that was replaced by none.
             if let file = try BackupFiles.copy("\(source)/\(path)", to: target, as: "\(name)/\(path)") { copied.append(file) }

@@ -96,7 +96,7 @@ struct BackupRestoring: Sendable {
         do throws(CommandFailure) {
             for file in manifest.files {
                 guard let target = target(of: file.path, mark: mark) else { continue }
-                _ = try Folders.make(BackupFiles.folder(of: target))
+                _ = try Folders.make(FolderPath.parent(of: target))
                 let copied = try BackupFiles.copy("\(backup)/\(file.path)", to: target, as: file.path)
                 guard copied == file else { throw CommandFailure(.failed, "\(file.path) changed while it was restored") }
             }
@@ -162,7 +162,7 @@ struct BackupRestoring: Sendable {
         for path in BackupFiles.plainFiles(below: copied) {
             let target = "\(places.spool)/\(path)"
             guard !Folders.exists(target) else { continue }
-            _ = try Folders.make(BackupFiles.folder(of: target))
+            _ = try Folders.make(FolderPath.parent(of: target))
             try BackupFiles.rename("\(copied)/\(path)", to: target)
         }
         try BackupFiles.removeTree(copied)
