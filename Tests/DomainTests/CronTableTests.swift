@@ -64,7 +64,7 @@ struct CronTableTests {
         #expect(try await noted(fixture).count == 2)
     }
 
-    @Test("a paused entry does not fire; a named extra run always does, and leaves the tick alone")
+    @Test("a paused entry does not fire, at a start neither; a named extra run always does, and leaves the tick alone")
     func pausedAndExtra() async throws {
         let fixture = try await fixture()
         let entry = Self.noting()
@@ -73,6 +73,7 @@ struct CronTableTests {
         #expect(try await table.setPaused(true, entry: "noting"))
         #expect(try await table.setPaused(true, entry: "nobody") == false)
         #expect(try await table.runDue(entry, nowMs: Self.noon + 1000) == .nothingDue)
+        #expect(try await table.runAtStart(entry, nowMs: Self.noon + 1000) == .nothingDue)
         guard case .done(let extra, _) = try await table.runNow(entry, nowMs: Self.noon + 1000) else {
             Issue.record("the extra run did not run")
             return
@@ -80,6 +81,10 @@ struct CronTableTests {
         #expect(extra.hasPrefix("manual-"))
         #expect(try await table.setPaused(false, entry: "noting"))
         #expect(try await table.runDue(entry, nowMs: Self.noon + 1000) == .done(tick: "2026-11-21T12:00Z", detail: "noted"))
+        guard case .done = try await table.runAtStart(entry, nowMs: Self.noon + 2000) else {
+            Issue.record("the run at the start did not run")
+            return
+        }
     }
 
     @Test("a tick that fails leaves nothing behind, is recorded, and runs again")

@@ -101,6 +101,14 @@ public struct CronTable: Sendable {
         try await run(entry, tick: "manual-" + ULID.make(nowMs: nowMs), dueMs: nowMs, nowMs: nowMs, isExtra: true)
     }
 
+    /// Runs an extra tick because a scheduler has started, unless somebody has paused the entry.
+    public func runAtStart(_ entry: CronEntry, nowMs: Int64) async throws -> CronResult {
+        let isPaused = try await database.read { connection in
+            try connection.first("SELECT paused FROM scheduling_entries WHERE name = $1", [.text(entry.name)])?.int("paused") == 1
+        }
+        return isPaused ? .nothingDue : try await runNow(entry, nowMs: nowMs)
+    }
+
     /// Pauses or resumes an entry.
     /// - Parameter nowMs: of a resumption: ticks from more than a minute before do not come back.
     /// - Returns: false when there is none of that name.

@@ -111,7 +111,7 @@ public final class SchedulerService: PulsedService {
             if !state.withLock({ $0.isInstalled }) {
                 try await table.install(nowMs: nowMs)
                 state.withLock { $0.isInstalled = true }
-                for entry in table.entries where entry.runsAtStart { report(entry, try await table.runNow(entry, nowMs: nowMs), since: .now) }
+                for entry in table.entries where entry.runsAtStart { report(entry, try await table.runAtStart(entry, nowMs: nowMs), since: .now) }
             }
         } catch {
             log.error("cron entries wait", ["error": .string("\(error)")])
