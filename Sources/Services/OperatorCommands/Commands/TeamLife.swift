@@ -1,5 +1,6 @@
 import Database
 import Formats
+import Money
 import Plans
 import Teams
 import Usage
