@@ -93,7 +93,7 @@ struct EffectCrashTests {
     func crash(_ rule: EffectRule, _ step: JobTestStep, _ store: Store) async throws {
         let bank = try Bank(rule, store)
         let receipts = Receipts()
-        let kit = JobTestKit(effects: bank.store, patience: (.seconds(10) as Duration).stretched) { jobs in Self.register(rule, bank, receipts, jobs)
+        let kit = JobTestKit(effects: bank.store, patience: (.seconds(40) as Duration).stretched) { jobs in Self.register(rule, bank, receipts, jobs)
         }
         kit.crashAfter(step: step)
         try await kit.push(PayOut(order: "order-7"))
@@ -130,7 +130,7 @@ struct EffectCrashTests {
     func twice(_ rule: EffectRule, _ store: Store) async throws {
         let bank = try Bank(rule, store)
         let receipts = Receipts()
-        let kit = JobTestKit(effects: bank.store, patience: (.seconds(10) as Duration).stretched) { jobs in Self.register(rule, bank, receipts, jobs)
+        let kit = JobTestKit(effects: bank.store, patience: (.seconds(40) as Duration).stretched) { jobs in Self.register(rule, bank, receipts, jobs)
         }
         let effects = try await kit.runTwice(PayOut(order: "order-7"))
         #expect(effects.map(\.identity) == [EffectIdentity("payout", key: "order-7")] && effects.first?.fence == 1)
