@@ -227,7 +227,9 @@ final class WebStage: Sendable {
                 ("data", ["id": .string("ext-\(order)"), "order_id": .string(order), "amount": .string(amount), "currency": .string(currency)]),
             ])
         ).bytes
-        var headers = signer.headers(id: "msg_\(type)_\(order)", timestamp: WallClock.nowMs / 1000, body: body)
+        // The same message has the same id, whatever words it is made of.
+        let id = "msg_\(Digest.sha256Hex(Array("\(type)_\(order)".utf8)))"
+        var headers = signer.headers(id: id, timestamp: WallClock.nowMs / 1000, body: body)
         headers["content-type"] = "application/json"
         let request = HTTPClient.Request(method: "POST", url: "\(ingestURL)/webhooks/standard-webhooks", headers: headers, body: body)
         return try await client.send(request).status
