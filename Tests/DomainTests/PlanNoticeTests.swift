@@ -183,7 +183,8 @@ struct PlanNoticeTests {
         let nowMs = stage.nowMs
         try await stage.tell(.chargedBack, 1)
         // worker-notifications comes by, and leaves it off.
-        _ = try await stage.database.write { try Outbox.finish(first, as: .skipped, detail: "payment is charged_back", nowMs: nowMs, in: $0) }
+        let reason = PaymentState.chargedBack.skipReason
+        _ = try await stage.database.write { try Outbox.finish(first, as: .skipped, detail: reason, nowMs: nowMs, in: $0) }
         try stage.turn(to: "2026-02-05T10:00:00Z")
         try await stage.tell(.captured, 1, attempt: 1)
         #expect(try await stage.activate() == [.done])
