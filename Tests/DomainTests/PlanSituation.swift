@@ -132,7 +132,8 @@ extension PlanSituation {
             "refunded back to what had ended as it was wanted: that has no grace now either", .buy, .plan, .at("2026-03-01T00:00:00Z"),
             .look(["ended"]), .at("2026-03-03T10:00:00Z"), .buy, .refund(2), .told(["ended"]), .stands("ended Free \(february)"), .look([])),
         PlanSituation(
-            "the first payment after an end refunded: the next does not reach back over it, and says so to who was not told yet", .buy, .plan, .at("2026-03-01T00:00:00Z"),
+            "the first payment after an end refunded: the next does not reach back over it, and says so to who was not told yet", .buy, .plan,
+            .at("2026-03-01T00:00:00Z"),
             .look(["ended"]), .at("2026-03-03T10:00:00Z"), .buy, .at("2026-03-05T10:00:00Z"), .buy, .stands("active Pro 2026-05-03T10:00:00.000Z"),
             .refund(2), .told(["confirmed"]), .stands("active Pro 2026-04-05T10:00:00.000Z")),
         PlanSituation(
