@@ -3,6 +3,7 @@ import Database
 import Formats
 import JobQueue
 import Notifications
+import Outbox
 import Payments
 import ProviderPort
 import Settings
@@ -126,6 +127,90 @@ struct PlanNoticeTests {
         try await stage.tell(.captured, 2)
         _ = try await stage.activate()
         #expect(try await expiry() == nil)
+    }
+
+    @Test("the mail about a plan that is taken away on its second day links to a page that opens, and is late once the plan is bought anew")
+    func earlyEnd() async throws {
+        let stage = try await PlanStage()
+        try await Self.bought(stage)
+        try stage.turn(to: "2026-02-02T10:00:00Z")
+        try await stage.tell(.refunded, 1)
+        let messages = try await stage.told()
+        let message = try #require(messages.first)
+        #expect(messages.count == 1 && message.template == .planEnded)
+        let (nowMs, secret) = (stage.nowMs, "0123456789abcdef0123456789abcdef")
+        let endMs = try #require(message.link?.periodEndMs)
+        func expiry() async throws -> Int64? {
+            try await stage.database.read { try Subscription.linkExpiry(of: PlanStage.team, periodEndMs: endMs, nowMs: nowMs, in: $0) }
+        }
+        let link = TeamLink(secret: secret)
+        let token = link.mailToken(for: PlanStage.team, until: try #require(try await expiry()))
+        #expect(link.accepts(token.text, for: PlanStage.team, nowMs: nowMs))
+        #expect(link.accepts(token.text, for: PlanStage.team, nowMs: nowMs + PlanTerms.weekMs - 1000))
+        try await stage.owe()
+        try await stage.tell(.captured, 2)
+        #expect(try await stage.activate() == [.done])
+        #expect(try await expiry() == nil)
+    }
+
+    @Test("a link in a mail lasts no longer than its page accepts, however far away the end is that it is about")
+    func longestLink() async throws {
+        try await MessageStage.run(channels: "email") { stage in
+            let endMs = stage.nowMs + 40 * 86_400_000
+            try await Self.enter("baobab", until: endMs, stage)
+            let secret = "0123456789abcdef0123456789abcdef"
+            let settings = try Settings(environment: ["SECRET_KEY": secret, "BASE_URL": "https://pay.example.com"])
+            let link = SendNotification.Link(.team, "baobab", periodEndMs: endMs)
+            let reminder = MessageStage.message(.planRenewal, cause: "far", link: link)
+            #expect(try await stage.send(reminder, linking: NotificationsWorker.linking(settings, nil)) == .done)
+            let mail = try #require(try await stage.mail.waitForMessages().first)
+            let address = "https://pay.example.com/teams/baobab/settings?t="
+            let line = try #require(mail.text?.split(whereSeparator: \.isNewline).first { $0.hasPrefix(address) })
+            let token = String(line.dropFirst(address.count).dropLast("&tab=plan".count))
+            #expect(TeamLink(secret: secret).accepts(token, for: "baobab", nowMs: stage.nowMs))
+        }
+    }
+
+    @Test("a confirmation that was not sent before its period was taken back is never sent; the payment's new period has its own")
+    func confirmations() async throws {
+        let stage = try await PlanStage()
+        try await stage.owe()
+        try await stage.tell(.captured, 1)
+        #expect(try await stage.activate() == [.done])
+        #expect(try await stage.told().map { $0.values["until"] } == ["28/02/2026 à 10:00 UTC"])
+        let first = try await stage.fixture.delivered("notification.send", of: stage.payment(1))
+        try stage.turn(to: "2026-02-03T10:00:00Z")
+        let nowMs = stage.nowMs
+        try await stage.tell(.chargedBack, 1)
+        // worker-notifications comes by, and leaves it off.
+        let reason = PaymentState.chargedBack.skipReason
+        _ = try await stage.database.write { try Outbox.finish(first, as: .skipped, detail: reason, nowMs: nowMs, in: $0) }
+        try stage.turn(to: "2026-02-05T10:00:00Z")
+        try await stage.tell(.captured, 1, attempt: 1)
+        #expect(try await stage.activate() == [.done])
+        let told = try await stage.told()
+        #expect(told.map(\.template) == [.planEnded, .planConfirmed])
+        #expect(told.last?.values["until"] == "05/03/2026 à 10:00 UTC")
+        #expect(try await stage.fixture.record(of: first)?.outcome == .skipped)
+    }
+
+    @Test("a confirmation that was not sent before its period was moved gives way to one of the new period; one that was sent stays")
+    func movedConfirmations() async throws {
+        let stage = try await PlanStage()
+        for _ in 0..<3 {
+            try await stage.owe()
+            try await stage.tell(.captured, stage.payments)
+            #expect(try await stage.activate() == [.done])
+        }
+        #expect(try await stage.told().count == 3)
+        let second = try await stage.fixture.delivered("notification.send", of: stage.payment(2))
+        let nowMs = stage.nowMs
+        _ = try await stage.database.write { try Outbox.finish(second, as: .done, nowMs: nowMs, in: $0) }
+        try await stage.tell(.refunded, 1)
+        #expect(try await stage.told().map { $0.values["until"] } == ["31/03/2026 à 10:00 UTC"])
+        #expect(try await stage.fixture.record(of: second)?.outcome == .done)
+        let third = try await stage.fixture.delivered("notification.send", of: stage.payment(3))
+        #expect(try await stage.fixture.record(of: third)?.outcome == .skipped)
     }
 
     @Test("a reminder leads to the team's page where it is sent; once the next period is paid it is not sent any more")

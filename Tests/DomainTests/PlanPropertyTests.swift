@@ -33,13 +33,17 @@ private struct PlainPlan {
     }
 
     mutating func takeBack(_ payment: String, _ nowMs: Int64) {
-        periods.removeAll { $0.payment == payment }
+        guard let place = periods.firstIndex(where: { $0.payment == payment }) else { return }
+        let beganAnew = !periods.remove(at: place).continues
+        let isLast = place == periods.count
+        // What was before it had ended.
+        if beganAnew && !isLast { periods[place].continues = false }
         let left = Self.end(of: &periods)
         guard isRunning else { return }
-        if let left {
+        if let left, left > nowMs || !(beganAnew && isLast) {
             endMs = left
         } else {
-            (endMs, isRunning, isUnwanted) = (min(endMs, nowMs), false, false)
+            (endMs, isRunning, isUnwanted) = (left ?? min(endMs, nowMs), false, false)
         }
     }
 
@@ -108,7 +112,7 @@ struct PlanPropertyTests {
                     try await fixture.database.write { connection in
                         for payment in paid {
                             let parameters = ActivatePlan(team: payment.subject, plan: Plan.pro)
-                            _ = try PlanActivation.apply(parameters, payment: payment, nowMs: now, in: connection)
+                            _ = try PlanActivation.apply(parameters, payment: payment, paidAtMs: now, nowMs: now, in: connection)
                         }
                     }
                     payments.append(pair)

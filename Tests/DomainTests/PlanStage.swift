@@ -110,9 +110,8 @@ final class PlanStage: Sendable {
 
     /// A tick of the scheduler.
     @discardableResult
-    func look(limit: Int = 500) async throws -> PlanPeriods.Report {
-        let nowMs = nowMs
-        return try await database.write { try PlanPeriods(outbox: Self.outbox).run(nowMs: nowMs, limit: limit, in: $0) }
+    func look(batch: Int = PlanPeriods.batchMax) async throws -> PlanPeriods.Report {
+        try await PlanPeriods(outbox: Self.outbox).run(on: database, nowMs: nowMs, batch: batch)
     }
 
     /// The messages about the plan since they were last asked for.

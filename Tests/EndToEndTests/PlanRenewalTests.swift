@@ -66,7 +66,8 @@ struct PlanRenewalTests {
 
     @Test("money that goes back takes its period back, and the owner is told")
     func refunded() async throws {
-        try await Stage.run(["ingest", "worker-payments", "worker-plans", "worker-notifications"], Instance.Configuration(hasMail: true)) { stage in
+        let programs = ["ingest", "web", "worker-payments", "worker-plans", "worker-notifications"]
+        try await Stage.run(programs, Instance.Configuration(hasMail: true)) { stage in
             let plan = try await stage.seedOne(.plan)
             for arguments in [
                 ["team", "put", plan.subject, "--name", "Coopérative Karité"],
@@ -79,7 +80,9 @@ struct PlanRenewalTests {
             let refund = Message.payment("payment.refunded", order: plan.attempt, amount: plan.amountText, currency: plan.currency)
             #expect(try await stage.post(refund).status == 200)
             try await eventually(within: .seconds(30), "the plan has ended") { try await Self.standing(stage) == "ended" }
-            _ = try await Self.mail("est passée à la formule gratuite", stage)
+            let mail = try await Self.mail("est passée à la formule gratuite", stage)
+            let page = try await HTTPLine.once(port: stage.instance.webPort, "GET", try Self.linkPath(of: mail))
+            #expect(page.status == 200 && page.text.contains("Pro"), "the mail's link opens: \(page.status)")
             #expect(try await stage.count("SELECT COUNT(*) FROM plans_activations") == 0)
             #expect(
                 try await stage.texts("SELECT cause || ' ' || payment FROM plans_moves ORDER BY id") == [
@@ -113,8 +116,7 @@ struct PlanRenewalTests {
     /// Follows the link of a mail, presses the button there and pays.
     private static func payByLink(of mail: SMTPServer.Received, _ shop: Shop) async throws {
         let stage = shop.stage
-        let link = try #require(mail.text?.split(whereSeparator: \.isNewline).first { $0.contains("/settings?t=") })
-        let path = String(link[try #require(link.firstRange(of: "/teams/")).lowerBound...])
+        let path = try linkPath(of: mail)
         let page = try await HTTPLine.once(port: stage.instance.webPort, "GET", path)
         #expect(page.status == 200 && page.text.contains("Pro"), "\(page.status)")
         let pressed = try await HTTPLine.once(
@@ -123,6 +125,11 @@ struct PlanRenewalTests {
         #expect(pressed.status == 303, "\(pressed.text)")
         let payments = try await shop.call("GET", "/api/payments/\(team)/history")["payments"]?.array
         try await pay(try #require(payments?.first?["id"]?.string), shop)
+    }
+
+    private static func linkPath(of mail: SMTPServer.Received) throws -> String {
+        let link = try #require(mail.text?.split(whereSeparator: \.isNewline).first { $0.contains("/settings?t=") })
+        return String(link[try #require(link.firstRange(of: "/teams/")).lowerBound...])
     }
 
     private static func pay(_ payment: String, _ shop: Shop) async throws {

@@ -168,7 +168,7 @@ struct ProductMetricsTests {
             for (team, status) in [("baobab", "active"), ("acacia", "ended"), ("elsewhere", "grace")] {
                 try connection.execute(
                     "INSERT INTO plans_subscriptions VALUES ($1, 'pay_as_you_go', 1, $2, 0, 0, 1, 0)", [.text(team), .text(status)])
-                try connection.execute("INSERT INTO plans_activations VALUES ($1, $1, 'pay_as_you_go', 1, 0, 0, 0)", [.text(team)])
+                try connection.execute("INSERT INTO plans_activations VALUES ($1, $1, 'pay_as_you_go', 1, 0, 0, 0, 0)", [.text(team)])
             }
             let states = ["paid", "paid", "refunded", "failed", "pending"]
             for (number, state) in states.enumerated() {
@@ -279,7 +279,7 @@ struct ProductMetricsTests {
         let first = samples(registry)[#"product_metrics_read_timestamp_seconds{part="usage"}"#]
         try await stage.write { connection in
             try connection.execute("ALTER TABLE usage_project_months RENAME TO elsewhere")
-            try connection.execute("INSERT INTO plans_activations VALUES ('p', 'baobab', 'pay_as_you_go', 1, 0, 0, 0)")
+            try connection.execute("INSERT INTO plans_activations VALUES ('p', 'baobab', 'pay_as_you_go', 1, 0, 0, 0, 0)")
         }
         stage.turn(byMs: 60_000)
         try await read(stage, into: registry)

@@ -41,12 +41,15 @@ extension SendNotification {
     }
 
     /// Tells the customer what plan the payment has bought, and until when.
-    public static func planConfirmed(_ plan: String, team: String, untilMs: Int64, for payment: Payment) throws -> [JobRequest] {
+    /// - Parameter appliedAtMs: a payment that was taken back and buys once more has another message.
+    public static func planConfirmed(
+        _ plan: String, team: String, untilMs: Int64, appliedAtMs: Int64, for payment: Payment
+    ) throws -> [JobRequest] {
         let values = [
             "name": payment.customer.name, "team": team, "plan": plan, "amount": payment.amount.description, "payment": payment.id,
             "until": MessageMoment.text(untilMs, language: payment.customer.language),
         ]
-        return try requests(.planConfirmed, for: payment, values: values, cause: payment.id, guarding: true)
+        return try requests(.planConfirmed, for: payment, values: values, cause: "\(payment.id):\(appliedAtMs):\(untilMs)", guarding: true)
     }
 
     /// Tells the customer of a payment of what is no longer paid, with a link to the team's page. Names no payment: it is sent whatever the

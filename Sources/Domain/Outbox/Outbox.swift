@@ -79,6 +79,17 @@ public struct Outbox: Sendable {
             "UPDATE outbox_jobs SET finished_at = NULL, outcome = NULL, detail = NULL WHERE id = $1 AND outcome = 'buried'", [.text(job)]) == 1
     }
 
+    /// Leaves a job off for good that has not been done yet: one that was skipped is not taken up again either.
+    /// - Returns: false when it was done before, or never there.
+    @discardableResult
+    public static func leaveOff(unique: String, because reason: String, nowMs: Int64, in connection: Connection) throws -> Bool {
+        try connection.execute(
+            """
+            UPDATE outbox_jobs SET finished_at = COALESCE(finished_at, $3), outcome = 'skipped', detail = $2
+            WHERE unique_key = $1 AND (finished_at IS NULL OR outcome = 'skipped')
+            """, [.text(unique), .text(reason), .integer(nowMs)]) == 1
+    }
+
     /// Takes up again what was skipped of a payment for one of these reasons, and publishes it anew: the same jobs, under the same ids and
     /// unique keys. What was done stays done, and what was skipped for anything else stays left off.
     /// - Returns: how many jobs.

@@ -11,13 +11,16 @@ struct PaidPeriod: Sendable {
     /// Whether it adds to a period that runs, or is in its grace: days of grace are paid for.
     let continues: Bool
 
-    /// - Parameter current: what the team has at that moment, brought up to it.
-    init(of plan: Plan, paidAtMs: Int64, after current: Subscription?) {
+    /// - Parameters:
+    ///   - paidAtMs: what it adds to is what ran then, or was in its grace.
+    ///   - appliedAtMs: a new period begins with this: nobody is charged for days without the plan.
+    ///   - current: what the team had when it paid.
+    init(of plan: Plan, paidAtMs: Int64, appliedAtMs: Int64, after current: Subscription?) {
         let before = current.flatMap { $0.plan == plan.id && $0.isRunning && $0.graceEndsAtMs > paidAtMs ? $0 : nil }
         continues = before != nil
-        startMs = before?.renewsAtMs ?? paidAtMs
-        runStartMs = before?.periodStartMs ?? paidAtMs
-        anchorDay = before?.anchorDay ?? Int64(Timestamp.civil(paidAtMs).day)
+        startMs = before?.renewsAtMs ?? appliedAtMs
+        runStartMs = before?.periodStartMs ?? appliedAtMs
+        anchorDay = before?.anchorDay ?? Int64(Timestamp.civil(appliedAtMs).day)
         renewsAtMs = BillingCalendar.adding(months: plan.periodMonths, to: startMs, anchorDay: anchorDay)
     }
 

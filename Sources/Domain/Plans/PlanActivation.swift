@@ -2,10 +2,8 @@ import Database
 import Formats
 import JobQueue
 import Money
-import Notifications
 import Outbox
 import Payments
-import Teams
 import Telemetry
 
 /// `plan.activate`: gives a team the plan version that its payment has bought. Paid-only, applied once per payment.
@@ -38,13 +36,12 @@ public struct PlanActivation: Sendable {
         let outbox = outbox
         let result = try await database.paidEffect(of: job, nowMs: nowMs, detail: "\(parameters.team): \(parameters.plan)") {
             payment, connection -> Int64? in
-            let applied = try Self.apply(parameters, payment: payment, nowMs: nowMs, in: connection)
-            guard let (plan, renewsAt) = applied else { return nil }
-            let team = try TeamStore.find(parameters.team, in: connection)?.name ?? parameters.team
-            for request in try SendNotification.planConfirmed(plan.name, team: team, untilMs: renewsAt, for: payment) {
-                try outbox.add(request, nowMs: nowMs, in: connection)
-            }
-            return renewsAt
+            // The job was made in the transaction in which the payment was paid, or was paid once more.
+            let madeAtMs = try JobRecord.find(job.id, in: connection)?.createdAtMs ?? nowMs
+            let applied = try Self.apply(parameters, payment: payment, paidAtMs: min(madeAtMs, nowMs), nowMs: nowMs, in: connection)
+            guard let applied else { return nil }
+            for request in try applied.confirmation(to: payment, in: connection) { try outbox.add(request, nowMs: nowMs, in: connection) }
+            return applied.renewsAtMs
         }
         if case .done(let renewsAt?) = result {
             log.info(
@@ -57,10 +54,11 @@ public struct PlanActivation: Sendable {
         }
     }
 
-    /// - Returns: the plan, and when the period that was paid ends; nil when the payment was applied before, by a job of another id.
+    /// - Parameter paidAtMs: what the payment adds to is what the team had then, however late it is applied.
+    /// - Returns: what was bought; nil when the payment was applied before, by a job of another id.
     static func apply(
-        _ parameters: ActivatePlan, payment: Payment, nowMs: Int64, in connection: Connection
-    ) throws -> (plan: Plan, renewsAtMs: Int64)? {
+        _ parameters: ActivatePlan, payment: Payment, paidAtMs: Int64, nowMs: Int64, in connection: Connection
+    ) throws -> PaidActivation? {
         guard try connection.first("SELECT 1 AS found FROM plans_activations WHERE payment = $1", [.text(payment.id)]) == nil else { return nil }
         // The price that counts is that of the version on sale when the payment was created: never the client's.
         guard let plan = try Plan.onSale(parameters.plan, atMs: payment.createdAtMs, in: connection) else {
@@ -70,24 +68,32 @@ public struct PlanActivation: Sendable {
             let paid = "\(payment.amount.decimalText) \(payment.amount.currency)"
             throw JobFailure.bury("\(paid) for \(payment.subject) does not buy \(plan.id) version \(plan.version) for \(parameters.team)")
         }
-        // Whatever has ended by now has ended, although no tick has come by yet.
-        _ = try Subscription.of(team: parameters.team, in: connection)?.settle(nowMs: nowMs, in: connection)
+        // Whatever had ended when it was paid has ended, although no tick has come by yet.
+        _ = try Subscription.of(team: parameters.team, in: connection)?.settle(nowMs: paidAtMs, in: connection)
         let current = try Subscription.of(team: parameters.team, in: connection)
-        let period = PaidPeriod(of: plan, paidAtMs: nowMs, after: current)
+        let period = PaidPeriod(of: plan, paidAtMs: paidAtMs, appliedAtMs: nowMs, after: current)
         try connection.execute(
             """
-            INSERT INTO plans_activations (payment, team, plan, version, period_start, renews_at, applied_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO plans_activations (payment, team, plan, version, period_start, renews_at, applied_at, paid_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             [
                 .text(payment.id), .text(parameters.team), .text(plan.id), .integer(plan.version), .integer(period.startMs),
-                .integer(period.renewsAtMs), .integer(nowMs),
+                .integer(period.renewsAtMs), .integer(nowMs), .integer(paidAtMs),
             ])
         try connection.execute("DELETE FROM plans_next WHERE team = $1", [.text(parameters.team)])
         let subscription = period.subscription(of: parameters.team, plan, nowMs: nowMs)
         try subscription.store(in: connection)
         try PlanMove.record(
             period.continues ? .renewed : .bought, subscription, payment: payment.id, actor: "payment", nowMs: nowMs, in: connection)
-        return (plan, period.renewsAtMs)
+        return try PaidActivation.find(payment: payment.id, in: connection)
+    }
+
+    /// Whether a team has paid for a plan and worker-plans has not come to it yet.
+    static func isWaitedFor(by team: String, in connection: Connection) throws -> Bool {
+        try PaymentStore.paid(purpose: PlanPurpose.name, subject: team, in: connection).contains { payment in
+            guard try PaidActivation.find(payment: payment, in: connection) == nil else { return false }
+            return try JobRecord.of(payment: payment, in: connection).contains { $0.kind == ActivatePlan.kind && $0.finishedAtMs == nil }
+        }
     }
 }

@@ -26,7 +26,7 @@ public struct PlanFigures: Sendable, Equatable {
         }
         return PlanFigures(
             plans: try connection.query("SELECT DISTINCT plan FROM plans_versions ORDER BY plan").map { try $0.text("plan") }, planByTeam: plans,
-            buyers: Set(try connection.query("SELECT DISTINCT team FROM plans_activations").map { try $0.text("team") }),
+            buyers: try buyers(in: connection),
             countByStatus: try counts(in: connection), overdue: try overdue(nowMs: nowMs, in: connection))
     }
 
@@ -37,6 +37,13 @@ public struct PlanFigures: Sendable, Equatable {
             counts[try row.text("status")] = try row.int("n")
         }
         return counts
+    }
+
+    /// What was bought before moves were on record is known by its payment alone; what was taken back, by its moves alone.
+    private static func buyers(in connection: Connection) throws -> Set<String> {
+        let teams = try connection.query(
+            "SELECT team FROM plans_moves WHERE cause IN ('bought', 'taken_back') UNION SELECT team FROM plans_activations")
+        return Set(try teams.map { try $0.text("team") })
     }
 
     private static func overdue(nowMs: Int64, in connection: Connection) throws -> Int64 {

@@ -10,17 +10,17 @@ enum PlanNotices {
     /// The messages of a step, which is noted as told.
     /// - Parameters:
     ///   - subscription: as it was before the move: with the end of the period that is told of.
-    ///   - payment: the one whose money went back, whose customer is asked where the team has no owner's address.
     /// - Returns: nil when it was told before.
     static func requests(
-        _ notice: PlanNotice, _ subscription: Subscription, payment: Payment? = nil, nowMs: Int64, in connection: Connection
+        _ notice: PlanNotice, _ subscription: Subscription, nowMs: Int64, in connection: Connection
     ) throws -> [JobRequest]? {
         let (team, end) = (subscription.team, subscription.renewsAtMs)
         let known = try connection.first(
             "SELECT 1 AS found FROM plans_notices WHERE team = $1 AND period_end = $2 AND step = $3",
             [.text(team), .integer(end), .text(notice.rawValue)])
         guard known == nil else { return nil }
-        let requests = try messages(notice, subscription, payment, nowMs: nowMs, in: connection)
+        let requests = try messages(
+            notice, subscription, nil, cause: "\(team):\(end):\(notice.rawValue)", nowMs: nowMs, in: connection)
         try connection.execute(
             """
             INSERT INTO plans_notices (team, period_end, step, messages, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -29,27 +29,38 @@ enum PlanNotices {
         return requests
     }
 
+    /// The messages of a period that was taken away. That happens once, whatever was told before of the period that is left.
+    /// - Parameters:
+    ///   - subscription: as it stands afterwards.
+    ///   - payment: the one whose money went back, whose customer is asked where the team has no owner's address.
+    static func requests(
+        _ notice: PlanNotice, _ subscription: Subscription, takenBack payment: Payment, nowMs: Int64, in connection: Connection
+    ) throws -> [JobRequest] {
+        try messages(
+            notice, subscription, payment, cause: "\(subscription.team):\(payment.id):\(nowMs):\(notice.rawValue)", nowMs: nowMs, in: connection)
+    }
+
     /// One to every owner; where there is none, one to whoever paid last. Of a team that was removed nobody is told: it has no page.
     private static func messages(
-        _ notice: PlanNotice, _ subscription: Subscription, _ payment: Payment?, nowMs: Int64, in connection: Connection
+        _ notice: PlanNotice, _ subscription: Subscription, _ payment: Payment?, cause: String, nowMs: Int64, in connection: Connection
     ) throws -> [JobRequest] {
         guard let team = try TeamStore.find(subscription.team, in: connection),
             let plan = try Plan.find(subscription.plan, version: subscription.version, in: connection)
         else { return [] }
         let words = Words(notice, subscription, team: team.name, plan: plan.name, price: try price(of: plan, nowMs: nowMs, in: connection))
+        let link = SendNotification.Link(.team, subscription.team, periodEndMs: subscription.renewsAtMs)
         let owners = try TeamStore.members(of: team.id, in: connection).filter { $0.role == .owner }
         guard owners.isEmpty else {
             return try owners.map { owner in
                 let message = SendNotification(
                     template: words.template, recipient: owner.email, language: owner.language,
-                    values: words.values(in: owner.language).merging(["name": owner.name]) { mine, _ in mine }, cause: words.cause,
-                    link: words.link)
+                    values: words.values(in: owner.language).merging(["name": owner.name]) { mine, _ in mine }, cause: cause, link: link)
                 return try message.request(payment: nil)
             }
         }
         guard let payer = try payment ?? newestPayment(of: team.id, in: connection) else { return [] }
         return try SendNotification.plan(
-            words.template, values: words.values(in:), cause: words.cause, link: words.link, toCustomerOf: payer)
+            words.template, values: words.values(in:), cause: cause, link: link, toCustomerOf: payer)
     }
 
     /// What the next period costs: the price on sale, which may be another one than was paid.
@@ -65,14 +76,10 @@ enum PlanNotices {
 
     private struct Words {
         let template: MessageTemplate
-        let cause: String
-        let link: SendNotification.Link
         private let shared: [String: String]
         private let untilMs: Int64?
 
         init(_ notice: PlanNotice, _ subscription: Subscription, team: String, plan: String, price: String) {
-            cause = "\(subscription.team):\(subscription.renewsAtMs):\(notice.rawValue)"
-            link = SendNotification.Link(.team, subscription.team, periodEndMs: subscription.renewsAtMs)
             switch notice {
             case .week, .day: (template, untilMs) = (.planRenewal, subscription.renewsAtMs)
             case .grace: (template, untilMs) = (.planGrace, subscription.graceEndsAtMs)

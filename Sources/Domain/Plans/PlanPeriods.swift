@@ -13,24 +13,37 @@ public struct PlanPeriods: Sendable {
         public var ended = 0
         /// Messages that were added to the outbox.
         public var messages = 0
-        /// Whether there may be more to do at once.
-        public var isFull = false
+        /// Left as they are: they have paid, and their payment is not applied yet.
+        public var waiting = 0
+        /// What kept a team from being moved.
+        public var faults: [String: String] = [:]
 
-        /// Whether nothing had to be done.
-        public var isIdle: Bool { reminded == 0 && inGrace == 0 && ended == 0 }
+        public init() {}
 
-        public init(isFull: Bool = false) { self.isFull = isFull }
+        public var description: String {
+            let parts = ["\(reminded) reminded", "\(inGrace) in grace", "\(ended) ended", "\(messages) messages"]
+            let rest = [(waiting, "paid and waiting"), (faults.count, "failed")].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+            return (parts + rest).joined(separator: ", ")
+        }
 
-        public var description: String { "\(reminded) reminded, \(inGrace) in grace, \(ended) ended, \(messages) messages" }
+        fileprivate mutating func add(_ other: Report) {
+            reminded += other.reminded
+            inGrace += other.inGrace
+            ended += other.ended
+            messages += other.messages
+            waiting += other.waiting
+            faults.merge(other.faults) { _, later in later }
+        }
+    }
 
-        /// Both together; whether there is more is for the later one to say.
-        public static func + (one: Report, other: Report) -> Report {
-            var sum = Report(isFull: other.isFull)
-            sum.reminded = one.reminded + other.reminded
-            sum.inGrace = one.inGrace + other.inGrace
-            sum.ended = one.ended + other.ended
-            sum.messages = one.messages + other.messages
-            return sum
+    /// Some teams could not be moved; the others were.
+    public struct Failure: Error, CustomStringConvertible {
+        public let report: Report
+
+        /// With three of the faults: the rest comes again with the next look.
+        public var description: String {
+            let faults = report.faults.sorted { $0.key < $1.key }.prefix(3).map { "\($0.key): \($0.value)" }
+            return "\(report): \(faults.joined(separator: "; "))"
         }
     }
 
@@ -38,44 +51,79 @@ public struct PlanPeriods: Sendable {
 
     public init(outbox: Outbox) { self.outbox = outbox }
 
-    /// Looks and moves in one transaction.
-    /// - Parameter limit: teams in it, so that the writer is not held for long.
-    public func run(nowMs: Int64, limit: Int = batchMax, in connection: Connection) throws -> Report {
-        let teams = try due(nowMs: nowMs, limit: limit, in: connection)
-        var report = try move(teams, nowMs: nowMs, in: connection)
-        report.isFull = teams.count >= limit
-        return report
-    }
-
     /// Teams that one transaction moves.
     public static let batchMax = 500
 
-    /// Teams that something is due for: first those whose period is over, the oldest first, then those that are to be reminded. Only reads: of
-    /// many teams, all those are looked at whose period ends within a week.
-    public func due(nowMs: Int64, limit: Int = batchMax, in connection: Connection) throws -> [String] {
-        var teams = try connection.query(
-            Self.dueSQL, [.integer(nowMs), .integer(nowMs - PlanTerms.graceMs), .int(limit)]
-        ).map { try $0.text("team") }
-        for notice in [PlanNotice.day, .week] where teams.count < limit {
-            let (fromMs, toMs) = notice == .day ? (0, PlanTerms.lastDayMs) : (PlanTerms.lastDayMs, PlanTerms.weekMs)
-            teams += try connection.query(
-                Self.reminderSQL,
-                [.integer(nowMs + fromMs), .integer(nowMs + toMs), .text(notice.rawValue), .int(limit - teams.count)]
-            ).map { try $0.text("team") }
+    /// Moves everything on that is due. What is due is read beside the writers; after a downtime it may be more than one transaction should hold.
+    /// - Parameter batch: teams in a transaction, so that the writer is not held for long.
+    /// - Throws: ``Failure`` after all others were moved.
+    public func run(on database: Database, nowMs: Int64, batch: Int = batchMax) async throws -> Report {
+        var report = Report()
+        // These are due as before.
+        var left: Set<String> = []
+        var isFull = true
+        while isFull {
+            let known = left
+            let teams = try await database.read { try due(nowMs: nowMs, limit: batch, but: known, in: $0) }
+            let looked = try await database.write { try move(teams, nowMs: nowMs, in: $0) }
+            report.add(looked.report)
+            left.formUnion(looked.left)
+            isFull = teams.count >= batch
         }
-        return teams
+        guard report.faults.isEmpty else { throw Failure(report: report) }
+        return report
     }
 
-    /// Moves these teams on as far as it is time, and tells them. Nothing is done twice, whoever has listed them, and when.
-    public func move(_ teams: [String], nowMs: Int64, in connection: Connection) throws -> Report {
-        var report = Report()
+    /// Teams that something is due for: first those whose period is over, the oldest first, then those that are to be reminded. Only reads: of
+    /// many teams, all those are looked at whose period ends within a week.
+    private func due(nowMs: Int64, limit: Int, but left: Set<String>, in connection: Connection) throws -> [String] {
+        func teams(_ rows: [Row]) throws -> [String] { try rows.map { try $0.text("team") }.filter { !left.contains($0) } }
+        var found = try teams(
+            connection.query(Self.dueSQL, [.integer(nowMs), .integer(nowMs - PlanTerms.graceMs), .int(limit + left.count)]))
+        for notice in [PlanNotice.day, .week] where found.count < limit {
+            let (fromMs, toMs) = notice == .day ? (0, PlanTerms.lastDayMs) : (PlanTerms.lastDayMs, PlanTerms.weekMs)
+            found += try teams(
+                connection.query(
+                    Self.reminderSQL,
+                    [.integer(nowMs + fromMs), .integer(nowMs + toMs), .text(notice.rawValue), .int(limit + left.count)]))
+        }
+        return Array(found.prefix(limit))
+    }
+
+    /// Moves these teams on as far as it is time, and tells them. Nothing is done twice, whoever has listed them, and when. What is wrong with
+    /// one team keeps no other waiting.
+    /// - Returns: with those that were left as they were.
+    private func move(_ teams: [String], nowMs: Int64, in connection: Connection) throws -> (report: Report, left: Set<String>) {
+        var (report, left) = (Report(), Set<String>())
         for team in teams {
-            guard let subscription = try Subscription.of(team: team, in: connection), subscription.isRunning else { continue }
-            if subscription.renewsAtMs <= nowMs {
-                try move(subscription, nowMs: nowMs, &report, in: connection)
-            } else {
-                try remind(subscription, nowMs: nowMs, &report, in: connection)
+            let one: Report
+            do {
+                one = try connection.savepoint { try move(team, nowMs: nowMs, in: connection) }
+            } catch let error as DatabaseError where error.isTransient || error.isFull {
+                throw error
+            } catch {
+                report.faults[team] = "\(error)"
+                left.insert(team)
+                continue
             }
+            report.add(one)
+            if one == Report() || one.waiting > 0 { left.insert(team) }
+        }
+        return (report, left)
+    }
+
+    private func move(_ team: String, nowMs: Int64, in connection: Connection) throws -> Report {
+        var report = Report()
+        guard let subscription = try Subscription.of(team: team, in: connection), subscription.isRunning else { return report }
+        // They have paid in time: that nobody has applied it yet is not theirs to bear.
+        guard try !PlanActivation.isWaitedFor(by: team, in: connection) else {
+            report.waiting = 1
+            return report
+        }
+        if subscription.renewsAtMs <= nowMs {
+            try move(subscription, nowMs: nowMs, &report, in: connection)
+        } else {
+            try remind(subscription, nowMs: nowMs, &report, in: connection)
         }
         return report
     }

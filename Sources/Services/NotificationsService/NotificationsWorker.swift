@@ -81,7 +81,8 @@ public enum NotificationsWorker {
         let teams: TeamLinking = { team, periodEndMs, nowMs, connection in
             let expiresAtMs = try Subscription.linkExpiry(of: team, periodEndMs: periodEndMs, nowMs: nowMs, in: connection)
             guard let expiresAtMs else { return .settled(reason: "the plan of \(team) is paid on") }
-            let token = page.mailToken(for: team, until: expiresAtMs)
+            // A link that is made to last longer would be refused.
+            let token = page.mailToken(for: team, until: min(expiresAtMs, nowMs + TeamLink.mailLifeMs))
             return .good(url: "\(baseURL)/teams/\(team)/settings?t=\(token.text)&tab=plan", expiresAtMs: token.expiresAtMs)
         }
         return MessageLinking(payments: payments, downloads: downloads, teams: teams)

@@ -33,10 +33,16 @@ CREATE TABLE plans_moves (
 ) STRICT;
 CREATE INDEX plans_moves_team ON plans_moves (team, id);
 CREATE INDEX plans_moves_payment ON plans_moves (payment, id) WHERE payment IS NOT NULL;
+-- Teams that ever bought a plan.
+CREATE INDEX plans_moves_buyers ON plans_moves (team) WHERE cause IN ('bought', 'taken_back');
 CREATE TRIGGER plans_moves_no_update BEFORE UPDATE ON plans_moves
 BEGIN SELECT RAISE(ABORT, 'the moves of plans are append-only'); END;
 CREATE TRIGGER plans_moves_no_delete BEFORE DELETE ON plans_moves
 BEGIN SELECT RAISE(ABORT, 'the moves of plans are append-only'); END;
+
+-- What a payment adds to is what the team had when it paid, however late that was applied.
+ALTER TABLE plans_activations ADD COLUMN paid_at INTEGER NOT NULL DEFAULT 0;
+UPDATE plans_activations SET paid_at = applied_at;
 
 CREATE INDEX plans_subscriptions_due ON plans_subscriptions (renews_at) WHERE status <> 'ended';
 
