@@ -43,7 +43,7 @@ struct TeamFollow: Sendable {
             var isIn = part.contains(held), same = isIn && twin(part, other, held);
             if (part.contains(pressed) || isIn && document.hasFocus() && held.matches(":read-write, select")) { isLeft = true; return; }
             part.replaceWith(document.adoptNode(other));
-            if (same && same.textContent === held.textContent) same.focus({ preventScroll: true });
+            if (same && same.name === held.name && same.href === held.href) same.focus({ preventScroll: true });
           }
           function show(html) {
             var next = new DOMParser().parseFromString(html, "text/html").querySelector("main[data-follow]");

@@ -109,7 +109,8 @@ struct TeamContent: Sendable {
         return TeamContent(
             team: team, usage: usage, subscription: try Subscription.of(team: id, in: connection),
             next: try PlanChanges.next(of: id, in: connection), moves: try PlanMove.list(team: id, limit: rowsShown, in: connection),
-            days: try TeamDay.latest(of: id, nowMs: nowMs, in: connection), projects: projects, members: try TeamStore.members(of: id, in: connection),
+            days: try TeamDay.latest(of: id, nowMs: nowMs, in: connection), projects: projects,
+            members: try TeamStore.members(of: id, in: connection),
             allowances: try ResourceLimits.Resource.allCases.compactMap { resource in
                 try ResourceLimits.check(resource, adding: 0, team: id, nowMs: nowMs, in: connection).map { (resource, $0) }
             }, alerts: try UsageAlert.list(team: id, limit: rowsShown, in: connection),
