@@ -124,6 +124,9 @@ struct UsageCollectorTests {
             let program = "quittance-collector"
             let settings = Self.settings(gateway)
             try await stage.instance.start(program, with: settings)
+            // What the load asks for is sent in chunks: no header says how long it will be.
+            let streamed = try await HTTPLine.once(port: gateway.port, "GET", "/page", headers: [("accept-encoding", "gzip")])
+            #expect(streamed.status == 200 && streamed.headers["transfer-encoding"] == "chunked" && streamed.headers["content-length"] == nil)
             let loads = [
                 try await gateway.load("shop.test", path: "/page", seconds: 12), try await gateway.load("a.blog.test", path: "/film", seconds: 12),
                 try await gateway.load("stranger.test", path: "/page", seconds: 8, connections: 1),

@@ -211,6 +211,9 @@ final class WebStage: Sendable {
         await loop.end()
     }
 
+    /// The same SQL, as another process opens it.
+    func openAgain() throws -> Database { try Database.open(.sqlite(path: folder.file("quittance.db"))) }
+
     /// The names in a folder of the private files.
     func privateFiles(_ name: String) -> [String] { folder.list("private/\(name)") }
 

@@ -92,6 +92,84 @@ struct WebTeamBrowserTests {
         }
     }
 
+    /// Pays in the window that something has opened, and comes back.
+    private func pay(_ browser: Browser, openedBy page: String) async throws {
+        try await useNew(browser, besides: [page])
+        try await eventually("the provider's page is there") { try await browser.has("button[value=pay]") }
+        try await browser.click("button[value=pay]")
+        try await eventually("the provider leads back") { ["Paiement reçu", "Payment received"].contains(try await browser.title) }
+        try await browser.use(page)
+    }
+
+    @Test("who goes on with a payment and comes back sees that it is paid, although the link that was pressed had the focus")
+    func pressedLink() async throws {
+        try await staged { stage, browser in
+            try await stage.team("acme", projects: ["shop"])
+            _ = try await stage.beginUpgrade()
+            let page = try await browser.window
+            try await browser.open("\(stage.webURL)\(try await stage.teamLink())&tab=payments")
+            try await browser.run("window.sameDocument = true")
+            try await browser.click(".underway a.button")
+            try await pay(browser, openedBy: page)
+            try await eventually("the payment is no longer under way") { try await !browser.has(".underway") }
+            #expect(try await browser.text("[data-part=history] .badge") == "completed")
+            #expect(try await isSame(browser))
+        }
+    }
+
+    @Test("who upgrades on the tab of the plan comes back to a plan that has changed, with the focus and the choice where they were")
+    func pressedButton() async throws {
+        try await staged { stage, browser in
+            try await stage.team("acme", projects: ["shop"])
+            let page = try await browser.window
+            try await browser.open("\(stage.webURL)\(try await stage.teamLink())&tab=plan")
+            try await browser.run("window.sameDocument = true")
+            try await browser.click("[data-part=offer] label.choice:last-of-type")
+            try await browser.click("[data-part=offer] form.pay button")
+            try await pay(browser, openedBy: page)
+            try await eventually("the plan is there") {
+                try await stage.activate()
+                return try await stage.plan().id == Plan.pro
+            }
+            try await eventually("the offer follows") { try await browser.text("[data-part=offer] h2") == "Extend Pro" }
+            #expect(try await browser.run("return document.activeElement.matches('[data-part=offer] form.pay button')").bool == true)
+            let chosen = "return document.querySelector('[data-part=offer] input:checked').value"
+            #expect(try await browser.run(chosen).string == "credit_card")
+            #expect(try await isSame(browser))
+        }
+    }
+
+    @Test("a page that could not be had when something changed is asked for again, and one that nobody sees is not asked for")
+    func askedAgain() async throws {
+        try await staged { stage, browser in
+            try await stage.team("acme", projects: ["shop"])
+            let page = try await browser.window
+            try await browser.open("\(stage.webURL)\(try await stage.teamLink())&tab=usage")
+            // The stream lives on while two answers are errors, as from a proxy before a server that begins.
+            try await browser.run(
+                """
+                window.asked = 0;
+                window.askedUnseen = false;
+                var real = window.fetch;
+                window.fetch = function (url, options) {
+                  if (document.hidden) window.askedUnseen = true;
+                  return ++window.asked > 2 ? real(url, options) : Promise.resolve(new Response("", { status: 502 }));
+                };
+                """)
+            try await stage.traffic("shop", 5 * ByteFigure.gb)
+            try await eventually(within: .seconds(30), "the alert comes") { try await browser.has(".alert.exceeded") }
+            #expect((try await browser.run("return window.asked").int ?? 0) >= 3)
+
+            try await browser.openTab()
+            try await browser.open("\(stage.webURL)\(try await stage.teamLink())&tab=payments")
+            _ = try await stage.beginUpgrade()
+            try await eventually("the page that is seen follows") { try await browser.has(".underway a.button") }
+            try await browser.use(page)
+            try await eventually("the page that was hidden follows") { (try await browser.run("return window.asked").int ?? 0) >= 4 }
+            #expect(try await browser.run("return window.askedUnseen").bool == false)
+        }
+    }
+
     @Test("a payment is cancelled on the page, and what somebody is about to press is not taken from under their finger")
     func cancel() async throws {
         try await staged { stage, browser in
@@ -100,7 +178,11 @@ struct WebTeamBrowserTests {
             try await browser.open("\(page)&tab=payments")
             let payment = try await stage.beginUpgrade()
             try await eventually("the payment is under way") { try await browser.has(".underway form.quiet button") }
-            try await browser.run("window.pressed = document.querySelector('.underway form.quiet button'); window.pressed.focus()")
+            try await browser.run(
+                """
+                window.pressed = document.querySelector('.underway form.quiet button');
+                window.pressed.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+                """)
             let again = try await stage.post(
                 "/api/v1/payments/payment-backend/retry/\(payment)/", ["method": "credit_card"], headers: ["idempotency-key": "again"])
             #expect(again.status == 201, "\(again.text)")
@@ -108,9 +190,9 @@ struct WebTeamBrowserTests {
             try await eventually("everything else has followed") { try await browser.has(".alert.exceeded") }
             try await eventually("the history has followed") { try await browser.text("[data-part=history]").contains("Bank card") }
             #expect(try await browser.text(".underway .figure").contains("Mobile money"))
-            #expect(try await browser.run("return window.pressed.isConnected && document.activeElement === window.pressed").bool == true)
+            #expect(try await browser.run("return window.pressed.isConnected").bool == true)
             // Once it is let go, it is what there is.
-            try await browser.run("window.pressed.blur()")
+            try await browser.run("window.pressed.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }))")
             try await eventually("the payment is shown as it is") { try await browser.text(".underway .figure").contains("Bank card") }
             try await browser.click(".underway form.quiet button")
             try await eventually("it is told") { try await browser.has("p.note") }

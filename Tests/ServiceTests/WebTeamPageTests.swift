@@ -188,6 +188,31 @@ struct WebTeamPageTests {
         }
     }
 
+    @Test("a history of more than fifty payments says that there are older ones", arguments: ["en", "fr"])
+    func longHistory(language: String) async throws {
+        try await WebStage.with { stage in
+            try await stage.team("acme", language: language)
+            let path = "\(try await Self.link(stage))&tab=payments"
+            let now = stage.nowMs
+            func pay(_ count: Int) async throws {
+                let new = NewPayment(
+                    purpose: PlanPurpose.name, subject: "acme", description: "Pro", amount: Money(300, .eur),
+                    customer: Customer(name: "Awa", email: nil, phone: nil, language: language), metadata: ["new_plan": Plan.pro])
+                try await stage.database.write { connection in
+                    for _ in 0..<count { _ = try PaymentStore.create(new, actor: "test", nowMs: now, in: connection) }
+                }
+            }
+            let told = language == "en" ? "The latest 50 payments; there are older ones." : "Les 50 derniers paiements ; il y en a de plus anciens."
+            try await pay(50)
+            #expect(try await !stage.send("GET", path).text.contains(told))
+            try await pay(1)
+            let page = try await stage.send("GET", path)
+            try HTMLCheck.wellFormed(page.text)
+            #expect(page.text.contains(told))
+            #expect(page.text.split(separator: "<span class=\"badge").count == 52)
+        }
+    }
+
     @Test("a method that is none, a cross-site form and a provider in trouble are told in pages")
     func trouble() async throws {
         try await WebStage.with { stage in

@@ -4,6 +4,7 @@ import EventLoop
 import Formats
 import HTTPServer
 import Plans
+import Teams
 import TestSupport
 import Testing
 import Usage
@@ -14,7 +15,7 @@ import Usage
 struct WebTeamStreamTests {
     private static var quick: TeamStreamLimits {
         var limits = TeamStreamLimits()
-        limits.tick = .milliseconds(50)
+        (limits.tick, limits.usageRest) = (.milliseconds(50), .milliseconds(50))
         return limits
     }
 
@@ -81,6 +82,70 @@ struct WebTeamStreamTests {
             #expect(try await stage.post("/api/teams/acme/keep", [:]).status == 200)
             try await told("that it goes on")
             #expect(other.events.isEmpty && !other.isOver)
+        }
+    }
+
+    @Test("what else the page shows is told too: people, names, what is on sale, an address that can be paid no longer, news that is old")
+    func others() async throws {
+        try await listening { stage, loop in
+            try await stage.team("acme", projects: ["shop"])
+            let page = try await stage.teamLink()
+            let follower = try EventListener(stage.address, "\(events(page))&mark=\(try await mark(stage, page))", on: loop)
+            try await eventually("the stream is open") { follower.text.contains("retry: ") }
+            var before = try await mark(stage, page)
+            func told(_ what: String) async throws {
+                let now = try await mark(stage, page)
+                #expect(now != before, "\(what)")
+                before = now
+                try await eventually("\(what) is told") { follower.events.last?.id == now }
+            }
+            _ = try await stage.put("/api/teams/acme/members/awa%40example.org", ["name": "Awa", "role": "owner"])
+            try await told("a member")
+            let now = stage.nowMs
+            try await stage.database.write { connection in
+                try TeamStore.put(Project(id: "shop", team: "acme", name: "Boutique", createdAtMs: now), in: connection)
+            }
+            try await told("a name")
+            _ = try await stage.beginUpgrade()
+            try await told("a payment")
+            try await stage.database.write { try $0.execute("UPDATE payments_attempts SET expires_at = $1", [.integer(now + 1000)]) }
+            stage.turnClock(by: 2000)
+            try await told("that it can be paid no longer")
+            stage.turnClock(by: TeamPageContent.newsMs)
+            try await told("that news is old")
+            try await stage.database.write { connection in
+                try connection.execute(
+                    "INSERT INTO plans_versions VALUES ('pay_as_you_go', 9, 'Pro', 400, 'EUR', 1, -1, -1, -1, 4000, 6144, -1, -1, 1, $1)",
+                    [.integer(now)])
+            }
+            try await told("another price")
+        }
+    }
+
+    @Test("usage alone is told again only after a rest, a payment at once")
+    func spacing() async throws {
+        var limits = Self.quick
+        limits.usageRest = .seconds(4).stretched
+        try await listening(limits) { stage, loop in
+            try await stage.team("acme", projects: ["shop"])
+            let page = try await stage.teamLink()
+            let follower = try EventListener(stage.address, "\(events(page))&mark=\(try await mark(stage, page))", on: loop)
+            try await eventually("the stream is open") { follower.text.contains("retry: ") }
+            try await stage.traffic("shop", 7)
+            try await eventually("the first is told") { follower.events.count == 1 }
+            let toldAt = ContinuousClock.now
+            try await stage.traffic("shop", 7)
+            let second = try await mark(stage, page)
+            try await eventually("the second is told") { follower.events.last?.id == second }
+            // It was told up to a look before we saw it.
+            #expect(ContinuousClock.now - toldAt > limits.usageRest - .seconds(1))
+            #expect(follower.events.count == 2)
+            try await stage.traffic("shop", 7)
+            let began = ContinuousClock.now
+            _ = try await stage.beginUpgrade()
+            let third = try await mark(stage, page)
+            try await eventually("the payment is told") { follower.events.last?.id == third }
+            #expect(ContinuousClock.now - began < limits.usageRest)
         }
     }
 

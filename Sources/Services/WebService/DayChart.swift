@@ -4,7 +4,7 @@ import Usage
 /// A team's traffic day by day, drawn as bars, with the figures themselves in a table for whoever wants or needs them.
 struct DayChart {
     /// Oldest first.
-    let days: [TeamPageContent.Day]
+    let days: [TeamDay]
     /// Of a month, in bytes; negative where there is none.
     let limit: Int64
     let words: Words
@@ -32,14 +32,14 @@ struct DayChart {
             """
     }
 
-    private func label(_ day: TeamPageContent.Day?) -> String { day.map { UsageWords.shortDay($0.startMs, words) } ?? "" }
+    private func label(_ day: TeamDay?) -> String { day.map { UsageWords.shortDay($0.startMs, words) } ?? "" }
 
     /// By floating point: bytes times pixels may be more than whole numbers hold.
     private func rise(_ bytes: Int64) -> Int {
         Int((Double(bytes) * Double(Self.height) / Double(most)).rounded(.up))
     }
 
-    private func bar(_ place: Int, _ day: TeamPageContent.Day, _ step: Int) -> Markup {
+    private func bar(_ place: Int, _ day: TeamDay, _ step: Int) -> Markup {
         let bytes = day.trafficBytes
         guard bytes > 0 else { return .empty }
         let height = rise(bytes)

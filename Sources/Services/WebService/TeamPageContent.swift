@@ -1,4 +1,3 @@
-import Cryptography
 import Database
 import Formats
 import Payments
@@ -45,17 +44,8 @@ struct TeamPageContent: Sendable {
         let attempt: PaymentAttempt?
     }
 
-    /// What was used on one day.
-    struct Day: Sendable {
-        /// Its first moment, UTC.
-        let startMs: Int64
-        let trafficBytes: Int64
-        /// Nil when storage was not measured then.
-        let storageBytes: Int64?
-    }
-
-    /// Days in the chart, today included.
-    static let daysShown: Int64 = 31
+    /// For how long the page says how a payment has ended.
+    static let newsMs: Int64 = 30 * 60_000
 
     let nowMs: Int64
     let team: Team
@@ -69,9 +59,11 @@ struct TeamPageContent: Sendable {
     let uses: [(resource: ResourceLimits.Resource, allowance: Allowance)]
     let projectNames: [String: String]
     let months: [(period: UsagePeriod, point: UsagePoint)]
-    /// The last ``daysShown`` days, oldest first; those without a record are there with zeros.
-    let days: [Day]
+    let days: [TeamDay]
+    /// The newest, ``TeamCalls/historyMax`` of them at most.
     let payments: [PaymentLine]
+    /// Whether there are older ones.
+    let hasOlderPayments: Bool
     let mark: TeamMark
 
     /// Nil when there is no such team.
@@ -92,21 +84,13 @@ struct TeamPageContent: Sendable {
         projectNames = Dictionary(
             try TeamStore.projects(of: id, in: connection).map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
         months = try UsageReading.months(of: id, count: 6, nowMs: nowMs, in: connection)
-        days = try Self.days(of: id, nowMs: nowMs, in: connection)
-        payments = try PaymentStore.history(purpose: PlanPurpose.name, subject: id, limit: TeamCalls.historyMax, in: connection).map {
+        days = try TeamDay.latest(of: id, nowMs: nowMs, in: connection)
+        let history = try PaymentStore.history(purpose: PlanPurpose.name, subject: id, limit: TeamCalls.historyMax + 1, in: connection)
+        hasOlderPayments = history.count > TeamCalls.historyMax
+        payments = try history.prefix(TeamCalls.historyMax).map {
             PaymentLine(payment: $0, attempt: try PaymentStore.attempts(of: $0.id, in: connection).last)
         }
-        mark = try TeamMark(team, usage, subscription, next: next, nowMs: nowMs, in: connection)
-    }
-
-    private static func days(of team: String, nowMs: Int64, in connection: Connection) throws -> [Day] {
-        let today = nowMs / UsagePeriod.dayMs
-        let range = today - daysShown + 1..<today + 1
-        let known = Dictionary(
-            try UsageReading.days(of: team, range, in: connection).map { ($0.day, $0.point) }, uniquingKeysWith: { first, _ in first })
-        return range.map { day in
-            Day(startMs: day * UsagePeriod.dayMs, trafficBytes: known[day]?.trafficBytes ?? 0, storageBytes: known[day]?.storageBytes)
-        }
+        mark = try TeamMark(team, usage, nowMs: nowMs, in: connection)
     }
 
     var isPro: Bool { plan.id == Plan.pro }
@@ -114,32 +98,4 @@ struct TeamPageContent: Sendable {
     var underway: PaymentLine? { payments.first { $0.payment.state.isOpen } }
     /// Limits that are passed: after a fall to Free nothing is taken away, but nothing can be added.
     var passed: [(resource: ResourceLimits.Resource, allowance: Allowance)] { uses.filter { !$0.allowance.isAllowed } }
-}
-
-/// Stands for all that a team's page shows: as long as it is the same, so is the page.
-struct TeamMark: Sendable, Equatable {
-    let text: String
-
-    init(_ team: Team, _ usage: TeamUsage, _ subscription: Subscription?, next: String?, nowMs: Int64, in connection: Connection) throws {
-        let payments = try PaymentTransactions.mark(purpose: PlanPurpose.name, subject: team.id, in: connection)
-        let told: [String] = [
-            "\(payments.move) \(payments.attempts)", "\(usage.plan.id) \(usage.plan.version) \(usage.traffic.used) \(usage.storage.used)",
-            "\(usage.gauge?.measuredAtMs ?? 0) \(usage.gauge?.isStale(nowMs: nowMs) == true) \(usage.projects.count)",
-            subscription.map { "\($0.plan) \($0.version) \($0.status) \($0.renewsAtMs) \($0.updatedAtMs)" } ?? "", next ?? "", team.name,
-            team.language,
-            // With the day the chart moves on.
-            "\(nowMs / UsagePeriod.dayMs)",
-        ]
-        text = String(Digest.sha256Hex(Array(told.joined(separator: "\u{0}").utf8)).prefix(20))
-    }
-
-    /// Nil when there is no such team any more.
-    init?(of id: String, nowMs: Int64, in connection: Connection) throws {
-        guard let team = try TeamStore.find(id, in: connection),
-            let usage = try UsageReading.team(id, UsagePeriod(containing: nowMs), nowMs: nowMs, in: connection)
-        else { return nil }
-        try self.init(
-            team, usage, try Subscription.of(team: id, in: connection), next: try PlanChanges.next(of: id, in: connection), nowMs: nowMs,
-            in: connection)
-    }
 }

@@ -9,9 +9,6 @@ import QRCodes
 struct TeamPayment {
     let json: JSON
 
-    /// Dots on a side of a square of our own code.
-    private static let codeScale = 6
-
     init(_ payment: Payment, nowMs: Int64, in connection: Connection) throws {
         let attempt = try PaymentStore.attempts(of: payment.id, in: connection).last
         let references = try attempt.map { try PaymentStore.references(of: $0.id, in: connection) } ?? []
@@ -36,12 +33,10 @@ struct TeamPayment {
         return .object(members)
     }
 
-    /// A picture that can be scanned while the payment can be paid: the provider's, or ours of its page.
+    /// A picture that can be scanned while the payment can be paid.
     private static func code(of payment: Payment, _ attempt: PaymentAttempt?, nowMs: Int64) -> String? {
         guard let attempt, payment.state.isOpen, attempt.isPayable(atMs: nowMs) else { return nil }
-        if let own = attempt.qrCode, PaymentCode.isImage(own) { return own }
-        guard let picture = attempt.paymentURL.flatMap({ QRCode($0) })?.png(scale: codeScale) else { return nil }
-        return "data:image/png;base64,\(Base64.encode(picture))"
+        return PaymentCode.picture(of: attempt)
     }
 
     /// One of Servelink's five words; what they do not tell apart is told by our own, beside it.
@@ -63,9 +58,19 @@ extension PaymentAttempt {
     func isPayable(atMs nowMs: Int64) -> Bool { isOpen && (expiresAtMs ?? .max) > nowMs }
 }
 
-/// Codes that a provider draws itself.
+/// Codes that a phone scans to pay.
 enum PaymentCode {
+    /// Of a code that the provider draws itself.
     static let lengthMax = 200_000
+    /// Dots on a side of a square of our own code.
+    private static let scale = 6
+
+    /// The address of the picture itself: as the provider draws it, or ours of its page.
+    static func picture(of attempt: PaymentAttempt) -> String? {
+        if let own = attempt.qrCode, isImage(own) { return own }
+        guard let url = attempt.paymentURL, SafeLink.isSafe(url), let png = QRCode(url)?.png(scale: scale) else { return nil }
+        return "data:image/png;base64,\(Base64.encode(png))"
+    }
 
     /// Whether it is a picture that can be shown as it is.
     static func isImage(_ code: String) -> Bool {

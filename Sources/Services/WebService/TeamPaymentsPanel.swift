@@ -2,7 +2,6 @@ import Formats
 import Money
 import Payments
 import Plans
-import QRCodes
 
 /// The tab of what was paid, and of what is being paid.
 struct TeamPaymentsPanel {
@@ -10,9 +9,6 @@ struct TeamPaymentsPanel {
     let address: TeamPageAddress
     let words: Words
     let form: Markup
-
-    /// For how long the page says how a payment has ended.
-    private static let newsMs: Int64 = 30 * 60_000
 
     var markup: Markup {
         """
@@ -53,24 +49,17 @@ struct TeamPaymentsPanel {
     private func code(_ line: TeamPageContent.PaymentLine) -> Markup {
         guard let attempt = line.attempt, attempt.isPayable(atMs: content.nowMs) else { return .empty }
         let amount = UsageWords.amount(line.payment.amount, words)
+        guard let picture = PaymentCode.picture(of: attempt) else { return .empty }
         let named = words("Code QR du paiement", "QR code of the payment")
-        let picture: Markup
-        if let own = attempt.qrCode, PaymentCode.isImage(own) {
-            picture = "<img src=\"\(own)\" width=\"220\" height=\"220\" alt=\"\(named)\"/>"
-        } else if let png = attempt.paymentURL.flatMap({ SafeLink.isSafe($0) ? QRCode($0)?.png(scale: 6) : nil }) {
-            picture = "<img src=\"data:image/png;base64,\(Base64.encode(png))\" width=\"220\" height=\"220\" alt=\"\(named)\"/>"
-        } else {
-            return .empty
-        }
         return """
-            <p class="code">\(picture)</p>
+            <p class="code"><img src="\(picture)" width="220" height="220" alt="\(named)"/></p>
             <p>\(words("Scannez ce code pour payer \(amount) par téléphone.", "Scan this code to pay \(amount) by phone."))</p>
             """
     }
 
     /// How the newest payment has ended, for a while.
     private var news: Markup {
-        guard let payment = content.payments.first?.payment, content.nowMs - payment.updatedAtMs < Self.newsMs else { return .empty }
+        guard let payment = content.payments.first?.payment, content.nowMs - payment.updatedAtMs < TeamPageContent.newsMs else { return .empty }
         let amount = UsageWords.amount(payment.amount, words)
         switch payment.state {
         case .paid:
@@ -100,6 +89,16 @@ struct TeamPaymentsPanel {
             <tbody>
             \(rows)</tbody>
             </table>
+            \(older)
+            """
+    }
+
+    private var older: Markup {
+        guard content.hasOlderPayments else { return .empty }
+        let count = content.payments.count
+        return """
+            <p class="hint">\(words(
+                "Les \(count) derniers paiements ; il y en a de plus anciens.", "The latest \(count) payments; there are older ones."))</p>
             """
     }
 

@@ -17,6 +17,8 @@ public struct TeamStreamLimits: Sendable {
     public var heartbeat: Duration = .seconds(15)
     /// How often watched teams are looked at.
     public var tick: Duration = .seconds(1)
+    /// A browser is told so often at most that nothing but usage has gone on: counters do so every few seconds, and it reads the whole page.
+    public var usageRest: Duration = .seconds(5)
 
     public init() {}
 }
@@ -32,7 +34,16 @@ final class TeamStreams: Sendable {
         let endsAt: ContinuousClock.Instant
         var stream: HTTPStream?
         /// The mark of what its browser shows.
-        var seen: String
+        var seen: TeamMark
+        /// When it was told so.
+        var toldAt: ContinuousClock.Instant?
+
+        /// Whether it is to be told now. Usage alone waits, and is told with the next look after its rest.
+        func isDue(_ mark: TeamMark, rest: Duration) -> Bool {
+            guard seen != mark else { return false }
+            guard seen.unmetered == mark.unmetered, let toldAt else { return true }
+            return toldAt + rest <= .now
+        }
     }
 
     private struct State {
@@ -78,10 +89,13 @@ final class TeamStreams: Sendable {
     func open(_ team: String, seen: String?, who caller: String, untilMs: Int64) async throws -> WebAnswer? {
         let now = nowMs()
         guard let mark = try await database.read({ try TeamMark(of: team, nowMs: now, in: $0) }) else { return nil }
-        let number = try take(team, caller, seen: mark.text, lasting: min(limits.lifetime, .milliseconds(untilMs - now)))
+        let isNews = seen != mark.text
+        let number = try take(
+            Seat(
+                team: team, caller: caller, endsAt: .now + min(limits.lifetime, .milliseconds(untilMs - now)), seen: mark,
+                toldAt: isNews ? .now : nil))
         // Not all at once after a restart.
-        var first = "retry: \(Int.random(in: 1000...4000))\n\n"
-        if seen != mark.text { first += Self.event(mark) }
+        let first = "retry: \(Int.random(in: 1000...4000))\n\n\(isNews ? Self.event(mark) : "")"
         let head = HTTPResponse(
             status: 200, headers: ["Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"], body: Array(first.utf8))
         return .stream(StatusStream(head: head) { responder, head in self.begin(number, responder, head) })
@@ -89,14 +103,14 @@ final class TeamStreams: Sendable {
 
     private static func event(_ mark: TeamMark) -> String { "id: \(mark.text)\nevent: changed\ndata: {}\n\n" }
 
-    private func take(_ team: String, _ caller: String, seen: String, lasting: Duration) throws(WebProblem) -> UInt64 {
-        let endsAt = ContinuousClock.now + lasting
+    private func take(_ seat: Seat) throws(WebProblem) -> UInt64 {
+        let (team, caller) = (seat.team, seat.caller)
         let (number, startsTicking) = state.withLock { state -> (UInt64?, Bool) in
             guard state.seats.count < limits.total, state.byTeam[team]?.count ?? 0 < limits.perTeam,
                 state.byCaller[caller, default: 0] < limits.perCaller
             else { return (nil, false) }
             state.next += 1
-            state.seats[state.next] = Seat(team: team, caller: caller, endsAt: endsAt, stream: nil, seen: seen)
+            state.seats[state.next] = seat
             state.byTeam[team, default: []].insert(state.next)
             state.byCaller[caller, default: 0] += 1
             defer { state.isTicking = true }
@@ -170,8 +184,9 @@ final class TeamStreams: Sendable {
                     ends.append(stream)
                     continue
                 }
-                guard seat.seen != mark.text else { continue }
-                state.seats[number]?.seen = mark.text
+                guard seat.isDue(mark, rest: limits.usageRest) else { continue }
+                state.seats[number]?.seen = mark
+                state.seats[number]?.toldAt = .now
                 sends.append(stream)
             }
         }

@@ -72,15 +72,6 @@ struct TeamContent: Sendable {
         let gauge: StorageGauge
     }
 
-    /// A day of the team; one without a record is one of nothing.
-    struct Day: Sendable {
-        let startMs: Int64
-        let traffic: Int64
-        /// Nil when storage was not measured then.
-        let storage: Int64?
-    }
-
-    static let daysShown: Int64 = 31
     static let projectsShown = 30
     static let membersShown = 30
     static let rowsShown = 20
@@ -91,8 +82,7 @@ struct TeamContent: Sendable {
     /// The plan that takes the place of this one at the end of what is paid.
     let next: String?
     let moves: [PlanMove]
-    /// The latest ``daysShown`` days, today last.
-    let days: [Day]
+    let days: [TeamDay]
     /// The greatest.
     let projects: [ProjectLine]
     let members: [TeamMember]
@@ -119,19 +109,11 @@ struct TeamContent: Sendable {
         return TeamContent(
             team: team, usage: usage, subscription: try Subscription.of(team: id, in: connection),
             next: try PlanChanges.next(of: id, in: connection), moves: try PlanMove.list(team: id, limit: rowsShown, in: connection),
-            days: try days(of: id, nowMs: nowMs, in: connection), projects: projects, members: try TeamStore.members(of: id, in: connection),
+            days: try TeamDay.latest(of: id, nowMs: nowMs, in: connection), projects: projects,
+            members: try TeamStore.members(of: id, in: connection),
             allowances: try ResourceLimits.Resource.allCases.compactMap { resource in
                 try ResourceLimits.check(resource, adding: 0, team: id, nowMs: nowMs, in: connection).map { (resource, $0) }
             }, alerts: try UsageAlert.list(team: id, limit: rowsShown, in: connection),
             payments: try PaymentStore.history(purpose: PlanPurpose.name, subject: id, limit: rowsShown, in: connection))
-    }
-
-    private static func days(of team: String, nowMs: Int64, in connection: Connection) throws -> [Day] {
-        let today = nowMs / UsagePeriod.dayMs
-        let range = today + 1 - daysShown..<today + 1
-        let known = Dictionary(try UsageReading.days(of: team, range, in: connection).map { ($0.day, $0.point) }) { first, _ in first }
-        return range.map { day in
-            Day(startMs: day * UsagePeriod.dayMs, traffic: known[day]?.trafficBytes ?? 0, storage: known[day]?.storageBytes)
-        }
     }
 }

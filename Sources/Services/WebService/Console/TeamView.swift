@@ -150,14 +150,14 @@ struct TeamView {
     }
 
     private var days: Markup {
-        let bars = content.days.map { (begun: Int64(0), paid: $0.traffic) }
+        let bars = content.days.map { (begun: Int64(0), paid: $0.trafficBytes) }
         let total = UsageWords.figure(bars.reduce(0) { min($0 + $1.paid, ByteFigure.counterMax) }, words)
         let told = words("Trafic de \(bars.count) jours : \(total)", "Traffic of \(bars.count) days: \(total)")
-        func date(_ day: TeamContent.Day?) -> String { day.map { Timestamp.date($0.startMs) } ?? "" }
+        func date(_ day: TeamDay?) -> String { day.map { Timestamp.date($0.startMs) } ?? "" }
         let chart = BarChart(
             bars: bars, told: told, from: date(content.days.first), to: date(content.days.last), most: UsageWords.figure(BarChart.most(bars), words))
         let rows: [[Markup]] = content.days.reversed().map { day in
-            ["\(date(day))", "\(UsageWords.figure(day.traffic, words))", "\(day.storage.map { UsageWords.figure($0, words) } ?? "–")"]
+            ["\(date(day))", "\(UsageWords.figure(day.trafficBytes, words))", "\(day.storageBytes.map { UsageWords.figure($0, words) } ?? "–")"]
         }
         let table = ConsoleParts.table(
             words("Le jour le plus récent d’abord", "The latest day first"),
