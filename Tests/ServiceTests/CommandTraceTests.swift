@@ -109,7 +109,10 @@ struct CommandTraceTests {
         let stage = try await CommandStage.make()
         let kit = try await playKit(stage)
         let json = try await stage.json("trace", kit.payment, "--json")
-        #expect(json.object?.keys == ["payment", "attempts", "events", "audit", "ledger", "jobs", "plan_moves", "documents", "mails", "tasks", "redis"])
+        #expect(
+            json.object?.keys == [
+                "payment", "attempts", "events", "audit", "ledger", "jobs", "plan_moves", "documents", "mails", "tasks", "redis",
+            ])
         #expect(json["payment"]?["state"] == "paid")
         #expect(json["payment"]?["customer"]?["phone"] == "+22507******56")
         #expect(json["payment"]?["paid_at"] == "2026-11-21T08:00:03.000Z")
