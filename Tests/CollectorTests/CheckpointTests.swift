@@ -10,9 +10,9 @@ struct CheckpointTests {
         let position = FilePosition(
             identity: FileIdentity(device: .max, inode: 7), fingerprint: Fingerprint(Array("abc".utf8)), offset: 1 << 40, isSkipping: true)
         let other = FilePosition(identity: FileIdentity(device: 1, inode: 2), fingerprint: Fingerprint([]), offset: 0)
-        let trail = Checkpoint.Trail(files: [position, other], finished: [other])
+        let trail = Checkpoint.Trail(files: [position, other], finished: [other], lookedAt: 1_795_000_000_000_000_000)
         return Checkpoint(
-            collector: "collector-1", trails: ["/var/log/a b.log": trail, "/x": Checkpoint.Trail()],
+            collector: "collector-1", trails: ["/var/log/a b.log": trail, "/x": Checkpoint.Trail(lookedAt: 1)],
             pending: Checkpoint.Pending(id: "collector-1-ff", body: "{\"project\":\"é\"}\n", after: ["/x": trail]))
     }()
 

@@ -23,7 +23,6 @@ final class LogFixture {
     private(set) var sent: Int64 = 0
     /// By what the trail was left at the last ``checkpoint()``.
     private var left: Checkpoint.Trail?
-    private var leftAt: Int64 = 0
     /// Bytes counted when the checkpoint was made.
     private var countedAtCheckpoint: Int64 = 0
     private(set) var counted: Int64 = 0
@@ -37,7 +36,7 @@ final class LogFixture {
         self.beginning = beginning
         intake = LineIntake(Self.map)
         trail = LogTrail(
-            CollectorSettings.File(.nginxJSON, path), nil, writtenAt: WallClock.nowMs * 1_000_000, beginning: beginning, patience: patience,
+            CollectorSettings.File(.nginxJSON, path), nil, beginning: beginning, patience: patience,
             metrics: FileMetrics(path: path, registry: registry), log: Log("test"))
     }
 
@@ -96,7 +95,6 @@ final class LogFixture {
     /// What the collector would keep on disk now.
     func checkpoint() {
         left = trail.position
-        leftAt = WallClock.nowMs * 1_000_000
         countedAtCheckpoint = counted
     }
 
@@ -105,7 +103,7 @@ final class LogFixture {
         counted = countedAtCheckpoint
         intake = LineIntake(Self.map)
         trail = LogTrail(
-            CollectorSettings.File(.nginxJSON, path), left, writtenAt: leftAt, beginning: beginning, patience: patience,
+            CollectorSettings.File(.nginxJSON, path), left, beginning: beginning, patience: patience,
             metrics: FileMetrics(path: path, registry: registry), log: Log("test"))
     }
 
