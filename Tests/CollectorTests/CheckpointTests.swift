@@ -30,6 +30,19 @@ struct CheckpointTests {
         #expect(folder.list("a/b") == ["checkpoint.json", "lock"])
     }
 
+    @Test("of an older release has its logs looked at when it was written")
+    func withoutLooks() throws {
+        let folder = try TemporaryFolder("quittance-checkpoint")
+        let file = try CheckpointFile(folder: folder.path)
+        var old = Self.sample
+        old.trails = old.trails.mapValues { Checkpoint.Trail(files: $0.files, finished: $0.finished) }
+        let before = WallClock.nowMs
+        try file.write(old)
+        let looks = try #require(try file.read()).trails.values.map { ($0.lookedAt ?? 0) / 1_000_000 }
+        // The system stamps files by a clock that lags a little.
+        #expect(looks.count == 2 && looks.allSatisfy { $0 >= before - 1000 && $0 <= WallClock.nowMs })
+    }
+
     @Test("that is damaged is refused, whatever is missing of it, and never taken for a beginning")
     func damaged() throws {
         let whole = Self.sample.json

@@ -72,6 +72,18 @@ final class LogFixture {
         guard truncate(folder.file(name), 0) == 0 else { throw FixtureError("not emptied: error \(errno)") }
     }
 
+    /// As log rotation does.
+    func compress(_ name: String) async throws {
+        let gzip = try await ProcessFixture.start("gzip", [folder.file(name)])
+        guard try await gzip.waitForExit(within: .seconds(30)) == .exited(0) else { throw FixtureError(gzip.transcript) }
+    }
+
+    /// A file that was last written to so long ago.
+    func age(_ name: String, seconds: Int) throws {
+        let moment = timespec(tv_sec: Int(WallClock.nowMs / 1000) - seconds, tv_nsec: 0)
+        guard utimensat(AT_FDCWD, folder.file(name), [moment, moment], 0) == 0 else { throw FixtureError("no other time: error \(errno)") }
+    }
+
     // MARK: Following
 
     /// One look and one reading, as a turn of the collector has them.
