@@ -10,9 +10,9 @@ struct CheckpointTests {
         let position = FilePosition(
             identity: FileIdentity(device: .max, inode: 7), fingerprint: Fingerprint(Array("abc".utf8)), offset: 1 << 40, isSkipping: true)
         let other = FilePosition(identity: FileIdentity(device: 1, inode: 2), fingerprint: Fingerprint([]), offset: 0)
-        let trail = Checkpoint.Trail(files: [position, other], finished: [other])
+        let trail = Checkpoint.Trail(files: [position, other], finished: [other], lookedAt: 1_795_000_000_000_000_000)
         return Checkpoint(
-            collector: "collector-1", trails: ["/var/log/a b.log": trail, "/x": Checkpoint.Trail()],
+            collector: "collector-1", trails: ["/var/log/a b.log": trail, "/x": Checkpoint.Trail(lookedAt: 1)],
             pending: Checkpoint.Pending(id: "collector-1-ff", body: "{\"project\":\"é\"}\n", after: ["/x": trail]))
     }()
 
@@ -28,6 +28,19 @@ struct CheckpointTests {
         try file.write(next)
         #expect(try file.read() == next)
         #expect(folder.list("a/b") == ["checkpoint.json", "lock"])
+    }
+
+    @Test("of an older release has its logs looked at when it was written")
+    func withoutLooks() throws {
+        let folder = try TemporaryFolder("quittance-checkpoint")
+        let file = try CheckpointFile(folder: folder.path)
+        var old = Self.sample
+        old.trails = old.trails.mapValues { Checkpoint.Trail(files: $0.files, finished: $0.finished) }
+        let before = WallClock.nowMs
+        try file.write(old)
+        let looks = try #require(try file.read()).trails.values.map { ($0.lookedAt ?? 0) / 1_000_000 }
+        // The system stamps files by a clock that lags a little.
+        #expect(looks.count == 2 && looks.allSatisfy { $0 >= before - 1000 && $0 <= WallClock.nowMs })
     }
 
     @Test("that is damaged is refused, whatever is missing of it, and never taken for a beginning")

@@ -252,6 +252,39 @@ struct CollectorTests {
         }
     }
 
+    @Test("keeps at once where a log begins that the settings newly name: what comes while it is away is not behind a later end")
+    func newLog() async throws {
+        try await run { stage in
+            let onlyShop: (inout CollectorSettings) -> Void = { $0.files.removeLast() }
+            let first = try stage.collector(onlyShop)
+            await Self.stop(first)
+            try stage.blog(1)
+            // Away again before there was any traffic.
+            let second = try stage.collector { $0.beginning = .end }
+            await Self.stop(second)
+            try stage.blog(20)
+            let third = try stage.collector { $0.beginning = .end }
+            try await third.start()
+            try await eventually("what came meanwhile is counted") { stage.ingest.counted == ["blog": 20] }
+            await Self.stop(third)
+        }
+    }
+
+    @Test("keeps where a log begins that could not be opened at the start")
+    func lateLog() async throws {
+        try await run { stage in
+            let path = stage.folder.file("b.log")
+            try stage.folder.makeFolder("b.log")
+            let collector = try stage.collector { $0.beginning = .end }
+            try await collector.start()
+            try await eventually("the log cannot be read") { collector.trouble?.contains("no plain file") == true }
+            #expect(try stage.checkpoint().trails[path] == nil)
+            try #require(rmdir(path) == 0)
+            try await eventually("its place is kept") { try stage.checkpoint().trails[path] != nil }
+            await Self.stop(collector)
+        }
+    }
+
     @Test("reads its projects' file anew when it changes; one that is wrong changes nothing and is said")
     func projectsFile() async throws {
         try await run { stage in

@@ -23,7 +23,6 @@ final class LogFixture {
     private(set) var sent: Int64 = 0
     /// By what the trail was left at the last ``checkpoint()``.
     private var left: Checkpoint.Trail?
-    private var leftAt: Int64 = 0
     /// Bytes counted when the checkpoint was made.
     private var countedAtCheckpoint: Int64 = 0
     private(set) var counted: Int64 = 0
@@ -37,7 +36,7 @@ final class LogFixture {
         self.beginning = beginning
         intake = LineIntake(Self.map)
         trail = LogTrail(
-            CollectorSettings.File(.nginxJSON, path), nil, writtenAt: WallClock.nowMs * 1_000_000, beginning: beginning, patience: patience,
+            CollectorSettings.File(.nginxJSON, path), nil, beginning: beginning, patience: patience,
             metrics: FileMetrics(path: path, registry: registry), log: Log("test"))
     }
 
@@ -73,6 +72,18 @@ final class LogFixture {
         guard truncate(folder.file(name), 0) == 0 else { throw FixtureError("not emptied: error \(errno)") }
     }
 
+    /// As log rotation does.
+    func compress(_ name: String) async throws {
+        let gzip = try await ProcessFixture.start("gzip", [folder.file(name)])
+        guard try await gzip.waitForExit(within: .seconds(30)) == .exited(0) else { throw FixtureError(gzip.transcript) }
+    }
+
+    /// A file that was last written to so long ago.
+    func age(_ name: String, seconds: Int) throws {
+        let moment = timespec(tv_sec: Int(WallClock.nowMs / 1000) - seconds, tv_nsec: 0)
+        guard utimensat(AT_FDCWD, folder.file(name), [moment, moment], 0) == 0 else { throw FixtureError("no other time: error \(errno)") }
+    }
+
     // MARK: Following
 
     /// One look and one reading, as a turn of the collector has them.
@@ -96,7 +107,6 @@ final class LogFixture {
     /// What the collector would keep on disk now.
     func checkpoint() {
         left = trail.position
-        leftAt = WallClock.nowMs * 1_000_000
         countedAtCheckpoint = counted
     }
 
@@ -105,7 +115,7 @@ final class LogFixture {
         counted = countedAtCheckpoint
         intake = LineIntake(Self.map)
         trail = LogTrail(
-            CollectorSettings.File(.nginxJSON, path), left, writtenAt: leftAt, beginning: beginning, patience: patience,
+            CollectorSettings.File(.nginxJSON, path), left, beginning: beginning, patience: patience,
             metrics: FileMetrics(path: path, registry: registry), log: Log("test"))
     }
 

@@ -14,6 +14,8 @@ final class AccessLogReader: @unchecked Sendable {
         var hasMore = false
         /// Whether lines were read that are in no batch yet.
         var isGathering = false
+        /// Where logs begin that were begun in it.
+        var begun: [String: Checkpoint.Trail] = [:]
         /// The batch, when it is time for it.
         var batch: Batch?
     }
@@ -52,16 +54,14 @@ final class AccessLogReader: @unchecked Sendable {
 
     /// - Parameters:
     ///   - checkpoint: where reading goes on; without a pending batch.
-    ///   - writtenAt: when it was written, in nanoseconds.
     init(
-        _ settings: CollectorSettings, _ checkpoint: Checkpoint, writtenAt: Int64, maps: ProjectMapSource, patience: Duration = .seconds(60),
+        _ settings: CollectorSettings, _ checkpoint: Checkpoint, maps: ProjectMapSource, patience: Duration = .seconds(60),
         metrics: CollectorMetrics, registry: MetricRegistry = .shared, log: Log
     ) {
         let fileMetrics = settings.files.map { FileMetrics(path: $0.path, registry: registry) }
         trails = zip(settings.files, fileMetrics).map { file, metrics in
             LogTrail(
-                file, checkpoint.trails[file.path], writtenAt: writtenAt, beginning: settings.beginning, patience: patience, metrics: metrics,
-                log: log)
+                file, checkpoint.trails[file.path], beginning: settings.beginning, patience: patience, metrics: metrics, log: log)
         }
         self.fileMetrics = fileMetrics
         collector = checkpoint.collector
@@ -82,9 +82,14 @@ final class AccessLogReader: @unchecked Sendable {
 
     deinit { buffer.deallocate() }
 
-    /// Where reading stands, for a first checkpoint.
+    /// Where reading stands.
     var position: [String: Checkpoint.Trail] {
         Dictionary(uniqueKeysWithValues: trails.filter(\.isBegun).map { ($0.file.path, $0.position) })
+    }
+
+    /// Where logs begin that were never followed before, each told once: as they were before anything of them was read.
+    func takeBegun() -> [String: Checkpoint.Trail] {
+        Dictionary(uniqueKeysWithValues: trails.compactMap { trail in trail.takeFirstPlace().map { (trail.file.path, $0) } })
     }
 
     /// What keeps a log from being read, or an assignment from being obeyed; nil when nothing does.
@@ -124,6 +129,7 @@ final class AccessLogReader: @unchecked Sendable {
             }
         }
         tell()
+        turn.begun = takeBegun()
         guard readInBatch > 0 else { return turn }
         let begun = begunAt ?? ContinuousClock.now
         begunAt = begun

@@ -12,6 +12,9 @@ struct Checkpoint: Equatable, Sendable {
         var files: [FilePosition] = []
         /// Files that were read to their end and let go.
         var finished: [FilePosition] = []
+        /// When the log was last seen in its place, in nanoseconds: what was rotated away since, nobody may have read. Nil in checkpoints of
+        /// older releases.
+        var lookedAt: Int64?
     }
 
     /// A batch that is on its way. Its bytes are kept: whatever happens to the logs meanwhile, a repeat is the same to the last bit.
@@ -30,6 +33,9 @@ struct Checkpoint: Equatable, Sendable {
     var collector: String
     var trails: [String: Trail] = [:]
     var pending: Pending?
+
+    /// What is not named keeps its place, also when the settings no longer name it.
+    mutating func advance(to places: [String: Trail]) { trails.merge(places) { $1 } }
 }
 
 extension Checkpoint {
@@ -57,8 +63,14 @@ extension Checkpoint {
         .object(
             JSONObject(
                 trails.sorted { $0.key < $1.key }.map { path, trail in
-                    (path, ["files": .array(trail.files.map(json)), "finished": .array(trail.finished.map(json))])
+                    (path, json(of: trail))
                 }))
+    }
+
+    private static func json(of trail: Trail) -> JSON {
+        var members: [(String, JSON)] = [("files", .array(trail.files.map(json))), ("finished", .array(trail.finished.map(json)))]
+        if let lookedAt = trail.lookedAt { members.append(("looked", .int(lookedAt))) }
+        return .object(JSONObject(members))
     }
 
     private static func json(of position: FilePosition) -> JSON {
@@ -75,9 +87,16 @@ extension Checkpoint {
             guard let files = member.value["files"]?.array, let finished = member.value["finished"]?.array else { return nil }
             let positions = (files.compactMap(position), finished.compactMap(position))
             guard positions.0.count == files.count, positions.1.count == finished.count else { return nil }
-            trails[member.key] = Trail(files: positions.0, finished: positions.1)
+            trails[member.key] = Trail(files: positions.0, finished: positions.1, lookedAt: member.value["looked"]?.int)
         }
         return trails
+    }
+
+    /// Fills in what older releases did not write.
+    fileprivate mutating func setLookedAt(_ moment: Int64) {
+        let dated = { (trail: Trail) in Trail(files: trail.files, finished: trail.finished, lookedAt: trail.lookedAt ?? moment) }
+        trails = trails.mapValues(dated)
+        if let after = pending?.after { pending?.after = after.mapValues(dated) }
     }
 
     private static func position(of json: JSON) -> FilePosition? {
@@ -121,9 +140,20 @@ final class CheckpointFile: Sendable {
     /// Nil when there is none yet.
     func read() throws(CollectorError) -> Checkpoint? {
         guard access(path, F_OK) == 0 else { return nil }
-        do { return try Checkpoint(json: try WholeFile.read(path, most: Self.sizeMax)) } catch {
+        do {
+            var checkpoint = try Checkpoint(json: try WholeFile.read(path, most: Self.sizeMax))
+            if let writtenAt { checkpoint.setLookedAt(writtenAt) }
+            return checkpoint
+        } catch {
             throw CollectorError("\(path): \(error); move it away to begin the logs as COLLECTOR_START says")
         }
+    }
+
+    /// In nanoseconds.
+    private var writtenAt: Int64? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
     }
 
     /// Replaces it; when this returns it is on the disk.

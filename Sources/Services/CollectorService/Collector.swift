@@ -5,10 +5,6 @@ import Settings
 import Synchronization
 import Telemetry
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Follows access logs and posts what they say to ingest.
 ///
 /// A batch goes through three states on disk: where reading stood before it; the batch itself with its name and its bytes, written before
@@ -64,18 +60,14 @@ public final class Collector: Service {
         var checkpoint = written ?? Checkpoint(collector: "collector-\(ULID.make())")
         let pending = checkpoint.pending
         // Reading goes on behind the batch that is on its way.
-        if let pending { checkpoint.trails = checkpoint.trails.merging(pending.after) { $1 } }
+        if let pending { checkpoint.advance(to: pending.after) }
         self.settings = settings
         metrics = CollectorMetrics(registry: registry)
-        let reader = AccessLogReader(
-            settings, checkpoint, writtenAt: Self.writtenAt(file.path), maps: maps, patience: patience, metrics: metrics, registry: registry, log: log
-        )
-        self.reader = reader
-        if written == nil {
-            checkpoint.trails = reader.position
-            try file.write(checkpoint)
-        }
-        if let written { checkpoint.trails = written.trails }
+        reader = AccessLogReader(settings, checkpoint, maps: maps, patience: patience, metrics: metrics, registry: registry, log: log)
+        let begun = reader.takeBegun()
+        checkpoint.trails = (written?.trails ?? [:]).merging(begun) { $1 }
+        // Where a log begins is kept at once: what comes while nobody follows it must not be behind a later end.
+        if written == nil || !begun.isEmpty { try file.write(checkpoint) }
         http = HTTPClient(loop: loop, userAgent: "Quittance collector", connectionsPerHostMax: 2)
         post = IngestPost(http: http, url: settings.ingestURL, key: key)
         self.loop = loop
@@ -87,12 +79,6 @@ public final class Collector: Service {
         registry.gaugeFunction("collector_ready", help: "1 while logs can be read and ingest takes what they say.") { [weak self] in
             self?.trouble == nil ? 1 : 0
         }
-    }
-
-    private static func writtenAt(_ path: String) -> Int64 {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return WallClock.nowMs * 1_000_000 }
-        return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
     }
 
     // MARK: What it is like
@@ -153,12 +139,17 @@ public final class Collector: Service {
             let isLast = isStopping
             guard let turn = try? await pool.run({ [reader] in reader.turn(isLast: isLast) }) else { return }
             await observe(turn)
+            if !turn.begun.isEmpty { guard await keep(turn.begun) else { return } }
             if let batch = turn.batch {
                 guard await deliver(batch, isWritten: false) else { return }
                 if !turn.hasMore { noteWaiting(false) }
             }
             // What is written while it stops is read by the next run.
-            if isLast { return }
+            if isLast {
+                // All that was read is sent.
+                if let place = try? await pool.run({ [reader] in reader.position }) { _ = await keep(place) }
+                return
+            }
             if !turn.hasMore { await rest(Self.pause) }
         }
     }
@@ -211,11 +202,13 @@ public final class Collector: Service {
             guard await send(pending) else { return false }
         }
         return await write { checkpoint in
-            // What the settings no longer name keeps its place.
-            checkpoint.trails = checkpoint.trails.merging(batch.after) { $1 }
+            checkpoint.advance(to: batch.after)
             checkpoint.pending = nil
         }
     }
+
+    /// Keeps where logs stand of which nothing is to be sent.
+    private func keep(_ trails: [String: Checkpoint.Trail]) async -> Bool { await write { $0.advance(to: trails) } }
 
     private func send(_ batch: Checkpoint.Pending) async -> Bool {
         var backoff = PostBackoff()
@@ -240,12 +233,15 @@ public final class Collector: Service {
         var backoff = PostBackoff()
         var checkpoint = state.withLock { $0.checkpoint }
         change(&checkpoint)
+        var hasFailed = false
         while true {
             do {
                 try await pool.run { [file, checkpoint] in try file.write(checkpoint) }
                 state.withLock { $0.checkpoint = checkpoint }
+                if hasFailed { settle(nil) }
                 return true
             } catch {
+                hasFailed = true
                 settle("the checkpoint cannot be written: \(error)")
                 if isStopping { return false }
                 await rest(backoff.next(after: nil, random: Double.random(in: 0..<1)))

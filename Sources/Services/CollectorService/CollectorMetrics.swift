@@ -14,8 +14,8 @@ struct FileMetrics: Sendable {
         rotations = registry.counter("collector_rotations_total", help: "How often a log was another file.", labels: labels)
         truncations = registry.counter("collector_truncations_total", help: "How often a log was emptied under our hands.", labels: labels)
         lost = registry.counter(
-            "collector_lost_files_total", help: "Files that were gone, or emptied without a copy, before they were known to be read whole.",
-            labels: labels)
+            "collector_lost_files_total",
+            help: "Files that were gone, compressed, or emptied without a copy, before they were known to be read whole.", labels: labels)
         lag = registry.gauge("collector_lag_bytes", help: "Bytes that are written and not read.", labels: labels)
     }
 }

@@ -24,6 +24,12 @@ final class LogTrail {
     /// Whether it is known where the log begins: what comes from then on is read whole.
     private(set) var isBegun = false
     private var finished: [FilePosition]
+    /// Where the log begins, until the checkpoint has it.
+    private var firstPlace: Checkpoint.Trail?
+    /// Whether files of it were read in an earlier run.
+    private let wasFollowed: Bool
+    /// Files of the last run that were gone when this one began.
+    private var goneCount = 0
     /// What the batch has of files that were let go.
     private var retiredSegments: [String] = []
     private let rotated: RotatedFiles
@@ -42,10 +48,9 @@ final class LogTrail {
     /// Takes a log up where it was left.
     /// - Parameters:
     ///   - trail: what the checkpoint has of it; nil for a log that was never followed.
-    ///   - writtenAt: when the checkpoint was written, in nanoseconds.
     init(
-        _ file: CollectorSettings.File, _ trail: Checkpoint.Trail?, writtenAt: Int64, beginning: CollectorSettings.Beginning,
-        patience: Duration = .seconds(60), metrics: FileMetrics, log: Log
+        _ file: CollectorSettings.File, _ trail: Checkpoint.Trail?, beginning: CollectorSettings.Beginning, patience: Duration = .seconds(60),
+        metrics: FileMetrics, log: Log
     ) {
         self.file = file
         self.patience = patience
@@ -53,7 +58,8 @@ final class LogTrail {
         self.log = log
         rotated = RotatedFiles(of: file.path)
         finished = trail?.finished ?? []
-        lookedAt = writtenAt
+        lookedAt = trail?.lookedAt ?? Self.now()
+        wasFollowed = trail.map { !$0.files.isEmpty || !$0.finished.isEmpty } ?? false
         beginsAtEnd = beginning == .end
         if let trail {
             isBegun = true
@@ -74,7 +80,14 @@ final class LogTrail {
             }
             lookedAt = now
             isBegun = true
+            firstPlace = position
         }
+    }
+
+    /// Where the log begins, once.
+    func takeFirstPlace() -> Checkpoint.Trail? {
+        defer { firstPlace = nil }
+        return firstPlace
     }
 
     /// Finds the files again that were being read, wherever they are by now.
@@ -93,8 +106,18 @@ final class LogTrail {
             if let found = rotated.find(position, except: known) {
                 append(OpenLog(found, position))
             } else {
-                lost(position)
+                gone(position)
             }
+        }
+    }
+
+    /// A file is nowhere as it was. Where it was compressed and is no longer than what was read, nothing of it is missing.
+    private func gone(_ position: FilePosition) {
+        if rotated.compressed(since: 0).contains(where: { $0.holds(position.offset) }) {
+            remember(position)
+        } else {
+            lost(position)
+            goneCount += 1
         }
     }
 
@@ -107,7 +130,7 @@ final class LogTrail {
 
     // MARK: What is where
 
-    var position: Checkpoint.Trail { Checkpoint.Trail(files: logs.map(\.position), finished: finished) }
+    var position: Checkpoint.Trail { Checkpoint.Trail(files: logs.map(\.position), finished: finished, lookedAt: lookedAt) }
 
     /// What the batch has of the log.
     var segments: [String] { retiredSegments + logs.compactMap(\.segment) }
@@ -177,12 +200,25 @@ final class LogTrail {
     /// Files that came and went between two looks: written to since, and read by nobody.
     private func takeMissed(since: Int64, except current: FileIdentity) {
         // On the first look of all there is nothing that was being followed.
-        guard !logs.isEmpty || !finished.isEmpty else { return }
-        let others = known.union(finished.map(\.identity)).union([current])
-        for found in rotated.missed(since: since, except: others, like: logs.map(\.fingerprint) + finished.map(\.fingerprint)) {
+        guard wasFollowed || !logs.isEmpty || !finished.isEmpty else { return }
+        // The inode of a finished file may be another's by now: such a file is known by its first bytes alone.
+        for found in rotated.missed(since: since, except: known.union([current]), like: logs.map(\.fingerprint) + finished.map(\.fingerprint)) {
             append(OpenLog(descriptor: found.descriptor, identity: found.identity))
             metrics.rotations.add()
         }
+        tellCompressed(since: since)
+    }
+
+    /// Files that came, went and were compressed between two looks: they are not read, and that is said.
+    private func tellCompressed(since: Int64) {
+        let read = logs.map(\.size) + finished.map(\.offset)
+        let unread = rotated.compressed(since: since).filter { archive in !read.contains { archive.holds($0) } }
+        // Those that were gone at the start are the oldest, and were told of then.
+        for archive in unread.dropFirst(goneCount) {
+            metrics.lost.add()
+            log.warning("a log was compressed before it was read", ["file": .string(file.path), "compressed": .string(archive.path)])
+        }
+        goneCount = 0
     }
 
     /// A log that was emptied begins anew. Where it was copied before (`copytruncate`), the copy has what was not read yet.
@@ -203,11 +239,15 @@ final class LogTrail {
     private func finishSilent() {
         // Without the log itself the last one may still be written to.
         while hasCurrent, logs.count > 1, let oldest = logs.first, oldest.isSilent(for: patience) {
-            finished.append(oldest.position)
-            if finished.count > Checkpoint.finishedMax { finished.removeFirst() }
+            remember(oldest.position)
             onUnfinished?(oldest.offset, oldest.size - oldest.offset)
             retire(0)
         }
+    }
+
+    private func remember(_ position: FilePosition) {
+        finished.append(position)
+        if finished.count > Checkpoint.finishedMax { finished.removeFirst() }
     }
 
     /// Called with what stands behind the last whole line of a file that is let go, where anything does.

@@ -15,7 +15,7 @@ final class OpenLog {
     private(set) var isSkipping: Bool
     /// Where the batch begins that is being gathered.
     private(set) var batchStart: Int64
-    /// The first bytes, as they were when they were read.
+    /// The first bytes, as they were when they were first seen. A file of which nothing is read yet may be emptied too.
     private(set) var head: [UInt8]
     /// Since when nothing has come, and how large the file was then.
     private var quiet: (since: ContinuousClock.Instant, size: Int64)?
@@ -28,6 +28,7 @@ final class OpenLog {
         self.isSkipping = isSkipping
         self.head = head
         batchStart = offset
+        if head.isEmpty { noteHead() }
     }
 
     deinit { close(descriptor) }
@@ -64,9 +65,14 @@ final class OpenLog {
     /// bytes: each line has its time.
     func change() -> Change {
         if size < offset { return .truncated }
-        guard !head.isEmpty else { return .none }
+        guard !head.isEmpty else {
+            noteHead()
+            return .none
+        }
         return FileHead.read(descriptor, head.count) == head ? .none : .truncated
     }
+
+    private func noteHead() { head = FileHead.read(descriptor, Int(min(size, Int64(Fingerprint.lengthMax)))) ?? [] }
 
     // MARK: Reading
 
@@ -112,7 +118,7 @@ final class OpenLog {
         var last: UInt8 = 0
         offset = size
         isSkipping = size > 0 && !(pread(descriptor, &last, 1, off_t(size - 1)) == 1 && last == 0x0A)
-        head = FileHead.read(descriptor, Int(min(size, Int64(Fingerprint.lengthMax)))) ?? []
+        noteHead()
         batchStart = offset
     }
 

@@ -59,9 +59,13 @@ struct RotatedFiles {
         return missed.sorted { ($0.writtenAt, $0.path) < ($1.writtenAt, $1.path) }
     }
 
-    private func paths() -> [String] { (FolderEntry.names(in: folder) ?? []).filter(isRotation).map { "\(folder)/\($0)" } }
+    /// All of the folder.
+    func names() -> [String] { FolderEntry.names(in: folder) ?? [] }
+    func path(of name: String) -> String { "\(folder)/\(name)" }
 
-    private func open(_ path: String) -> Found? {
+    private func paths() -> [String] { names().filter(isRotation).map(path) }
+
+    func open(_ path: String) -> Found? {
         guard let opened = try? OpenLog.open(path) else { return nil }
         return Found(path: path, descriptor: opened.descriptor, status: opened.status)
     }
