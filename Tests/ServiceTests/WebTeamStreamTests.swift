@@ -137,8 +137,8 @@ struct WebTeamStreamTests {
             try await stage.traffic("shop", 7)
             let second = try await mark(stage, page)
             try await eventually("the second is told") { follower.events.last?.id == second }
-            // It was told up to a look before we saw it.
-            #expect(ContinuousClock.now - toldAt > limits.usageRest - .seconds(1))
+            // It was told some time before we saw it.
+            #expect(ContinuousClock.now - toldAt > limits.usageRest / 2)
             #expect(follower.events.count == 2)
             try await stage.traffic("shop", 7)
             let began = ContinuousClock.now
