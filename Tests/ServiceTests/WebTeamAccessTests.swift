@@ -79,11 +79,25 @@ struct WebTeamAccessTests {
             Ask(
                 "POST", "/api/v1/payments/\(payment)/held/1/", ["decision": "returned", "provider_reference": "x", "reason": "x"],
                 key: "h-\(payment)"),
-            Ask("PUT", "/api/usage/\(project)/storage", ["bytes": 1]), Ask("PUT", "/api/teams/\(team)", ["name": "Mine", "owner": "somebody"]),
-            Ask("PUT", "/api/teams/\(team)/members/eve%40example.org", ["name": "Eve", "role": "owner"]),
+            Ask(
+                "POST", "/api/v1/payments/\(payment)/received/", ["amount": "3", "reference": "x", "method": "cash"], key: "c-\(payment)"),
+            Ask(
+                "POST", "/api/v1/payments/\(payment)/refunds/ref_x/settle/", ["outcome": "done", "provider_reference": "x", "reason": "x"],
+                key: "s-\(payment)"),
+            Ask("POST", "/api/teams/\(team)/page-link", [:]), Ask("POST", "/api/teams/\(team)/downgrade", [:]),
+            Ask("POST", "/api/teams/\(team)/keep", [:]),
+        ]
+    }
+
+    /// What enters records: the product's own back end does.
+    private func entries(team: String, project: String) -> [Ask] {
+        [
+            Ask("PUT", "/api/usage/\(project)/storage", ["bytes": 1]), Ask("DELETE", "/api/usage/\(project)/storage"),
+            Ask("PUT", "/api/teams/\(team)", ["name": "Mine", "owner": "somebody"]),
+            Ask("PUT", "/api/teams/new-one", ["name": "N", "owner": "aicha"]),
+            Ask("PUT", "/api/teams/\(team)/members/eve%40example.org?enforce=false", ["name": "Eve", "role": "owner"]),
             Ask("DELETE", "/api/teams/\(team)/members/bakary%40example.org"), Ask("PUT", "/api/teams/\(team)/projects/new-one", [:]),
-            Ask("DELETE", "/api/teams/\(team)/projects/\(project)"), Ask("POST", "/api/teams/\(team)/page-link", [:]),
-            Ask("POST", "/api/teams/\(team)/downgrade", [:]), Ask("POST", "/api/teams/\(team)/keep", [:]), Ask("DELETE", "/api/teams/\(team)"),
+            Ask("DELETE", "/api/teams/\(team)/projects/\(project)"), Ask("DELETE", "/api/teams/\(team)"),
         ]
     }
 
@@ -140,6 +154,52 @@ struct WebTeamAccessTests {
         }
     }
 
+    @Test("records of teams, projects and their storage are entered by keys: no token changes them, whoever it is of, nor learns what there is")
+    func entering() async throws {
+        try await staged { stage, _ in
+            let before = try await written(stage)
+            for (name, bearer) in friends(stage).dropFirst() + strangers(stage) {
+                for (team, project) in [("acme", "shop"), ("none", "nil")] {
+                    for ask in entries(team: team, project: project) {
+                        let answer = try await stage.call(bearer, ask.method, ask.path, ask.body)
+                        let isRefused = answer.status == 403 && answer.text.contains("takes an API key")
+                        #expect(isRefused, "\(name): \(ask.method) \(ask.path): \(answer.text)")
+                    }
+                }
+            }
+            #expect(try await written(stage) == before)
+        }
+    }
+
+    @Test("the scope plans is that of teams' payments alone: what a page in a browser needs, and nothing of orders; payments holds it")
+    func plansAlone() async throws {
+        try await staged { stage, payment in
+            let order = try await stage.order()
+            let narrow = stage.token("aicha", [("scope", "plans")])
+            for path in ["/api/payments/acme/history", "/api/payments/\(payment)/status"] {
+                #expect(try await stage.call(narrow, "GET", path).status == 200, "\(path)")
+            }
+            for path in ["/api/v1/payments/\(order)/", "/api/v1/payments/payment-backend/history/", "/api/usage/acme", "/api/teams"] {
+                #expect(try await stage.call(narrow, "GET", path).status == 403, "\(path)")
+            }
+            #expect(try await stage.call(narrow, "GET", "/api/payments/\(order)/status").status == 404)
+            #expect(try await stage.call(narrow, "POST", "/api/payments/\(payment)/cancel", [:]).status == 200)
+            #expect(try await stage.call(narrow, "POST", "/api/payments/acme/initiate", WebStage.upgrade).status == 201)
+            #expect(try await stage.call(stage.token("zoe", [("scope", "plans")]), "GET", "/api/payments/acme/history").status == 404)
+            let wide = stage.token("aicha", [("scope", "payments")])
+            #expect(try await stage.call(wide, "GET", "/api/payments/acme/history").status == 200)
+        }
+        // Where tokens get no more than this, one that asks for more gets this.
+        try await WebStage.with(api: WebStage.takingTokens(["plans"])) { stage in
+            try await stage.team("acme", owner: "aicha")
+            for claims in [[], [("scope", JSON.string("payments usage"))]] {
+                let bearer = stage.token("aicha", claims)
+                #expect(try await stage.call(bearer, "GET", "/api/payments/acme/history").status == 200)
+                #expect(try await stage.call(bearer, "GET", "/api/v1/payments/pay_x/").status == 403)
+            }
+        }
+    }
+
     @Test("what a key was told from memory is told to no token that may not know it")
     func memory() async throws {
         try await staged { stage, _ in
@@ -160,7 +220,7 @@ struct WebTeamAccessTests {
         }
     }
 
-    @Test("a token lists the teams within its reach, page by page, and enters teams of its own alone")
+    @Test("a token lists the teams within its reach, page by page")
     func listing() async throws {
         try await staged { stage, _ in
             for number in 1...4 { try await stage.team("team-\(number)", owner: number % 2 == 0 ? "aicha" : "zoe") }
@@ -180,17 +240,10 @@ struct WebTeamAccessTests {
             #expect(try await listed(stage.token("bakary@example.org")) == ["acme"])
             #expect(try await listed(stage.token("svc", [("teams", ["team-3", "acme", "none"])])) == ["acme", "team-3"])
             #expect(try await listed(stage.token("nobody")).isEmpty)
-
-            let (mine, theirs): (JSON, JSON) = (["name": "A", "owner": "awa"], ["name": "A", "owner": "zoe"])
-            let awa = stage.token("awa")
-            #expect(try await stage.call(awa, "PUT", "/api/teams/awas", theirs).status == 404)
-            #expect(try await stage.call(awa, "PUT", "/api/teams/awas", mine).status == 201)
-            #expect(try await stage.call(awa, "PUT", "/api/teams/awas", ["name": "B", "owner": "awa"]).status == 200)
-            #expect(try await stage.call(awa, "PUT", "/api/teams/team-1", mine).status == 404)
         }
     }
 
-    @Test("a provider's payments are shown without those of teams out of reach; what is of no team is as it was")
+    @Test("a provider's payments are shown to tokens without those of teams, whole page by whole page; what is of no team is as it was")
     func providerHistory() async throws {
         try await staged { stage, payment in
             let order = try await stage.order()
@@ -203,8 +256,12 @@ struct WebTeamAccessTests {
                 Set(try await stage.call(bearer, "GET", path).json["payments"]?.array?.compactMap { $0["id"]?.string } ?? [])
             }
             #expect(try await ids(stage.key) == [payment, order])
-            #expect(try await ids(stage.token("aicha")) == [payment, order])
-            #expect(try await ids(stage.token("zoe")) == [order])
+            for user in ["aicha", "zoe"] { #expect(try await ids(stage.token(user)) == [order]) }
+            // Nor is the place of one that is left out, by however small a page.
+            let later = try await stage.beginUpgrade()
+            let page = try await stage.call(stage.token("zoe"), "GET", path + "?limit=1")
+            #expect(page.json["payments"]?.array?.map { $0["id"]?.string } == [order] && page.json["next"] == .null)
+            #expect(!page.text.contains(later))
             #expect(try await stage.call(stage.token("zoe"), "GET", "/api/v1/payments/\(order)/").status == 200)
             // Servelink's paths are about payments of teams alone.
             #expect(try await stage.get("/api/payments/\(order)/status").status == 404)

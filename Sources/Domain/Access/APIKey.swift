@@ -15,6 +15,8 @@ public struct APIKey: Sendable, Equatable {
 
     /// The scope of everything that has to do with payments.
     public static let payments = "payments"
+    /// The scope of teams' payments for plans alone, as a page in a user's browser calls them; ``payments`` holds it.
+    public static let plans = "plans"
     /// The scope of giving money back and of deciding about payments: for staff.
     public static let refunds = "refunds"
     /// The scope of usage: what teams and projects have used, and whether they may go on.
@@ -29,7 +31,12 @@ public struct APIKey: Sendable, Equatable {
     /// Who acted, in audit rows.
     public var actor: String { "api:\(id)" }
 
-    public func allows(_ scope: String) -> Bool { scopes.contains(scope) }
+    public func allows(_ scope: String) -> Bool { Self.allows(scope, within: scopes) }
+
+    /// Whether who has these scopes may do what asks for that one.
+    public static func allows(_ scope: String, within scopes: [String]) -> Bool {
+        scopes.contains(scope) || scope == plans && scopes.contains(payments)
+    }
 
     /// Whether its use at this moment is to be noted.
     public func needsUseNoted(nowMs: Int64) -> Bool { lastUsedAtMs.map { nowMs - $0 >= Self.lastUsedResolutionMs } ?? true }

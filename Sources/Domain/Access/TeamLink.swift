@@ -1,7 +1,8 @@
 import Cryptography
 import Formats
 
-/// Makes and checks the tokens of links to a team's page: who holds one may see the page of one team until it runs out, and pay for it.
+/// Makes and checks the tokens of links to a team's page: who holds one may see the page of one team
+/// until it runs out, pay for its plan, cancel what is being paid, and say whether the plan goes on after its period.
 public struct TeamLink: Sendable {
     /// Of a link that somebody was just given.
     public static let lifeMs: Int64 = 60 * 60_000

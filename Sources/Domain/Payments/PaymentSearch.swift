@@ -26,8 +26,11 @@ public struct PaymentFilter: Sendable {
 
 extension PaymentStore {
     /// Payments, newest first: at most `limit` of those before `before` (a payment id).
-    public static func search(_ filter: PaymentFilter, before: String?, limit: Int, in connection: Connection) throws -> [Payment] {
-        let choice = try PaymentChoice(filter, before: before, limit: limit, in: connection)
+    /// - Parameter purpose: of payments that are left out.
+    public static func search(
+        _ filter: PaymentFilter, leavingOut purpose: String? = nil, before: String?, limit: Int, in connection: Connection
+    ) throws -> [Payment] {
+        let choice = try PaymentChoice(filter, leavingOut: purpose, before: before, limit: limit, in: connection)
         return try connection.query("SELECT p.* \(choice.text)", choice.bindings).map(Payment.init)
     }
 }
@@ -38,7 +41,7 @@ struct PaymentChoice {
     private(set) var bindings: [SQLValue] = []
     private var conditions: [String] = []
 
-    init(_ filter: PaymentFilter, before: String?, limit: Int, in connection: Connection) throws {
+    init(_ filter: PaymentFilter, leavingOut purpose: String? = nil, before: String?, limit: Int, in connection: Connection) throws {
         // A provider's are read from its attempts, which lie in the payments' order, so that the first page costs no more than its rows. Where
         // few payments are in the state that is asked for, these are looked through instead.
         let isTried = filter.provider != nil || filter.method != nil
@@ -49,6 +52,7 @@ struct PaymentChoice {
         let tries = conditions
         if goesByState { conditions = [] }
         narrow("p.state =", (filter.state?.rawValue).map(SQLValue.text))
+        narrow("p.purpose <>", purpose.map(SQLValue.text))
         narrow("p.currency =", filter.currency.map(SQLValue.text))
         narrow("p.created_at >=", filter.fromMs.map(SQLValue.integer))
         // An id is never older than its payment.

@@ -11,7 +11,7 @@ extension Plan {
     /// The plan a team is on: that of its subscription while it is active or in its grace, else Free as on sale now.
     /// - Throws: ``PlanError/notOnSale(_:)`` when there is no Free plan.
     public static func of(team: String, nowMs: Int64, in connection: Connection) throws -> Plan {
-        if let subscription = try Subscription.of(team: team, in: connection), subscription.status != "ended",
+        if let subscription = try Subscription.of(team: team, in: connection), subscription.isRunning,
             let plan = try find(subscription.plan, version: subscription.version, in: connection)
         {
             return plan

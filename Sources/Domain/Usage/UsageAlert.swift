@@ -40,9 +40,10 @@ public struct UsageAlert: Sendable, Equatable {
     /// The latest alerts first.
     /// - Parameter team: nil for all teams.
     public static func list(team: String? = nil, limit: Int, in connection: Connection) throws -> [UsageAlert] {
-        try connection.query(
-            "SELECT * FROM usage_alerts WHERE $1 IS NULL OR team = $1 ORDER BY created_at DESC, team, metric, threshold DESC LIMIT $2",
-            [.optional(team), .int(limit)]
-        ).map(UsageAlert.init)
+        let order = "ORDER BY created_at DESC, team, metric, threshold DESC"
+        guard let team else {
+            return try connection.query("SELECT * FROM usage_alerts \(order) LIMIT $1", [.int(limit)]).map(UsageAlert.init)
+        }
+        return try connection.query("SELECT * FROM usage_alerts WHERE team = $1 \(order) LIMIT $2", [.text(team), .int(limit)]).map(UsageAlert.init)
     }
 }

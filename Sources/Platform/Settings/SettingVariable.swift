@@ -156,7 +156,7 @@ extension Settings {
             "API_JWT_AUDIENCE", in: "API", sample: "quittance", "What tokens must say as aud. Unless set, tokens that say one are refused."),
         SettingVariable(
             "API_JWT_SCOPES", in: "API", standard: "payments",
-            "What tokens may do at most, separated by blanks, and may do when they say no scope: payments, refunds, teams, usage, cron."),
+            "What tokens may do at most, separated by blanks, and may do when they say no scope: payments, plans, refunds, teams, usage, cron."),
         SettingVariable(
             "API_CORS_ORIGINS", in: "API", sample: "https://shop.example.com",
             "Sites whose pages may call the API from the browser, exactly as browsers name them, separated by blanks; * for all. None unless set."),

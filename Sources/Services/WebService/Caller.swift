@@ -23,11 +23,14 @@ struct Caller: Sendable, Equatable {
     init(_ token: JSONWebToken, granted: [String]) {
         id = "jwt:\(token.subject)"
         actor = "jwt:\(token.subject)"
-        scopes = token.scopes.map { claimed in granted.filter(claimed.contains) } ?? granted
+        scopes =
+            token.scopes.map { claimed in
+                (granted + [APIKey.plans]).filter { APIKey.allows($0, within: claimed) && APIKey.allows($0, within: granted) }
+            } ?? granted
         teams = TeamReach(token)
     }
 
-    func allows(_ scope: String) -> Bool { scopes.contains(scope) }
+    func allows(_ scope: String) -> Bool { APIKey.allows(scope, within: scopes) }
 }
 
 /// Which tokens are taken, and what they may do.

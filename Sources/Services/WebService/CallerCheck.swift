@@ -80,4 +80,12 @@ extension Caller {
     func require(_ scope: String) throws(WebProblem) {
         guard allows(scope) else { throw WebProblem(status: 403, title: "Forbidden", detail: "the key lacks the scope '\(scope)'") }
     }
+
+    /// What only the product's own back end may do, which a token of one of its users is not.
+    /// - Throws: ``WebProblem`` 403.
+    func requireKey() throws(WebProblem) {
+        guard teams == .all else {
+            throw WebProblem(status: 403, title: "Forbidden", detail: "this takes an API key: a user's token may only read here")
+        }
+    }
 }

@@ -24,7 +24,7 @@ struct PaymentActions: Sendable {
             Route("POST", "/api/v1/payments/{payment}/received/", staff, received),
             Route("POST", "/api/v1/payments/{payment}/accept/", staff, accept),
             Route("POST", "/api/v1/payments/{payment}/cancel/", payments, cancel),
-            Route("POST", "/api/payments/{payment}/cancel", payments, cancelPlan),
+            Route("POST", "/api/payments/{payment}/cancel", .api(scope: APIKey.plans), cancelPlan),
         ]
     }
 

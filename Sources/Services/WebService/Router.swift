@@ -27,6 +27,8 @@ struct Route: Sendable {
     enum Kind: Sendable {
         /// For programs: a key or a token with the scope.
         case api(scope: String)
+        /// For the product's own back end: a key with the scope, no user's token.
+        case backEnd(scope: String)
         /// For programs and forms of any site's server, without a key.
         case openAPI
         /// For people.

@@ -168,19 +168,27 @@ struct Site: Sendable {
     ) async throws -> WebAnswer {
         var caller: Caller?
         switch route.kind {
-        case .api(let scope):
-            let readAt = Moment(wallMs: nowMs())
-            let known = try await callers.caller(of: request, nowMs: readAt.wallMs)
-            standing = meter.take(route.counted, by: known.id, nowMs: readAt.wallMs)
-            if let standing, !standing.isAllowed { throw WebProblem.tooMany(standing) }
-            try known.require(scope)
-            caller = known
-            if scope == APIKey.usage { allowed.keep(known, keyOf: request, readAt: readAt) }
+        case .api(let scope): caller = try await admit(request, route, scope, &standing)
+        case .backEnd(let scope):
+            caller = try await admit(request, route, scope, &standing)
+            try caller?.requireKey()
         case .openAPI, .page: if route.method == "POST" { try admitPost(request) }
         case .console: if route.method == "POST" { try callers.refuseCrossSite(request) }
         case .returnPage, .operation, .capability: break
         }
         return try await route.handler(WebCall(request: request, values: values, caller: caller, upload: upload))
+    }
+
+    private func admit(
+        _ request: HTTPRequest, _ route: Route, _ scope: String, _ standing: inout CallMeter.Standing?
+    ) async throws -> Caller {
+        let readAt = Moment(wallMs: nowMs())
+        let known = try await callers.caller(of: request, nowMs: readAt.wallMs)
+        standing = meter.take(route.counted, by: known.id, nowMs: readAt.wallMs)
+        if let standing, !standing.isAllowed { throw WebProblem.tooMany(standing) }
+        try known.require(scope)
+        if scope == APIKey.usage { allowed.keep(known, keyOf: request, readAt: readAt) }
+        return known
     }
 
     /// Anybody may post there, so nobody may do it in masses.
@@ -220,7 +228,7 @@ struct Site: Sendable {
     private func answer(to problem: WebProblem, _ route: Route) -> HTTPResponse {
         switch route.kind {
         case .page, .returnPage, .console: page.problem(problem, Words("fr"), back: nil)
-        case .api, .openAPI, .operation, .capability: problem.response
+        case .api, .backEnd, .openAPI, .operation, .capability: problem.response
         }
     }
 

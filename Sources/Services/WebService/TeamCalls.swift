@@ -21,7 +21,7 @@ struct TeamCalls: Sendable {
     let nowMs: @Sendable () -> Int64
 
     var routes: [Route] {
-        let scope = Route.Kind.api(scope: APIKey.payments)
+        let scope = Route.Kind.api(scope: APIKey.plans)
         return [
             Route("POST", "/api/payments/{team}/initiate", scope, initiate), Route("GET", "/api/payments/{team}/history", scope, history),
             Route("GET", "/api/payments/{payment}/status", scope, counted: .status, status),

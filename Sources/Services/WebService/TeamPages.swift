@@ -158,7 +158,7 @@ struct TeamPages: Sendable {
         do {
             let isThere = try await database.write { connection in
                 guard try TeamStore.find(team, in: connection) != nil else { return false }
-                try TeamPlanCalls.change(wanted == "free" ? Plan.free : nil, of: team, nowMs: now, in: connection)
+                try TeamPlanCalls.change(wanted == "free" ? Plan.free : nil, of: team, actor: "team:\(team)", nowMs: now, in: connection)
                 return true
             }
             return isThere ? .redirect(303, address.path(.plan, telling: wanted == "free" ? .ending : .kept)) : nowhere

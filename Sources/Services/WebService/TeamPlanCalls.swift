@@ -22,7 +22,7 @@ struct TeamPlanCalls: Sendable {
         let (id, now) = (call.value("team"), nowMs())
         return try await database.write { connection in
             let team = try call.teams.team(id, in: connection)
-            try Self.change(plan, of: team.id, nowMs: now, in: connection)
+            try Self.change(plan, of: team.id, actor: call.actor, nowMs: now, in: connection)
             return .json(200, try TeamAnswer.whole(team, nowMs: now, in: connection))
         }
     }
@@ -30,8 +30,7 @@ struct TeamPlanCalls: Sendable {
     /// Repeats change nothing.
     /// - Parameter plan: after this period; nil for the same again.
     /// - Throws: ``WebProblem`` 409 when the team has no plan that could end.
-    static func change(_ plan: String?, of team: String, nowMs: Int64, in connection: Connection) throws {
-        let actor = "team:\(team)"
+    static func change(_ plan: String?, of team: String, actor: String, nowMs: Int64, in connection: Connection) throws {
         guard let plan else {
             _ = try PlanChanges.keep(team: team, actor: actor, nowMs: nowMs, in: connection)
             return

@@ -55,15 +55,6 @@ enum TeamReach: Sendable, Equatable {
         }
     }
 
-    /// What a token may enter that names no team: one of its own.
-    func mayEnter(_ team: Team) -> Bool {
-        switch self {
-        case .all: true
-        case .claimed(let teams): teams.contains(team.id)
-        case .person(let person): team.owner == person.subject
-        }
-    }
-
     /// A project of a team within reach; nil for any other.
     func project(_ id: String, in connection: Connection) throws -> Project? {
         guard let project = try TeamStore.project(id, in: connection), try allows(project.team, in: connection) else { return nil }

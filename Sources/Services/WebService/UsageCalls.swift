@@ -22,8 +22,8 @@ struct UsageCalls: Sendable {
             Route("GET", "/api/usage/{team}", scope, bodyLimit: 0, summary), Route("GET", "/api/usage/{team}/history", scope, bodyLimit: 0, history),
             Route("GET", "/api/usage/{team}/export.csv", scope, bodyLimit: 0, export),
             Route("GET", "/api/usage/{team}/projects/{project}", scope, bodyLimit: 0, project),
-            Route("PUT", "/api/usage/{project}/storage", scope, bodyLimit: 4096, setStorage),
-            Route("DELETE", "/api/usage/{project}/storage", scope, bodyLimit: 0, forgetStorage),
+            Route("PUT", "/api/usage/{project}/storage", .backEnd(scope: APIKey.usage), bodyLimit: 4096, setStorage),
+            Route("DELETE", "/api/usage/{project}/storage", .backEnd(scope: APIKey.usage), bodyLimit: 0, forgetStorage),
         ]
     }
 
@@ -148,9 +148,7 @@ struct UsageCalls: Sendable {
     private func forgetStorage(_ call: WebCall) async throws -> HTTPResponse {
         let (id, now) = (call.value("project"), nowMs())
         return try await database.write { connection in
-            guard try call.teams == .all || call.teams.project(id, in: connection) != nil,
-                try StorageGauges.remove(project: id, origin: Self.origin, nowMs: now, in: connection)
-            else {
+            guard try StorageGauges.remove(project: id, origin: Self.origin, nowMs: now, in: connection) else {
                 throw WebProblem.notFound("nothing was told here of the storage of \(id.prefix(100))")
             }
             return HTTPResponse(status: 204)
@@ -173,7 +171,7 @@ struct UsageCalls: Sendable {
         try fields.check()
         let (id, size, at) = (call.value("project"), bytes ?? 0, measuredAt)
         return try await database.write { connection in
-            guard try call.teams.project(id, in: connection) != nil else { throw WebProblem.notFound("there is no project \(id.prefix(100))") }
+            guard try TeamStore.project(id, in: connection) != nil else { throw WebProblem.notFound("there is no project \(id.prefix(100))") }
             let isTaken = try StorageGauges.set(project: id, bytes: size, origin: Self.origin, measuredAtMs: at, in: connection)
             let gauge = try UsageReading.gauge(of: id, in: connection)
             return .json(

@@ -1,6 +1,7 @@
 import Database
 import Formats
 import Plans
+import Staff
 import Teams
 
 /// `quittance team plans|end|keep`: how a team's plan came to stand where it does, and what it is to do at the end of its period.
@@ -48,6 +49,7 @@ enum PlanCommands {
             try await database.write { connection in
                 do {
                     try PlanChanges.plan(Plan.free, of: id, actor: actor, nowMs: nowMs, in: connection)
+                    try StaffAudit.record("plan.end", of: id, detail: "by the command line", actor: actor, nowMs: nowMs, in: connection)
                 } catch let error as PlanError {
                     if case .nothingToEnd = error { throw CommandFailure(.notFound, error.description) }
                     throw error
@@ -65,7 +67,11 @@ enum PlanCommands {
         let id = invocation.operands[0]
         let nowMs = context.nowMs()
         let isKept = try await context.withDatabase { database in
-            try await database.write { try PlanChanges.keep(team: id, actor: actor, nowMs: nowMs, in: $0) }
+            try await database.write { connection in
+                guard try PlanChanges.keep(team: id, actor: actor, nowMs: nowMs, in: connection) else { return false }
+                try StaffAudit.record("plan.keep", of: id, detail: "by the command line", actor: actor, nowMs: nowMs, in: connection)
+                return true
+            }
         }
         guard isKept else { throw CommandFailure(.notFound, "nothing was planned for team \(id)") }
         context.output.line("team \(id) keeps its plan, if it is paid")

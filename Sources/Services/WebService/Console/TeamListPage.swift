@@ -116,7 +116,7 @@ struct TeamListPage: Sendable {
         let (words, contact) = (visit.words, Contact(visit))
         let rows: [[Markup]] = lines.map { line in
             let standing = reading?.standings[line.id]
-            let runs = line.subscription.map { $0.status != "ended" } ?? false
+            let runs = line.subscription?.isRunning == true
             return [
                 line.team == nil ? "\(line.id)" : TeamFigures.link(line.id), "\(String((line.team?.name ?? "–").prefix(60)))",
                 "\(line.team.map { String(contact.address($0.owner).prefix(60)) } ?? "–")", "\(line.plan.name)",

@@ -102,7 +102,7 @@ struct TeamView {
     }
 
     private var deeds: Markup {
-        guard let subscription = content.subscription, subscription.status != "ended", visit.may(.operator) else { return .empty }
+        guard let subscription = content.subscription, subscription.isRunning, visit.may(.operator) else { return .empty }
         let path = ConsolePath.team(content.team.id)
         if content.next != nil {
             return ConsoleParts.reasoned(visit, .operator, path + "keep", words("Garder le forfait", "Keep the plan"), id: "keep", style: "main")
