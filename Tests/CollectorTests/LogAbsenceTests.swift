@@ -54,13 +54,15 @@ struct LogAbsenceTests {
         log.checkpoint()
         try log.append(log.line(20))
         try log.rename(to: "access.log.2")
-        try log.append(log.line(300, filler: 100))
+        // Of a length that nothing else has: by its length a compressed file is known again.
+        try log.append(log.line(300, filler: 150))
         try log.rename(to: "access.log.1")
         try await log.compress("access.log.1")
         try log.append(log.line(4000))
         log.restart()
         for _ in 0..<3 { log.turn() }
-        #expect(log.counted == 4021 && log.metric("collector_lost_files_total") == 1)
+        #expect(log.counted == 4021)
+        #expect(log.metric("collector_lost_files_total") == 1)
     }
 
     @Test("was compressed meanwhile: lost only where it had more than was read", arguments: [false, true])
