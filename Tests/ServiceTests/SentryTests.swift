@@ -131,9 +131,10 @@ struct SentryTests {
         try await eventually("it is told again") {
             reporter.report(ErrorReport("again", fingerprint: ["x"]))
             await reporter.flush(within: .seconds(10))
-            return sentry.envelopes.count == 3
+            // On a busy machine it may have been told more than once by now.
+            return sentry.envelopes.count >= 3
         }
-        #expect((sentry.envelopes.last?.event["extra"]?["repeated"]?.int ?? 0) >= 4)
+        #expect((sentry.envelopes[2].event["extra"]?["repeated"]?.int ?? 0) >= 4)
         await sentry.stop()
     }
 
