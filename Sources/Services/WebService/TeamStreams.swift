@@ -32,6 +32,8 @@ final class TeamStreams: Sendable {
         let team: String
         let caller: String
         let endsAt: ContinuousClock.Instant
+        /// When its token runs out.
+        let untilMs: Int64
         var stream: HTTPStream?
         /// The mark of what its browser shows.
         var seen: TeamMark
@@ -92,7 +94,7 @@ final class TeamStreams: Sendable {
         let isNews = seen != mark.text
         let number = try take(
             Seat(
-                team: team, caller: caller, endsAt: .now + min(limits.lifetime, .milliseconds(untilMs - now)), seen: mark,
+                team: team, caller: caller, endsAt: .now + limits.lifetime, untilMs: untilMs, seen: mark,
                 toldAt: isNews ? .now : nil))
         // Not all at once after a restart.
         let first = "retry: \(Int.random(in: 1000...4000))\n\n\(isNews ? Self.event(mark) : "")"
@@ -199,12 +201,13 @@ final class TeamStreams: Sendable {
 
     /// Keeps streams alive, and ends those that have lasted long enough.
     private func beat() {
-        let now = ContinuousClock.now
+        let (now, wallMs) = (ContinuousClock.now, nowMs())
         let (beaten, ended) = state.withLock { state -> ([HTTPStream], [HTTPStream]) in
-            let ended = state.seats.values.filter { $0.endsAt <= now }.compactMap(\.stream)
+            func isOver(_ seat: Seat) -> Bool { seat.endsAt <= now || seat.untilMs <= wallMs }
+            let ended = state.seats.values.filter(isOver).compactMap(\.stream)
             guard state.beatAt + limits.heartbeat <= now else { return ([], ended) }
             state.beatAt = now
-            return (state.seats.values.filter { $0.endsAt > now }.compactMap(\.stream), ended)
+            return (state.seats.values.filter { !isOver($0) }.compactMap(\.stream), ended)
         }
         let beat = Array(": \n\n".utf8)
         for stream in beaten { stream.send(beat) }
