@@ -108,6 +108,7 @@ struct WebTeamAccessTests {
             for table in [
                 "payments_payments", "payments_attempts", "payments_references", "payments_facts", "payments_audit", "payments_refunds",
                 "outbox_jobs", "teams_teams", "teams_members", "teams_projects", "plans_subscriptions", "plans_next",
+                "access_calls",
             ] { try connection.forEach("SELECT * FROM \(table)") { text += "\(table) \($0.values)\n" } }
             return text
         }

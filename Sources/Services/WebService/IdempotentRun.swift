@@ -15,9 +15,12 @@ struct IdempotentRun: Sendable {
 
     /// - Parameters:
     ///   - required: whether the call may come without a key; it is then simply carried out.
+    ///   - reach: throws where what the call is about is out of the caller's reach: nothing is kept of such a call, nor replayed to whoever
+    ///     comes within reach, or has left it.
     ///   - body: given the claim, under which it notes what it makes.
     func callAsFunction(
-        _ call: WebCall, required: Bool, _ body: @Sendable (IdempotentCalls.Claim?) async throws -> HTTPResponse
+        _ call: WebCall, required: Bool, within reach: (@Sendable (Connection) throws -> Void)? = nil,
+        _ body: @Sendable (IdempotentCalls.Claim?) async throws -> HTTPResponse
     ) async throws -> HTTPResponse {
         guard let text = call.request.headers[Self.header] else {
             if required { throw WebProblem.badRequest("the header Idempotency-Key is required") }
@@ -30,8 +33,10 @@ struct IdempotentRun: Sendable {
         guard let owner = call.caller?.id else { throw WebProblem.badRequest("the header Idempotency-Key needs an API key") }
         let digest = IdempotentCalls.digest(method: call.request.method, path: call.request.path, body: call.request.body)
         let now = nowMs()
-        let verdict = try await database.write {
-            try IdempotentCalls.begin(apiKey: owner, key: text, requestDigest: digest, nowMs: now, in: $0)
+        let verdict = try await database.write { connection in
+            // A key reaches everything.
+            if call.teams != .all { try reach?(connection) }
+            return try IdempotentCalls.begin(apiKey: owner, key: text, requestDigest: digest, nowMs: now, in: connection)
         }
         switch verdict {
         case .finished(let answer):

@@ -29,7 +29,7 @@ struct MoneyDecisions: Sendable {
         let reason = fields.text("reason", required: true, limit: 500) ?? ""
         try fields.check()
         let (payment, id) = (call.value("payment"), call.value("refund"))
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(payment)) { claim in
             let now = nowMs()
             return try await database.write { [refunds = Refunds(facts: events.facts, providers: events.providers)] connection in
                 _ = try call.teams.payment(payment, in: connection)
@@ -60,7 +60,7 @@ struct MoneyDecisions: Sendable {
         let id = call.value("payment")
         try fields.check()
         guard let number = Int64(call.value("held")) else { throw WebProblem.notFound("there is no such held money") }
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(id)) { claim in
             let now = nowMs()
             return try await database.write { [facts = events.facts] connection in
                 guard claim?.made == nil else { return try PaymentAnswer.standing(200, id, in: connection) }

@@ -38,7 +38,7 @@ struct PaymentActions: Sendable {
         let isFurther = fields.flag("further") ?? false
         try fields.check()
         let id = call.value("payment")
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(id)) { claim in
             let now = nowMs()
             return try await database.write { [refunds = Refunds(facts: events.facts, providers: events.providers)] connection in
                 let payment = try call.teams.payment(id, in: connection)
@@ -75,7 +75,7 @@ struct PaymentActions: Sendable {
         try fields.check()
         let id = call.value("payment")
         guard let mode = events.providers.mode(of: "manual") else { throw WebProblem.notFound("provider 'manual' is not on here") }
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(id)) { claim in
             let now = nowMs()
             return try await database.write { [events] connection in
                 let payment = try call.teams.payment(id, in: connection)
@@ -107,7 +107,7 @@ struct PaymentActions: Sendable {
         let reason = fields.text("reason", required: true, limit: 500) ?? ""
         try fields.check()
         let id = call.value("payment")
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(id)) { claim in
             let now = nowMs()
             return try await database.write { [events] connection in
                 guard claim?.made == nil else { return try PaymentAnswer.standing(200, id, in: connection) }

@@ -82,7 +82,7 @@ struct PaymentCalls: Sendable {
         var fields = FieldReader(try RequestBody.json(call.request))
         let payment = fields.text("payment", required: true, limit: 64) ?? ""
         let choice = try AttemptChoice(&fields)
-        return try await once(call, required: true) { claim in
+        return try await once(call, required: true, within: call.reaching(payment)) { claim in
             let plan = choice.plan(at: provider, actor: call.actor, claim: claim)
             let started = try await start(plan) { try call.teams.payment(payment, in: $0) }
             return .json(201, PaymentAnswer.started(started))

@@ -120,13 +120,14 @@ struct ProviderCalls: Sendable {
         let payment = call.value("payment")
         var fields = FieldReader(call.request.body.isEmpty ? [:] : try RequestBody.json(call.request))
         let choice = try AttemptChoice(&fields)
-        return try await once(call, required: true) { claim in
+        let find: @Sendable (Connection) throws -> Payment = { connection in
+            let named = try PaymentStore.attempt(of: [.ours(payment)], provider: provider, in: connection)?.payment
+            return try call.teams.payment(named ?? payment, asked: payment, in: connection)
+        }
+        return try await once(call, required: true, within: { _ = try find($0) }) { claim in
             var plan = choice.plan(at: provider, actor: call.actor, claim: claim)
             plan.replaces = true
-            let started = try await start(plan) { connection in
-                let named = try PaymentStore.attempt(of: [.ours(payment)], provider: provider, in: connection)?.payment
-                return try call.teams.payment(named ?? payment, asked: payment, in: connection)
-            }
+            let started = try await start(plan, open: find)
             return .json(201, PaymentAnswer.started(started))
         }
     }

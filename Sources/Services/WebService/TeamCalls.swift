@@ -30,7 +30,7 @@ struct TeamCalls: Sendable {
 
     private func initiate(_ call: WebCall) async throws -> HTTPResponse {
         let upgrade = try PlanUpgrade(try RequestBody.json(call.request), team: call.value("team"))
-        return try await once(call, required: false) { claim in
+        return try await once(call, required: false, within: { try call.teams.require(upgrade.team, in: $0) }) { claim in
             let plan = AttemptStart.Plan(
                 provider: Self.provider, method: upgrade.method, returnURL: upgrade.returnURL, actor: call.actor, claim: claim)
             let now = nowMs()

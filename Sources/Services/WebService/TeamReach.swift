@@ -84,4 +84,9 @@ enum TeamReach: Sendable, Equatable {
 extension WebCall {
     /// What nobody is known to call reaches no team.
     var teams: TeamReach { caller?.teams ?? .claimed([]) }
+
+    /// Throws where a payment is out of reach.
+    func reaching(_ payment: String) -> @Sendable (Connection) throws -> Void {
+        { [teams] in _ = try teams.payment(payment, in: $0) }
+    }
 }
