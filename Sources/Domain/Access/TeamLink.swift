@@ -34,18 +34,31 @@ public struct TeamLink: Sendable {
         return Token(text: "\(expiresAt).\(Base64.urlEncode(proof(team, expiresAt, keys.signing)))", expiresAtMs: expiresAt * 1000)
     }
 
-    /// Whether a token is of this team and has not run out. What is wrong with a token that is refused cannot be told from the time taken.
-    public func accepts(_ token: String, for team: String, nowMs: Int64) -> Bool {
+    /// How a link came to whoever follows it.
+    public enum Way: Sendable {
+        /// The product has just given it.
+        case given
+        case mailed
+    }
+
+    /// Whether a token is of this team and has not run out.
+    public func accepts(_ token: String, for team: String, nowMs: Int64) -> Bool { way(of: token, for: team, nowMs: nowMs) != nil }
+
+    /// How a token of this team came that has not run out; nil for any other. What is wrong with one that is refused cannot be told from the
+    /// time taken.
+    public func way(of token: String, for team: String, nowMs: Int64) -> Way? {
         let parts = token.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, (1...12).contains(parts[0].utf8.count), let expiresAt = Int64(parts[0]), String(expiresAt) == parts[0] else {
-            return false
+            return nil
         }
         let proof = String(parts[1])
         let isGiven = isGenuine(proof, team, expiresAt, keys)
         let isMailed = isGenuine(proof, team, expiresAt, mailKeys)
         // One that lasts longer than we make them is none of ours, whoever has signed it.
         let left = expiresAt * 1000 - nowMs
-        return left > 0 && (isGiven && left <= Self.lifeMs || isMailed && left <= Self.mailLifeMs)
+        guard left > 0 else { return nil }
+        if isGiven && left <= Self.lifeMs { return .given }
+        return isMailed && left <= Self.mailLifeMs ? .mailed : nil
     }
 
     private func isGenuine(_ proof: String, _ team: String, _ expiresAt: Int64, _ keys: SigningKeys) -> Bool {

@@ -7,7 +7,7 @@ public enum PlanChanges {
     /// To want the same once more changes nothing.
     /// - Parameters:
     ///   - plan: one that costs nothing: any other begins with its payment.
-    ///   - actor: `team:…` or `staff:…`; no person's name or address.
+    ///   - actor: as ``PlanMove/actor`` says; no person's name or address.
     /// - Throws: ``PlanError/nothingToEnd(team:)`` when the team is on Free, ``PlanError/costs(_:)``, ``PlanError/notOnSale(_:)``.
     public static func plan(_ plan: String, of team: String, actor: String, nowMs: Int64, in connection: Connection) throws {
         guard let wanted = try Plan.onSale(plan, atMs: nowMs, in: connection) else { throw PlanError.notOnSale(plan) }

@@ -30,7 +30,8 @@ public struct PlanMove: Sendable, Equatable {
     public let cause: Cause
     /// Of what a payment has moved.
     public let payment: String?
-    /// Who: `payment`, `period`, `staff:…`, `team:…`.
+    /// Who: `payment`, `period`, `staff:…`; a caller of the API as `api:…` (a key) or `jwt:…` (a token's subject, an address masked);
+    /// `link:page` and `link:mail` for whoever held a link to the team's page.
     public let actor: String
     /// The end of the period.
     public let renewsAtMs: Int64

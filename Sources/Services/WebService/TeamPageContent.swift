@@ -1,3 +1,4 @@
+import Access
 import Database
 import Formats
 import Payments
@@ -9,6 +10,15 @@ import Usage
 struct TeamPageAddress: Sendable {
     let team: String
     let token: String
+    let way: TeamLink.Way
+
+    /// Who plans, in the plan's moves: nobody is known but by the link.
+    var actor: String {
+        switch way {
+        case .given: "link:page"
+        case .mailed: "link:mail"
+        }
+    }
 
     private func path(_ rest: String) -> String {
         "/teams/\(PercentEncoding.encodePathSegment(team))/settings\(rest)?t=\(PercentEncoding.encodePathSegment(token))"

@@ -57,18 +57,15 @@ struct TeamPages: Sendable {
         let (id, now) = (call.value("team"), nowMs())
         let team = try await database.read { try call.teams.team(id, in: $0) }
         let token = link.token(for: team.id, nowMs: now)
-        return .json(
-            201,
-            [
-                "url": .string(baseURL + TeamPageAddress(team: team.id, token: token.text).path), "expires_at": PaymentAnswer.time(token.expiresAtMs),
-            ])
+        let address = TeamPageAddress(team: team.id, token: token.text, way: .given)
+        return .json(201, ["url": .string(baseURL + address.path), "expires_at": PaymentAnswer.time(token.expiresAtMs)])
     }
 
     /// The address of a page that may be seen; nil for whatever is wrong.
     private func admitted(_ call: WebCall) -> TeamPageAddress? {
-        let address = TeamPageAddress(team: call.value("team"), token: call.request.queryValue("t") ?? "")
-        guard let link, link.accepts(address.token, for: address.team, nowMs: nowMs()) else { return nil }
-        return address
+        let (team, token) = (call.value("team"), call.request.queryValue("t") ?? "")
+        guard let way = link?.way(of: token, for: team, nowMs: nowMs()) else { return nil }
+        return TeamPageAddress(team: team, token: token, way: way)
     }
 
     /// The one answer to every address that leads nowhere: it must not tell which teams there are.
@@ -158,7 +155,7 @@ struct TeamPages: Sendable {
         do {
             let isThere = try await database.write { connection in
                 guard try TeamStore.find(team, in: connection) != nil else { return false }
-                try TeamPlanCalls.change(wanted == "free" ? Plan.free : nil, of: team, actor: "team:\(team)", nowMs: now, in: connection)
+                try TeamPlanCalls.change(wanted == "free" ? Plan.free : nil, of: team, actor: address.actor, nowMs: now, in: connection)
                 return true
             }
             return isThere ? .redirect(303, address.path(.plan, telling: wanted == "free" ? .ending : .kept)) : nowhere

@@ -4,6 +4,7 @@ import Formats
 import HTTPServer
 import Plans
 import Teams
+import Telemetry
 
 /// `/api/teams/<team>/downgrade` and `/keep`: what a team's plan is to be when its period ends.
 struct TeamPlanCalls: Sendable {
@@ -20,15 +21,19 @@ struct TeamPlanCalls: Sendable {
 
     private func change(_ call: WebCall, to plan: String?) async throws -> HTTPResponse {
         let (id, now) = (call.value("team"), nowMs())
+        // A token's subject may be an address, and moves are never changed.
+        let actor = call.teams == .all ? call.actor : Redaction.text(call.actor)
         return try await database.write { connection in
             let team = try call.teams.team(id, in: connection)
-            try Self.change(plan, of: team.id, actor: call.actor, nowMs: now, in: connection)
+            try Self.change(plan, of: team.id, actor: actor, nowMs: now, in: connection)
             return .json(200, try TeamAnswer.whole(team, nowMs: now, in: connection))
         }
     }
 
     /// Repeats change nothing.
-    /// - Parameter plan: after this period; nil for the same again.
+    /// - Parameters:
+    ///   - plan: after this period; nil for the same again.
+    ///   - actor: no person's address.
     /// - Throws: ``WebProblem`` 409 when the team has no plan that could end.
     static func change(_ plan: String?, of team: String, actor: String, nowMs: Int64, in connection: Connection) throws {
         guard let plan else {
