@@ -2,6 +2,7 @@ import Database
 import Formats
 import OperatorCommands
 import Plans
+import Staff
 import TestSupport
 import Testing
 
@@ -39,6 +40,8 @@ struct CommandPlanTests {
                 2026-11-21 08:00:00  planned  pay_as_you_go        1  active  2026-12-01 08:00:00  -        staff:command-line
 
                 """)
+        let audit = try await stage.write { try StaffAudit.list(limit: 10, in: $0) }
+        #expect(audit.map(\.action) == ["plan.keep", "plan.end"] && audit.allSatisfy { $0.subject == "baobab" })
         let json = try await stage.json("team", "plans", "baobab", "--limit", "1", "--json")
         #expect(
             json == [

@@ -47,13 +47,14 @@ enum PlanCommands {
         let nowMs = context.nowMs()
         let endsAtMs = try await context.withDatabase { database in
             try await database.write { connection in
+                let isNew = try PlanChanges.next(of: id, in: connection) == nil
                 do {
                     try PlanChanges.plan(Plan.free, of: id, actor: actor, nowMs: nowMs, in: connection)
-                    try StaffAudit.record("plan.end", of: id, detail: "by the command line", actor: actor, nowMs: nowMs, in: connection)
                 } catch let error as PlanError {
                     if case .nothingToEnd = error { throw CommandFailure(.notFound, error.description) }
                     throw error
                 }
+                if isNew { try StaffAudit.record("plan.end", of: id, detail: "by the command line", actor: actor, nowMs: nowMs, in: connection) }
                 return try Subscription.of(team: id, in: connection)?.renewsAtMs ?? nowMs
             }
         }
