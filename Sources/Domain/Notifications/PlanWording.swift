@@ -73,6 +73,10 @@ enum PlanWording {
         }
     }
 
-    private static let linkEnglish = "The link is good until {expires}. Do not pass it on: whoever has it sees the team’s page."
-    private static let linkFrench = "Le lien est valable jusqu’au {expires}. Ne le transmettez pas : qui l’a voit la page de l’équipe."
+    private static let linkEnglish =
+        "The link is good until {expires}. Do not pass it on: whoever has it sees the team’s page, can pay there or cancel a payment, and can say "
+        + "whether the plan goes on."
+    private static let linkFrench =
+        "Le lien est valable jusqu’au {expires}. Ne le transmettez pas : qui l’a voit la page de l’équipe, peut y payer ou annuler un paiement, et "
+        + "dire si la formule continue."
 }

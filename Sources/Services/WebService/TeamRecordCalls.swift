@@ -7,8 +7,9 @@ import Plans
 import Teams
 import Usage
 
-/// `/api/teams/…`: teams with their members and projects, as the back end of the product that owns them tells us; users' tokens read them. What would pass a limit of the
-/// team's plan is refused in the transaction that would enter it; `?enforce=false` enters what is so elsewhere already.
+/// `/api/teams/…`: teams with their members and projects, as the back end of the product that owns them tells us; users' tokens read them.
+/// What would pass a limit of the team's plan is refused in the transaction that would enter it; `?enforce=false` enters what is so elsewhere
+/// already.
 struct TeamRecordCalls: Sendable {
     static let pageMax: Int64 = 200
 

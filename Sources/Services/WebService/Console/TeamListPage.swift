@@ -82,8 +82,7 @@ struct TeamListPage: Sendable {
 
     private func form(_ choice: Choice, _ words: Words) -> Markup {
         let all = ConsoleParts.option("", words("tous", "all"), chosen: nil)
-        let names = ["active": words("actif", "active"), "grace": words("délai de grâce", "grace"), "ended": words("terminé", "ended")]
-        let statuses = PlanFigures.statuses.map { ConsoleParts.option($0, names[$0] ?? $0, chosen: choice.status) }
+        let statuses = PlanFigures.statuses.map { ConsoleParts.option($0, TeamFigures.name(ofStatus: $0, words), chosen: choice.status) }
         return """
             <form method="get" action="\(Self.path)" class="filter" role="search">
             <div><label for="q">\(words("Identifiant, nom ou propriétaire", "Id, name or owner"))</label>

@@ -74,11 +74,17 @@ enum TeamFigures {
     }
 
     static func status(_ status: String?, _ words: Words) -> Markup {
+        guard let status, PlanFigures.statuses.contains(status) else { return "–" }
+        return ConsoleParts.badge(name(ofStatus: status, words), ["active": "ok", "grace": "warn"][status] ?? "")
+    }
+
+    /// A subscription's status in words.
+    static func name(ofStatus status: String, _ words: Words) -> String {
         switch status {
-        case "active": ConsoleParts.badge(words("actif", "active"), "ok")
-        case "grace": ConsoleParts.badge(words("délai de grâce", "grace"), "warn")
-        case "ended": ConsoleParts.badge(words("terminé", "ended"))
-        default: "–"
+        case "active": words("actif", "active")
+        case "grace": words("délai de grâce", "grace")
+        case "ended": words("terminé", "ended")
+        default: status
         }
     }
 
