@@ -51,7 +51,14 @@ private final class PlayedIngest: Sendable {
         self.server.withLock { $0 = server }
     }
 
-    func stop() async { await server.withLock { $0 }?.stop(by: ContinuousClock.now) }
+    func stop() async {
+        // The server's handler holds this one: it lets go of the server.
+        let server = server.withLock { server in
+            defer { server = nil }
+            return server
+        }
+        await server?.stop(by: ContinuousClock.now)
+    }
 
     func set(_ mood: Mood) { state.withLock { $0.mood = mood } }
 
