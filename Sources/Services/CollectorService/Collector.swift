@@ -27,7 +27,8 @@ public final class Collector: Service {
     private struct State {
         var checkpoint: Checkpoint
         var isStopping = false
-        var wake: CheckedContinuation<Void, Never>?
+        /// What the collector waits for while there is nothing to do.
+        var rest: Task<Void, Never>?
         var running: Task<Void, Never>?
         /// What keeps samples from ingest; nil when nothing does.
         var trouble: String?
@@ -110,8 +111,7 @@ public final class Collector: Service {
     public func stop(by deadline: ContinuousClock.Instant) async {
         let running = state.withLock { state in
             state.isStopping = true
-            state.wake?.resume()
-            state.wake = nil
+            state.rest?.cancel()
             return state.running
         }
         // Only an answer that does not come would take longer; the batch is on disk.
@@ -173,22 +173,12 @@ public final class Collector: Service {
 
     /// Waits, until it is to stop.
     private func rest(_ duration: Duration) async {
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                guard !state.isStopping else { return true }
-                state.wake = continuation
-                return false
-            }
-            guard !isOver else { return continuation.resume() }
-            loop.schedule(after: duration) { [weak self] in self?.wake() }
-        }
-    }
-
-    private func wake() {
+        let rest = Task { _ = try? await Task.sleep(for: duration) }
         state.withLock { state in
-            state.wake?.resume()
-            state.wake = nil
+            state.rest = rest
+            if state.isStopping { rest.cancel() }
         }
+        await rest.value
     }
 
     // MARK: Delivering
