@@ -17,7 +17,6 @@ public final class Collector: Service {
     private let reader: AccessLogReader
     private let post: IngestPost
     private let http: HTTPClient
-    private let loop: EventLoop
     private let metrics: CollectorMetrics
     private let log: Log
     /// Reads, scans and syncs: one thread.
@@ -71,7 +70,6 @@ public final class Collector: Service {
         if written == nil || !begun.isEmpty { try file.write(checkpoint) }
         http = HTTPClient(loop: loop, userAgent: "Quittance collector", connectionsPerHostMax: 2)
         post = IngestPost(http: http, url: settings.ingestURL, key: key)
-        self.loop = loop
         self.log = log
         state = Mutex(State(checkpoint: checkpoint))
         registry.gaugeFunction(
